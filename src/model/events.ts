@@ -1,0 +1,23 @@
+import type { Operation, Plan } from './plan.js';
+import type { Verdict } from './verdict.js';
+
+/** What a long operation tells while it goes: the one stream behind spinners, plain lines and `--json`. */
+export type RollbackEvent =
+  | { type: 'phase'; phase: 'observe' | 'plan' | 'safety' | 'apply' | 'verify' | 'return'; message: string }
+  | { type: 'plan'; plan: Plan }
+  | { type: 'safety-point'; id: string; run: string }
+  | { type: 'operation'; state: 'doing'; step: number; total: number; operation: Operation }
+  | {
+      type: 'operation';
+      state: 'done';
+      step: number;
+      total: number;
+      operation: Operation;
+      note: string | null;
+    }
+  | { type: 'operation'; state: 'failed'; step: number; total: number; operation: Operation; error: string }
+  | { type: 'progress'; service: string; message: string }
+  | { type: 'verdict'; service: string; verdict: Verdict }
+  | { type: 'warning'; message: string };
+
+export type EventSink = (event: RollbackEvent) => void;

@@ -1,0 +1,56 @@
+import { RollbackError } from './errors.js';
+
+/** Ids and names that reach us from outside, and what they may look like. No schema library here: `list` loads this. */
+
+export const POINT_ID = /^rb-[0-9a-f]{12}$/;
+export const RUN_ID = /^run-[0-9a-f]{12}$/;
+/** A point's name starts with a letter, so it can neither be an option nor a path. */
+export const POINT_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
+
+const RESERVED_NAME = /^(?:latest(?:~\d+)?|rb-[0-9a-f]*)$/;
+const LATEST = /^latest(?:~(\d{1,6}))?$/;
+
+/** Throws `usage` unless `name` can name a point. */
+export function assertPointName(name: string): void {
+  if (!POINT_NAME.test(name) || RESERVED_NAME.test(name)) {
+    throw new RollbackError('usage', `${quoted(name)} cannot be the name of a point`, {
+      hint: 'a name starts with a letter, then letters, digits, ".", "_" or "-", 64 at most; "latest" and "rb-…" are taken',
+    });
+  }
+}
+
+const MAX_DESCRIPTION = 500;
+
+/** Throws `usage` for a description that is longer than 500 characters or more than one line of plain text. */
+export function assertDescription(text: string): void {
+  if (text.length > MAX_DESCRIPTION) {
+    throw new RollbackError('usage', `the description has ${text.length} characters; ${MAX_DESCRIPTION} fit`, {
+      hint: 'shorten it',
+    });
+  }
+  if (/\p{Cc}|\p{Zl}|\p{Zp}/u.test(text)) {
+    throw new RollbackError('usage', `the description ${quoted(text)} has line breaks or control characters`, {
+      hint: 'give one line of plain text',
+    });
+  }
+}
+
+/** How a person may point at a point: `latest`, `latest~2`, an id or a unique prefix of one, or a name. */
+export type PointSelector =
+  { by: 'latest'; back: number } | { by: 'id'; prefix: string } | { by: 'name'; name: string };
+
+/** Throws `usage` for text that can be none of them, which covers every path and control character. */
+export function parsePointSelector(text: string): PointSelector {
+  const latest = LATEST.exec(text);
+  if (latest) return { by: 'latest', back: Number(latest[1] ?? 0) };
+  if (/^rb-[0-9a-f]{0,12}$/.test(text)) return { by: 'id', prefix: text };
+  if (POINT_NAME.test(text)) return { by: 'name', name: text };
+  throw new RollbackError('usage', `${quoted(text)} is neither the id nor the name of a point`, {
+    hint: 'give an id such as rb-a1b2c3d4e5f6, a unique prefix of one, a name, or latest; `compose-rollback list` shows them',
+  });
+}
+
+/** Text from outside made safe to print: quoted, control characters escaped, cut at 80 characters. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
+}

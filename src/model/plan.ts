@@ -1,0 +1,157 @@
+import { z } from 'zod';
+
+/** A plan: what would be done, as data. Produced by pure code, printed by dry runs, performed by the executor. */
+
+export const PLAN_FORMAT = 1;
+
+const base = { /** Why this is done, for a person. */ cause: z.string() };
+const mode = z.int().min(0).max(0o7777);
+const services = z.array(z.string());
+/** Container ids. */
+const containers = z.array(z.string());
+
+const operationSchema = z.discriminatedUnion('kind', [
+  /** A handler's step before anything stops, e.g. Redis' SAVE. */
+  z.object({ kind: z.literal('prepare'), service: z.string(), handler: z.string(), ...base }),
+  /** A hook the user configured; `index` counts within its service and phase. */
+  z.object({
+    kind: z.literal('hook'),
+    phase: z.enum(['before', 'after']),
+    service: z.string(),
+    index: z.int(),
+    what: z.string(),
+    ...base,
+  }),
+  /** Stash and check out the commit of the point. */
+  z.object({ kind: z.literal('checkout'), commit: z.string(), branch: z.string().nullable(), ...base }),
+  z.object({ kind: z.literal('stop'), services, containers, ...base }),
+  /** Stop and remove containers of a service that the point does not know. */
+  z.object({ kind: z.literal('remove'), services, containers, ...base }),
+  z.object({
+    kind: z.literal('restore-file'),
+    path: z.string(),
+    mode,
+    size: z.int(),
+    sha256: z.string(),
+    /** Rewritten in place, because a container that keeps running holds the inode. */
+    in_place: z.boolean(),
+    outside: z.boolean(),
+    ...base,
+  }),
+  z.object({
+    kind: z.literal('restore-link'),
+    path: z.string(),
+    target: z.string(),
+    outside: z.boolean(),
+    ...base,
+  }),
+  z.object({ kind: z.literal('restore-directory'), path: z.string(), mode, outside: z.boolean(), ...base }),
+  /** The point says it was absent; its bytes are in the safety point. */
+  z.object({ kind: z.literal('remove-file'), path: z.string(), outside: z.boolean(), ...base }),
+  z.object({
+    kind: z.literal('retag'),
+    ref: z.string(),
+    image: z.string(),
+    previous: z.string().nullable(),
+    ...base,
+  }),
+  /** The provider makes and starts (or only makes) these services. */
+  z.object({
+    kind: z.literal('up'),
+    services,
+    /** Replica counts that differ from what the files say. */
+    scale: z.record(z.string(), z.int()),
+    start: z.boolean(),
+    ...base,
+  }),
+  /** The same containers are started again. */
+  z.object({ kind: z.literal('start'), services, containers, ...base }),
+  /** The handler makes the running service read its files again. */
+  z.object({
+    kind: z.literal('reload'),
+    service: z.string(),
+    handler: z.string(),
+    paths: z.array(z.string()),
+    ...base,
+  }),
+  /** A handler's step after the start, before it is asked for health. */
+  z.object({ kind: z.literal('settle'), service: z.string(), handler: z.string(), ...base }),
+  z.object({ kind: z.literal('verify'), service: z.string(), handler: z.string(), ...base }),
+]);
+
+const remarkSchema = z.object({
+  /** Stable, for scripts: `image-missing`, `port-taken`, … */
+  code: z.string(),
+  message: z.string(),
+  /** What the user can do about it. */
+  hint: z.string().nullable(),
+});
+
+export const planSchema = z.object({
+  format: z.literal(PLAN_FORMAT),
+  kind: z.enum(['rollback', 'undo', 'return', 'service']),
+  project: z.string(),
+  target: z.object({
+    id: z.string(),
+    timestamp: z.string(),
+    description: z.string(),
+    /** A point's kind, or `image` for one service taken to an image by its tag. */
+    kind: z.enum(['manual', 'deploy', 'safety', 'migration', 'image']),
+  }),
+  /** Fingerprint of the observation it was made from: the plan is stale once it differs. */
+  observation: z.string(),
+  operations: z.array(operationSchema),
+  /** Services that keep running, untouched. */
+  unchanged: z.array(z.string()),
+  risks: z.array(remarkSchema),
+  blockers: z.array(remarkSchema),
+});
+
+export type Plan = z.infer<typeof planSchema>;
+export type Operation = Plan['operations'][number];
+export type OperationKind = Operation['kind'];
+export type OperationOf<K extends OperationKind> = Extract<Operation, { kind: K }>;
+export type Remark = Plan['risks'][number];
+
+/** What was looked at, beyond the observation, before planning: every fact a blocker can rest on. */
+export interface Findings {
+  /** Stored files of the point that are missing or are not what was recorded. */
+  damaged: { path: string; problem: string }[];
+  /** Why the point's own compose files do not resolve today; undefined when they do. */
+  modelError: string | undefined;
+  /** Published ports of the point's services that someone outside the project holds. */
+  takenPorts: { service: string; port: string; holder: string }[];
+  /** Networks and volumes the point's model calls external and the engine does not have. */
+  missingExternal: { what: 'network' | 'volume'; name: string }[];
+  /** Volumes the point's services use and the engine does not have: they would come up empty. */
+  missingVolumes: string[];
+  /** Bytes the safety point needs and the backup file system lacks; 0 when it fits. */
+  missingBytes: number;
+}
+
+/** What a service's handler does, as far as the plan depends on it. */
+export interface HandlerTraits {
+  kind: string;
+  prepares: boolean;
+  reloads: boolean;
+  settles: boolean;
+  /** What the configured hooks run, for display, in order. */
+  before: string[];
+  after: string[];
+}
+
+export interface PlanOptions {
+  kind: Plan['kind'];
+  /** Only these services; undefined means all. */
+  services: string[] | undefined;
+  /** Write files, start nothing. */
+  configOnly: boolean;
+  /** Restore the listed files outside the project too. */
+  outside: boolean;
+  /** Check the point's commit out. */
+  git: boolean;
+  /** Fingerprint of the observation. */
+  fingerprint: string;
+  /** UTC, for ages. */
+  now: string;
+}

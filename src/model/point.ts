@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import { POINT_ID } from './names.js';
+
+/**
+ * `point.json`: a point describes itself. Field names are those of the reference document where it has them; multi-word
+ * names are snake_case throughout. Sizes are bytes, times UTC (RFC 3339 with Z), hashes `sha256:<hex>`, modes octal numbers as
+ * `stat` gives them (only the permission bits).
+ */
+
+export const POINT_FORMAT = 1;
+
+const hash = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+const mode = z.int().min(0).max(0o7777);
+
+const entrySchema = z.discriminatedUnion('type', [
+  z.object({
+    path: z.string(),
+    type: z.literal('file'),
+    mode,
+    size: z.int().nonnegative(),
+    sha256: hash,
+    /** Where the bytes are, relative to the point's directory. */
+    stored: z.string(),
+  }),
+  z.object({ path: z.string(), type: z.literal('symlink'), target: z.string() }),
+  z.object({ path: z.string(), type: z.literal('directory'), mode }),
+  z.object({ path: z.string(), type: z.literal('absent') }),
+]);
+
+const imageSchema = z.object({
+  /** The reference the containers were made with. */
+  ref: z.string(),
+  /** The image that ran. */
+  id: z.string(),
+  digests: z.array(z.string()),
+  platform: z.string(),
+  diff_ids: z.array(z.string()),
+  /** The image that `ref` pointed to at that time; null when it pointed nowhere or is a digest. */
+  tag_id: z.string().nullable(),
+  /** The tag that keeps the image from a plain prune; null when the image was gone from the engine already. */
+  kept_tag: z.string().nullable(),
+});
+
+const containersSchema = z.object({
+  state: z.enum(['running', 'stopped']),
+  /** Containers of the service, one-off ones left out. */
+  replicas: z.int().nonnegative(),
+  /** How many of them ran. */
+  running: z.int().nonnegative(),
+  /** Exit codes of those that did not run. */
+  exit_codes: z.array(z.int()),
+  /** Compose's config hash label; null when the provider sets none. */
+  config_hash: z.string().nullable(),
+  /** What the stored files give; differs from `config_hash` when the files were edited and not applied. */
+  files_hash: z.string().nullable(),
+});
+
+export const pointSchema = z.object({
+  format: z.literal(POINT_FORMAT),
+  id: z.string().regex(POINT_ID),
+  timestamp: z.iso.datetime(),
+  description: z.string(),
+  kind: z.enum(['manual', 'deploy', 'safety', 'migration']),
+  name: z.string().nullable(),
+  pinned: z.boolean(),
+  services: z.array(z.string()),
+  /** True when only chosen services were recorded: a rollback to it leaves the others alone. */
+  partial: z.boolean(),
+  /** Service to image reference. */
+  docker_images: z.record(z.string(), z.string()),
+  /** Path to hash. */
+  config_hashes: z.record(z.string(), hash),
+  /** Names of volumes whose data is in the point. */
+  volumes: z.array(z.string()),
+  project: z.object({
+    name: z.string(),
+    /** Absolute, on the machine where the point was made. */
+    directory: z.string(),
+    /** Compose files in order: relative to the directory when inside it, else absolute. */
+    files: z.array(z.string()),
+    /** True when they were named, false when compose found them by their default names. */
+    files_named: z.boolean(),
+    profiles: z.array(z.string()),
+    env_files: z.array(z.string()),
+  }),
+  images: z.record(z.string(), imageSchema),
+  containers: z.record(z.string(), containersSchema),
+  /** Everything inside the project directory, sorted by path; paths relative with "/". */
+  entries: z.array(entrySchema),
+  /** Listed paths outside the project; absolute. Restored only when asked. */
+  outside: z.array(entrySchema),
+  /** Directories recorded as a whole: what is inside them and not in `entries` was not there. */
+  directories: z.array(z.string()),
+  skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
+  /** The resolved compose model and the variables, a file of the point. */
+  model: z.object({ stored: z.string(), size: z.int(), sha256: hash }),
+  sizes: z.object({ configs: z.int(), images: z.int(), volumes: z.int(), total: z.int() }),
+  warnings: z.array(z.string()),
+  metadata: z.object({
+    git_commit: z.string().nullable(),
+    git_branch: z.string().nullable(),
+    git_dirty: z.boolean().nullable(),
+    hostname: z.string(),
+    include_volumes: z.boolean(),
+    engine: z.object({
+      kind: z.enum(['docker', 'podman']),
+      id: z.string(),
+      version: z.string(),
+      storage_driver: z.string(),
+    }),
+    provider: z.object({ name: z.string(), version: z.string() }),
+    user: z.string(),
+    tool_version: z.string(),
+    /** Of a safety point: the run that took it. */
+    run: z.string().nullable(),
+  }),
+});
+
+export type Point = z.infer<typeof pointSchema>;
+export type PointKind = Point['kind'];
+export type PointEntry = Point['entries'][number];
+export type PointImage = Point['images'][string];
+export type PointContainers = Point['containers'][string];
+
+/** The point's second file, `model.json`: what is secret. */
+export const pointModelSchema = z.object({
+  format: z.literal(POINT_FORMAT),
+  /** The resolved compose model as the provider gave it; null when the files did not parse. */
+  model: z.unknown(),
+  model_error: z.string().nullable(),
+  variables: z.array(
+    z.object({
+      name: z.string(),
+      value: z.string().nullable(),
+      source: z.enum(['shell', 'container', 'file']),
+    }),
+  ),
+});
+
+export type PointModel = z.infer<typeof pointModelSchema>;
+
+/** What the index holds of a point, enough to list it without opening its directory. */
+export interface PointSummary {
+  id: string;
+  timestamp: string;
+  description: string;
+  kind: PointKind;
+  name: string | null;
+  pinned: boolean;
+  project: string;
+  services: string[];
+  docker_images: Record<string, string>;
+  config_hashes: Record<string, string>;
+  volumes: string[];
+  images: Record<string, { ref: string; id: string; digests: string[]; platform: string }>;
+  sizes: Point['sizes'];
+  metadata: Point['metadata'];
+}

@@ -1,0 +1,102 @@
+import type { ComposeModel } from './compose.js';
+import type { Container, EngineIdentity, Image } from './engine.js';
+
+/** How a person says which project is meant: compose's own flags and environment. */
+export interface ProjectSelection {
+  /** Absolute: where we were called. */
+  cwd: string;
+  files?: string[];
+  projectName?: string;
+  projectDirectory?: string;
+  profiles?: string[];
+  envFiles?: string[];
+  /** The environment we were called in. */
+  env: Record<string, string | undefined>;
+}
+
+/** One compose project, found. All paths absolute. */
+export interface Project {
+  name: string;
+  /** Compose's project directory: relative paths start here. */
+  directory: string;
+  /** Compose files in the order they are merged; with `origin: default` those that exist, else as told. */
+  files: string[];
+  /** Who said which files: compose's default names, a flag or COMPOSE_FILE, the containers' labels, or a point. */
+  origin: 'default' | 'told' | 'labels' | 'point';
+  profiles: string[];
+  /** As given by `--env-file`; empty means compose's own `.env`. */
+  envFiles: string[];
+}
+
+/** A configuration entry as it is on disk now. Paths are relative to the project directory, with `/`. */
+export type ConfigEntry =
+  | { path: string; type: 'file'; mode: number; size: number; sha256: string }
+  | { path: string; type: 'symlink'; target: string }
+  | { path: string; type: 'directory'; mode: number }
+  | { path: string; type: 'absent' }
+  /** Something else is in the way: a device, a socket, an unreadable or too large file. */
+  | { path: string; type: 'other'; what: string };
+
+/** Something that looks like configuration and is not recorded, and why. */
+export interface SkippedEntry {
+  path: string;
+  reason: string;
+}
+
+/** The configuration of a project: what a point stores and what a rollback compares. */
+export interface Configuration {
+  /** Inside the project directory; sorted by path. Directories are those recorded as a whole. */
+  entries: ConfigEntry[];
+  /** Outside the project directory and listed by the user; `path` is absolute. */
+  outside: ConfigEntry[];
+  skipped: SkippedEntry[];
+  /** Read-only bind-mounted directories (relative): what appears inside them later is undone too. */
+  directories: string[];
+}
+
+/** A variable the compose files interpolate. Values are secret by default. */
+export interface InterpolationVariable {
+  name: string;
+  /** The value the provider must get from its environment; null when files or defaults gave it. */
+  value: string | null;
+  /** `shell`: set where we were called. `container`: deduced from what runs. `file`: left to env files and defaults. */
+  source: 'shell' | 'container' | 'file';
+}
+
+export interface GitState {
+  commit: string;
+  /** Undefined with a detached head. */
+  branch: string | undefined;
+  dirty: boolean;
+  /** Absolute path of the work tree. */
+  root: string;
+}
+
+export interface ServiceObservation {
+  name: string;
+  /** One-off containers left out; sorted by number. */
+  containers: Container[];
+  /** `config --hash` of today's files with the recorded variables; undefined when the provider cannot tell. */
+  filesHash: string | undefined;
+}
+
+/** One snapshot of the present. A broken present is still observed: the broken parts are undefined and explained. */
+export interface Observation {
+  /** UTC, RFC 3339 with Z. */
+  takenAt: string;
+  project: Project;
+  engine: EngineIdentity;
+  provider: { name: string; version: string };
+  model: ComposeModel | undefined;
+  /** Why there is no model: the provider's own words. */
+  modelError: string | undefined;
+  /** Services of the model with active profiles, and those that have containers, by name. */
+  services: Record<string, ServiceObservation>;
+  configuration: Configuration;
+  variables: InterpolationVariable[];
+  /** Images by every id and reference that matters, in the containers and in the target point; null: not there. */
+  images: Record<string, Image | null>;
+  git: GitState | undefined;
+  /** Worth telling the user: drift between files and containers, guesses that were made. */
+  warnings: string[];
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { RUN_ID } from './names.js';
+
+/** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */
+
+export const runKindSchema = z.enum(['rollback', 'undo', 'service']);
+
+/** `returned`: failed, and the earlier state is back. `not-returned`: failed, and it is not. */
+export const runResultSchema = z.enum(['done', 'failed', 'returned', 'not-returned']);
+
+const at = z.iso.datetime();
+
+export const journalRecordSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('begin'),
+    at,
+    run: z.string().regex(RUN_ID),
+    kind: runKindSchema,
+    project: z.string(),
+    user: z.string(),
+    pid: z.int(),
+    /** The point to go to, and the safety point to come back to. */
+    target: z.string(),
+    safety: z.string(),
+    /** Of an undo: the run it takes back. */
+    undoes: z.string().nullable(),
+    plan: z.unknown(),
+  }),
+  /** Synced before the operation acts. `step` counts within the phase, from 0. */
+  z.object({ type: z.literal('doing'), at, phase: z.enum(['forward', 'return']), step: z.int() }),
+  z.object({
+    type: z.literal('done'),
+    at,
+    phase: z.enum(['forward', 'return']),
+    step: z.int(),
+    note: z.string().nullable(),
+  }),
+  z.object({
+    type: z.literal('failed'),
+    at,
+    phase: z.enum(['forward', 'return']),
+    step: z.int(),
+    error: z.string(),
+  }),
+  /** The plan of the way back to the safety point. */
+  z.object({ type: z.literal('return'), at, reason: z.string(), plan: z.unknown() }),
+  z.object({
+    type: z.literal('end'),
+    at,
+    result: runResultSchema,
+    message: z.string(),
+    warnings: z.array(z.string()),
+  }),
+]);
+
+export type JournalRecord = z.infer<typeof journalRecordSchema>;
+export type RunKind = z.infer<typeof runKindSchema>;
+export type RunResult = z.infer<typeof runResultSchema>;
+
+/** What the index holds of a run. */
+export interface RunSummary {
+  id: string;
+  kind: RunKind;
+  project: string;
+  started: string;
+  /** Null while it runs, and for a run that was killed. */
+  ended: string | null;
+  result: RunResult | null;
+  target: string;
+  safety: string;
+  undoes: string | null;
+  user: string;
+  message: string | null;
+}
+
+/** One line of `audit.jsonl`: who did what, when, with what result. */
+export interface AuditRecord {
+  at: string;
+  user: string;
+  project: string;
+  /** `create`, `rollback`, `undo`, `delete`, `cleanup`, … */
+  action: string;
+  /** Ids of the points and runs concerned. */
+  subjects: string[];
+  result: 'done' | 'failed';
+  message: string;
+}
