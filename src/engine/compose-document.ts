@@ -1,0 +1,14 @@
+import { composeModelSchema, type ComposeModel } from '../model/compose.js';
+import { RollbackError } from '../model/errors.js';
+
+/** The one place of this floor that loads the schema library: imported while compose itself is reading. */
+
+/** Checks what a provider printed. Throws `provider-failed` with the places that do not fit, never their values. */
+export function readModel(document: unknown, provider: string): ComposeModel {
+  const result = composeModelSchema.safeParse(document);
+  if (result.success) return result.data;
+  throw new RollbackError('provider-failed', `\`${provider} config\` printed a model of an unknown shape`, {
+    hint: `report this with the version of ${provider}`,
+    details: result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+  });
+}

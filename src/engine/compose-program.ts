@@ -1,0 +1,94 @@
+import { RollbackError } from '../model/errors.js';
+import { environmentFor, type Endpoint, type Environment } from './endpoint.js';
+import { runProgram } from './program.js';
+import type { ComposeRequest } from './provider.js';
+
+/** One way to call compose: the program, and how its words begin. */
+export interface ComposeProgram {
+  /** As a person calls it, for messages: `docker compose`. */
+  name: string;
+  /** `['docker', 'compose']`, or the path of the program itself. */
+  argv: string[];
+  endpoint: Endpoint;
+}
+
+const LAST_LINES = 20;
+
+/** What compose would take from the environment, given by us instead or switched off. */
+const OURS: Environment = {
+  COMPOSE_FILE: undefined,
+  COMPOSE_PATH_SEPARATOR: undefined,
+  COMPOSE_PROJECT_NAME: undefined,
+  COMPOSE_ENV_FILES: undefined,
+  // Empty and not absent: absent would let the directory's .env choose.
+  COMPOSE_PROFILES: '',
+  COMPOSE_REMOVE_ORPHANS: 'false',
+  COMPOSE_IGNORE_ORPHANS: 'true',
+};
+
+/**
+ * Runs one compose command for exactly this project on exactly this engine; its stdout. Throws `provider-failed` with its last words
+ * as details, which may quote values of the user's files.
+ */
+export async function runCompose(
+  program: ComposeProgram,
+  request: ComposeRequest,
+  profiles: string[],
+  command: string[],
+): Promise<string> {
+  // Always `--option=value`: no name or path from outside can be read as an option of its own.
+  const argv = [
+    ...program.argv,
+    `--project-name=${request.name}`,
+    `--project-directory=${request.directory}`,
+    ...request.files.map((file) => `--file=${file}`),
+    ...profiles.map((profile) => `--profile=${profile}`),
+    ...request.envFiles.map((file) => `--env-file=${file}`),
+    ...command,
+  ];
+  const result = await runProgram(argv, {
+    cwd: request.directory,
+    env: { ...environmentFor(program.endpoint, request.env), ...OURS },
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+  });
+  if (result.exitCode === 0) return result.stdout;
+
+  const what = `\`${program.name} ${command[0] ?? ''}\` for project ${request.name}`;
+  const words = result.stderr.trim() || result.problem || '';
+  throw new RollbackError(
+    'provider-failed',
+    `${what} failed (${result.problem ?? `exit code ${result.exitCode}`})`,
+    {
+      hint: `the last lines are ${program.name}'s own`,
+      details: words.split('\n').slice(-LAST_LINES),
+    },
+  );
+}
+
+/** The words of `up` that versions 1 and 2 share. */
+export function upCommand(
+  services: string[],
+  options: { start: boolean; scale: Record<string, number> },
+): string[] {
+  return [
+    'up',
+    // Version 1 refuses --detach together with --no-start.
+    options.start ? '--detach' : '--no-start',
+    '--no-deps',
+    '--no-build',
+    ...Object.entries(options.scale).map(([service, count]) => `--scale=${service}=${count}`),
+    '--',
+    ...services,
+  ];
+}
+
+/** The answer of `config --hash *`: a service and its hash a line. */
+export function parseHashes(text: string): Record<string, string> {
+  const rows = text.split('\n').map((line) => line.trim().split(/\s+/));
+  return Object.fromEntries(rows.flatMap(([service, hash]) => (service && hash ? [[service, hash]] : [])));
+}
+
+/** Both versions double every dollar sign of what `config` prints, so that it could be a compose file again. */
+export function undoubleDollars(text: string): string {
+  return text.replaceAll('$$', () => '$');
+}

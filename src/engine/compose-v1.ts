@@ -1,0 +1,91 @@
+import type { ComposeModel } from '../model/compose.js';
+import { RollbackError } from '../model/errors.js';
+import { composeVersion } from './compose-v2.js';
+import {
+  parseHashes,
+  runCompose,
+  undoubleDollars,
+  upCommand,
+  type ComposeProgram,
+} from './compose-program.js';
+import { connectDocker } from './docker.js';
+import type { Environment } from './endpoint.js';
+import type { ComposeProvider, ComposeRequest } from './provider.js';
+
+/**
+ * Compose version 1 (1.28 and later), in Python and no longer maintained. What differs from version 2: it prints YAML of another
+ * shape, prints services of every profile, takes one env file, knows no `--pull`, has no `configs`, names images `project_service`, and
+ * its config hash covers the image's id.
+ */
+export class ComposeV1 implements ComposeProvider {
+  readonly name: string;
+  readonly #program: ComposeProgram;
+  readonly #env: Environment;
+  #version: Promise<string> | undefined;
+
+  constructor(program: ComposeProgram, env: Environment) {
+    this.name = program.name;
+    this.#program = program;
+    this.#env = env;
+  }
+
+  version(): Promise<string> {
+    this.#version ??= composeVersion(this.#program, this.#env);
+    return this.#version;
+  }
+
+  async config(request: ComposeRequest, options: { allProfiles?: boolean } = {}): Promise<ComposeModel> {
+    const [text, { normaliseV1 }] = await Promise.all([
+      this.#run(request, ['config']),
+      import('./compose-v1-model.js'),
+    ]);
+    return normaliseV1(
+      undoubleDollars(text),
+      request.name,
+      options.allProfiles ? undefined : request.profiles,
+    );
+  }
+
+  async hashes(request: ComposeRequest): Promise<Record<string, string>> {
+    return parseHashes(await this.#run(request, ['config', '--hash=*']));
+  }
+
+  async up(
+    request: ComposeRequest,
+    services: string[],
+    options: { start: boolean; scale: Record<string, number> },
+  ): Promise<void> {
+    if (services.length === 0) return;
+    await this.#assertImages(request, services);
+    await this.#run(request, upCommand(services, options));
+  }
+
+  defaultImage(project: string, service: string): string {
+    return `${project}_${service}`;
+  }
+
+  /** Version 1 pulls what is missing and cannot be told not to. */
+  async #assertImages(request: ComposeRequest, services: string[]): Promise<void> {
+    const [model, engine] = await Promise.all([
+      this.config(request, { allProfiles: true }),
+      connectDocker(this.#program.endpoint),
+    ]);
+    for (const service of services) {
+      const reference = model.services[service]?.image ?? this.defaultImage(request.name, service);
+      if ((await engine.image(reference)) === undefined) {
+        throw new RollbackError('provider-failed', `image ${reference} of service ${service} is not there`, {
+          hint: 'pull, build or load it first: compose is never let to do so by itself here',
+        });
+      }
+    }
+  }
+
+  async #run(request: ComposeRequest, command: string[]): Promise<string> {
+    if (request.envFiles.length > 1) {
+      throw new RollbackError('not-supported', `${this.name} version 1 takes one env file, not several`, {
+        hint: 'install Docker Compose version 2',
+      });
+    }
+    return runCompose(this.#program, request, request.profiles, command);
+  }
+}

@@ -1,0 +1,219 @@
+import type {
+  Container,
+  ContainerMount,
+  ContainerState,
+  EngineIdentity,
+  Image,
+  PublishedPort,
+} from '../model/engine.js';
+import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
+import { isLocal } from './endpoint.js';
+
+/** Inspect documents of the Docker API into our own shape. Pure; what engines leave out or set to null is absent here. */
+
+type Maybe<T> = T | null | undefined;
+
+export interface ContainerDocument {
+  Id: string;
+  Name: string;
+  Path: string;
+  Args: Maybe<string[]>;
+  Image: string;
+  RestartCount?: Maybe<number>;
+  State: {
+    Status: string;
+    ExitCode: number;
+    StartedAt: string;
+    Pid: number;
+    Health?: Maybe<{ Status: string }>;
+  };
+  Config: {
+    Image: string;
+    Labels?: Maybe<Record<string, string>>;
+    Env?: Maybe<string[]>;
+    ExposedPorts?: Maybe<Record<string, unknown>>;
+  };
+  HostConfig: { NetworkMode?: Maybe<string>; Tmpfs?: Maybe<Record<string, string>> };
+  Mounts?: Maybe<
+    {
+      Type: ContainerMount['type'];
+      Name?: Maybe<string>;
+      Source?: Maybe<string>;
+      Destination: string;
+      RW: boolean;
+    }[]
+  >;
+  NetworkSettings: {
+    Ports?: Maybe<Record<string, Maybe<{ HostIp: string; HostPort: string }[]>>>;
+    Networks?: Maybe<Record<string, { IPAddress?: Maybe<string>; GlobalIPv6Address?: Maybe<string> }>>;
+  };
+}
+
+export interface ImageDocument {
+  Id: string;
+  RepoTags?: Maybe<string[]>;
+  RepoDigests?: Maybe<string[]>;
+  Os: string;
+  Architecture: string;
+  Variant?: Maybe<string>;
+  RootFS: { Layers?: Maybe<string[]> };
+  Size: number;
+}
+
+export interface InfoDocument {
+  ID: string;
+  Name: string;
+  Driver: string;
+  SecurityOptions?: Maybe<string[]>;
+}
+
+export interface VersionDocument {
+  Version: string;
+  ApiVersion: string;
+  Components?: Maybe<{ Name: string }[]>;
+}
+
+const STATES: Readonly<Record<string, ContainerState>> = {
+  created: 'created',
+  running: 'running',
+  paused: 'paused',
+  restarting: 'restarting',
+  removing: 'removing',
+  exited: 'exited',
+  dead: 'dead',
+  // Podman's own words for the same.
+  configured: 'created',
+  initialized: 'created',
+  stopping: 'running',
+  stopped: 'exited',
+};
+
+/** Throws `failed` for a state that no engine we know has. */
+export function toContainer(document: ContainerDocument): Container {
+  const labels = document.Config.Labels ?? {};
+  const state = STATES[document.State.Status];
+  if (state === undefined) {
+    const name = quoted(document.Name);
+    throw new RollbackError(
+      'failed',
+      `container ${name} is in the unknown state ${quoted(document.State.Status)}`,
+    );
+  }
+  const number = Number(composeLabel(labels, 'container-number'));
+  return {
+    id: document.Id,
+    name: document.Name.replace(/^\//, ''),
+    project: composeLabel(labels, 'project'),
+    service: composeLabel(labels, 'service'),
+    number: number > 0 ? number : undefined,
+    // Compose writes Python's True, in version 2 too.
+    oneOff: composeLabel(labels, 'oneoff')?.toLowerCase() === 'true',
+    state,
+    exitCode: ['exited', 'dead', 'restarting'].includes(state) ? document.State.ExitCode : undefined,
+    startedAt: document.State.StartedAt,
+    restartCount: document.RestartCount ?? 0,
+    pid: document.State.Pid,
+    imageId: document.Image,
+    imageRef: document.Config.Image,
+    configHash: labels['com.docker.compose.config-hash'],
+    labels,
+    env: toEnvironment(document.Config.Env ?? []),
+    command: [document.Path, ...(document.Args ?? [])].filter((word, index) => index > 0 || word !== ''),
+    mounts: toMounts(document),
+    ports: toPorts(document),
+    exposed: Object.keys(document.Config.ExposedPorts ?? {}),
+    addresses: toAddresses(document),
+    networkMode: document.HostConfig.NetworkMode ?? '',
+    health: toHealth(document.State.Health?.Status),
+  };
+}
+
+export function toImage(document: ImageDocument): Image {
+  const platform = [document.Os, document.Architecture, document.Variant];
+  return {
+    id: document.Id,
+    tags: (document.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>'),
+    digests: (document.RepoDigests ?? []).filter((digest) => digest !== '<none>@<none>'),
+    platform: platform.filter((part) => part !== undefined && part !== null && part !== '').join('/'),
+    diffIds: document.RootFS.Layers ?? [],
+    sizeBytes: document.Size,
+  };
+}
+
+export function toIdentity(info: InfoDocument, version: VersionDocument, host: string): EngineIdentity {
+  const podman = (version.Components ?? []).some((component) => component.Name === 'Podman Engine');
+  return {
+    kind: podman ? 'podman' : 'docker',
+    id: info.ID,
+    hostname: info.Name,
+    version: version.Version,
+    apiVersion: version.ApiVersion,
+    host,
+    local: isLocal(host),
+    rootless: (info.SecurityOptions ?? []).some((option) => option.split(',').includes('name=rootless')),
+    storageDriver: info.Driver,
+  };
+}
+
+/** podman-compose writes its own labels, and only some of compose's. */
+function composeLabel(labels: Record<string, string>, key: string): string | undefined {
+  return labels[`com.docker.compose.${key}`] ?? labels[`io.podman.compose.${key}`];
+}
+
+function toEnvironment(entries: string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const at = entry.indexOf('=');
+      return at === -1 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
+
+function toMounts(document: ContainerDocument): ContainerMount[] {
+  const mounts = (document.Mounts ?? []).map((mount) => ({
+    type: mount.Type,
+    source: mount.Type === 'bind' ? (mount.Source ?? '') : '',
+    name: mount.Type === 'volume' ? (mount.Name ?? undefined) : undefined,
+    target: mount.Destination,
+    readOnly: !mount.RW,
+  }));
+  // `tmpfs:` in a compose file shows only here.
+  const listed = new Set(mounts.map((mount) => mount.target));
+  const temporary = Object.keys(document.HostConfig.Tmpfs ?? {}).filter((target) => !listed.has(target));
+  return [
+    ...mounts,
+    ...temporary.map((target): ContainerMount => ({
+      type: 'tmpfs',
+      source: '',
+      name: undefined,
+      target,
+      readOnly: false,
+    })),
+  ];
+}
+
+function toPorts(document: ContainerDocument): PublishedPort[] {
+  return Object.entries(document.NetworkSettings.Ports ?? {}).flatMap(([exposed, bindings]) => {
+    const [port, protocol] = exposed.split('/');
+    return (bindings ?? []).map((binding) => ({
+      containerPort: Number(port),
+      protocol: protocol === 'udp' || protocol === 'sctp' ? protocol : 'tcp',
+      hostIp: binding.HostIp,
+      hostPort: Number(binding.HostPort),
+    }));
+  });
+}
+
+function toAddresses(document: ContainerDocument): Record<string, string> {
+  const networks = Object.entries(document.NetworkSettings.Networks ?? {});
+  return Object.fromEntries(
+    networks
+      .map(([name, network]) => [name, network.IPAddress || network.GlobalIPv6Address || ''] as const)
+      .filter(([, address]) => address !== ''),
+  );
+}
+
+function toHealth(status: string | undefined): Container['health'] {
+  return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
+}

@@ -1,0 +1,40 @@
+import { messageOf } from '../model/errors.js';
+import type { Environment } from './endpoint.js';
+
+export interface ProgramOptions {
+  cwd?: string;
+  /** The whole environment of the child. */
+  env: Environment;
+  signal?: AbortSignal;
+}
+
+export interface ProgramResult {
+  /** Undefined when it could not be started or was killed. */
+  exitCode: number | undefined;
+  stdout: string;
+  stderr: string;
+  /** Why it could not be started or ended without an exit code. */
+  problem: string | undefined;
+}
+
+/** Runs a program without a shell and without stdin. Failing is a result; only an abort throws: the signal's own reason. */
+export async function runProgram(argv: string[], options: ProgramOptions): Promise<ProgramResult> {
+  const { execa } = await import('execa');
+  options.signal?.throwIfAborted();
+  const [file = '', ...args] = argv;
+  const result = await execa(file, args, {
+    env: options.env,
+    extendEnv: false,
+    stdin: 'ignore',
+    reject: false,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  });
+  if (result.isCanceled) options.signal?.throwIfAborted();
+  return {
+    exitCode: result.exitCode,
+    stdout: result.stdout,
+    stderr: result.stderr,
+    problem: result.exitCode === undefined ? messageOf(result.cause ?? result.signalDescription) : undefined,
+  };
+}

@@ -1,0 +1,41 @@
+import type { ComposeModel } from '../model/compose.js';
+
+/** What a provider is asked about: always explicit, never left to its own search. */
+export interface ComposeRequest {
+  name: string;
+  /** Absolute. */
+  directory: string;
+  /** Absolute, in order. */
+  files: string[];
+  profiles: string[];
+  /** Absolute; empty means the directory's own `.env`. */
+  envFiles: string[];
+  /** The whole environment of the child; COMPOSE_* and the engine's address are set by the provider itself. */
+  env: Record<string, string | undefined>;
+  signal?: AbortSignal;
+}
+
+/**
+ * The program that applies compose files. Throws RollbackError `provider-failed` with the program's own last words as details.
+ */
+export interface ComposeProvider {
+  /** `docker compose`, `docker-compose`, `podman-compose`. */
+  readonly name: string;
+  /** Asked of the program once, when first needed: it costs a process. */
+  version(): Promise<string>;
+  /** The resolved model; services of inactive profiles included when `allProfiles`. */
+  config(request: ComposeRequest, options?: { allProfiles?: boolean }): Promise<ComposeModel>;
+  /** Config hash of each service as its containers' labels would carry it; empty when the program cannot tell. */
+  hashes(request: ComposeRequest): Promise<Record<string, string>>;
+  /**
+   * `up -d --no-deps --no-build --pull never SERVICE…`: makes what differs, starts it unless told not to. Dependencies are not touched,
+   * volumes are never recreated.
+   */
+  up(
+    request: ComposeRequest,
+    services: string[],
+    options: { start: boolean; scale: Record<string, number> },
+  ): Promise<void>;
+  /** Image reference the provider gives a service that has none of its own, e.g. `shop-api`. */
+  defaultImage(project: string, service: string): string;
+}

@@ -1,0 +1,136 @@
+import { access, constants } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
+import { ComposeV1 } from './compose-v1.js';
+import { composeVersion, ComposeV2 } from './compose-v2.js';
+import type { Endpoint, Environment } from './endpoint.js';
+import type { ComposeProvider } from './provider.js';
+
+export interface ProviderOptions {
+  endpoint: Endpoint;
+  env: Environment;
+  /**
+   * `docker compose`, `docker-compose`, or the absolute path of a docker-compose; COMPOSE_ROLLBACK_PROVIDER when absent; else what
+   * is there, version 2 first.
+   */
+  prefer?: string;
+  /** Where /usr is; tests have their own. */
+  root?: string;
+}
+
+/** Where the docker CLI looks for plug-ins, after the user's own folder. */
+const PLUGIN_FOLDERS = ['usr/local/lib', 'usr/local/libexec', 'usr/lib', 'usr/libexec'].map((folder) =>
+  join(folder, 'docker/cli-plugins'),
+);
+
+/**
+ * The compose program to use. Usually found without starting a process. Throws `provider-failed` when there is none, or not the one
+ * asked for.
+ */
+export async function findProvider(options: ProviderOptions): Promise<ComposeProvider> {
+  // Whoever asks for a provider runs it next: its process library loads meanwhile.
+  void import('execa');
+  const asked = options.prefer ?? options.env.COMPOSE_ROLLBACK_PROVIDER;
+  if (!asked) {
+    const provider = (await plugin(options)) ?? (await standalone(options, 'docker-compose'));
+    if (provider !== undefined) return provider;
+    throw new RollbackError(
+      'provider-failed',
+      'there is no compose here: neither `docker compose` nor `docker-compose`',
+      {
+        hint: "install Docker's compose plug-in (docker-compose-plugin, or docker-compose of Debian 13)",
+      },
+    );
+  }
+  if (asked === 'docker compose') {
+    const provider = await plugin(options);
+    if (provider !== undefined) return provider;
+  } else if (asked === 'docker-compose' || asked.startsWith('/')) {
+    const provider = await standalone(options, asked);
+    if (provider !== undefined) return provider;
+  } else {
+    throw new RollbackError('usage', `${quoted(asked)} is not a compose provider`, {
+      hint: 'COMPOSE_ROLLBACK_PROVIDER may be "docker compose", "docker-compose" or the absolute path of a docker-compose',
+    });
+  }
+  throw new RollbackError(
+    'provider-failed',
+    `the compose provider ${quoted(asked)} that was asked for is not there`,
+    {
+      hint: 'install it, or leave COMPOSE_ROLLBACK_PROVIDER away',
+    },
+  );
+}
+
+/**
+ * `docker compose`. The plug-in works on its own too, and is called directly where it lies in its usual place: the docker CLI in front
+ * of it costs 50 ms a call. A plug-in is always version 2 or later.
+ */
+async function plugin({ endpoint, env, root = '/' }: ProviderOptions): Promise<ComposeProvider | undefined> {
+  const name = 'docker compose';
+  const own = env.DOCKER_CONFIG || join(env.HOME || homedir(), '.docker');
+  const folders = [join(own, 'cli-plugins'), ...PLUGIN_FOLDERS.map((folder) => join(root, folder))];
+  const path = await firstExecutable(folders, 'docker-compose');
+  if (path !== undefined) return new ComposeV2({ name, argv: [path], endpoint }, env);
+
+  // The CLI may know further places, from its configuration.
+  const docker = await firstExecutable(searchPath(env), 'docker');
+  if (docker === undefined) return undefined;
+  const program = { name, argv: [docker, 'compose'], endpoint };
+  return (await versionOrUndefined(program, env)) === undefined ? undefined : new ComposeV2(program, env);
+}
+
+/** `docker-compose`: version 1, or version 2 installed under the old name. */
+async function standalone(
+  { endpoint, env }: ProviderOptions,
+  name: string,
+): Promise<ComposeProvider | undefined> {
+  const path = name.startsWith('/') ? name : await firstExecutable(searchPath(env), name);
+  if (path === undefined) return undefined;
+  const program = { name: 'docker-compose', argv: [path], endpoint };
+  const version = await versionOrUndefined(program, env);
+  if (version === undefined) return undefined;
+  return version.startsWith('1.') ? new ComposeV1(program, env) : new ComposeV2(program, env);
+}
+
+async function versionOrUndefined(
+  ...[program, env]: Parameters<typeof composeVersion>
+): Promise<string | undefined> {
+  try {
+    return await composeVersion(program, env);
+  } catch (thrown) {
+    if (thrown instanceof RollbackError && thrown.code === 'provider-failed') return undefined;
+    throw thrown;
+  }
+}
+
+function searchPath(env: Environment): string[] {
+  // An empty or relative entry means the current directory: nothing of a project is run for that.
+  return (env.PATH ?? '').split(delimiter).filter((folder) => folder.startsWith('/'));
+}
+
+async function firstExecutable(folders: string[], name: string): Promise<string | undefined> {
+  for (const folder of folders) {
+    const path = join(folder, name);
+    if (await isExecutable(path)) return path;
+  }
+  return undefined;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return true;
+  } catch (thrown) {
+    if (
+      thrown instanceof Error &&
+      'code' in thrown &&
+      ['ENOENT', 'ENOTDIR', 'EACCES'].includes(String(thrown.code))
+    ) {
+      return false;
+    }
+    throw thrown;
+  }
+}

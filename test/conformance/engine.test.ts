@@ -1,0 +1,69 @@
+import { createConnection, createServer } from 'node:net';
+import { once } from 'node:events';
+import { expect, it } from 'vitest';
+import { discoverEngine } from '../../src/engine/discovery.js';
+import { connectDocker } from '../../src/engine/docker.js';
+import { socketPath, type Endpoint } from '../../src/engine/endpoint.js';
+import { connectTestEngine, testProject } from '../support/engine.js';
+import { engineSuite } from './engine-suite.js';
+
+engineSuite('Docker', connectTestEngine);
+
+const nobody: Endpoint = {
+  kind: 'docker',
+  host: 'unix:///nobody/docker.sock',
+  certPath: undefined,
+  sshAgent: undefined,
+  origin: '--host',
+};
+
+it('says so when nobody answers', async () => {
+  const engine = await connectDocker(nobody);
+  await expect(engine.containers()).rejects.toMatchObject({
+    code: 'engine-unreachable',
+    message: expect.stringContaining('no engine answers at unix:///nobody/docker.sock (--host)'),
+    hint: expect.stringContaining('start the engine'),
+  });
+  await expect(engine.untag('a:b')).rejects.toMatchObject({ code: 'engine-unreachable' });
+  await expect(engine.start('a')).rejects.toMatchObject({ code: 'engine-unreachable' });
+  await expect(engine.exec('a', ['true'])).rejects.toMatchObject({ code: 'engine-unreachable' });
+});
+
+it('says so when the TLS files are not there', async () => {
+  const endpoint = { ...nobody, host: 'tcp://127.0.0.1:2376', certPath: '/nobody/certs' };
+  await expect(connectDocker(endpoint)).rejects.toMatchObject({
+    code: 'engine-unreachable',
+    message: 'the TLS files in /nobody/certs cannot be read',
+  });
+});
+
+it('speaks tcp, to the endpoint it was given and not to DOCKER_HOST, over few connections', async () => {
+  const { host } = await discoverEngine({ engine: 'docker', env: process.env });
+  const path = socketPath(host) ?? '';
+  expect(path, `a unix socket to stand behind, not ${host}`).not.toBe('');
+  let connections = 0;
+  const relay = createServer((client) => {
+    connections += 1;
+    const engine = createConnection({ path });
+    client.pipe(engine).pipe(client);
+    for (const end of [client, engine]) end.on('error', () => client.destroy());
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  const address = relay.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+
+  const engine = await connectDocker({ ...nobody, host: `tcp://127.0.0.1:${port}` });
+  const project = await testProject('engtcp');
+  const services = ['a', 'b', 'c'].map(
+    (name) => `  ${name}: { image: busybox:latest, command: ["true"], scale: 4 }`,
+  );
+  await project.write({ 'compose.yaml': ['services:', ...services].join('\n') });
+  await project.compose('create', '--pull', 'never');
+
+  for (let round = 0; round < 5; round++)
+    expect(await engine.containers({ project: project.name })).toHaveLength(12);
+  expect(connections).toBeLessThanOrEqual(8);
+  expect(await engine.identity()).toMatchObject({ host: `tcp://127.0.0.1:${port}`, local: true });
+  relay.close();
+});

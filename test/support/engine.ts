@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll } from 'vitest';
+import { discoverEngine } from '../../src/engine/discovery.js';
+import { connectDocker } from '../../src/engine/docker.js';
+import type { Engine } from '../../src/engine/engine.js';
+
+/**
+ * The real engine for tests: the one that DOCKER_HOST or the usual places name (`eval "$(scripts/lab.sh env)"`). Nobody answering is
+ * a failure, never a skip. Everything made here is gone when the test file ends.
+ */
+
+/** Throws `engine-unreachable` when no engine answers. */
+export async function connectTestEngine(): Promise<Engine> {
+  const engine = await connectDocker(await discoverEngine({ engine: 'auto', env: process.env }));
+  await engine.identity();
+  return engine;
+}
+
+/** Runs the `docker` program; its stdout, trimmed. Throws with its stderr when it fails. */
+export async function docker(...argv: string[]): Promise<string> {
+  const { stdout } = await execa('docker', argv, { stdin: 'ignore' });
+  return stdout;
+}
+
+export interface TestProject {
+  /** Unique, and a valid compose project name. */
+  name: string;
+  /** Absolute, without symbolic links; its own temporary directory. */
+  directory: string;
+  /** Writes files, by path relative to the directory, parents included; returns the absolute path of the last one. */
+  write(files: Record<string, string>, mode?: number): Promise<string>;
+  path(relative: string): string;
+  /** `docker compose -p NAME …` in the directory; its stdout. */
+  compose(...argv: string[]): Promise<string>;
+  /** Ids of the service's containers, running or not, in full, sorted by number. */
+  ids(service: string): Promise<string[]>;
+  /** Removes all of it now; runs by itself at the end of the test file. */
+  remove(): Promise<void>;
+}
+
+const projects = new Set<TestProject>();
+
+afterAll(async () => {
+  for (const project of projects) await project.remove();
+});
+
+/**
+ * A directory and a unique project name for one test. Containers, networks and volumes with this project's label, and images whose
+ * repository starts with its name (`NAME-api:v1`, `NAME/api:v1`), are removed with it.
+ */
+export async function testProject(prefix: string): Promise<TestProject> {
+  const name = `${prefix.toLowerCase()}-${randomBytes(4).toString('hex')}`;
+  const directory = await realpath(await mkdtemp(join(tmpdir(), `${name}-`)));
+  const label = `label=com.docker.compose.project=${name}`;
+
+  const project: TestProject = {
+    name,
+    directory,
+    path: (relative) => join(directory, relative),
+    async write(files, mode = 0o644) {
+      let last = directory;
+      for (const [relative, text] of Object.entries(files)) {
+        last = join(directory, relative);
+        await mkdir(dirname(last), { recursive: true });
+        await writeFile(last, text);
+        await chmod(last, mode);
+      }
+      return last;
+    },
+    async compose(...argv) {
+      const { stdout } = await execa('docker', ['compose', '-p', name, ...argv], {
+        cwd: directory,
+        stdin: 'ignore',
+      });
+      return stdout;
+    },
+    async ids(service) {
+      const format = '{{.Label "com.docker.compose.container-number"}} {{.ID}}';
+      const filters = ['--filter', label, '--filter', `label=com.docker.compose.service=${service}`];
+      const rows = lines(await docker('ps', '--all', '--no-trunc', ...filters, '--format', format));
+      return rows
+        .map((row) => row.split(' '))
+        .toSorted((a, b) => Number(a[0]) - Number(b[0]))
+        .map((row) => row[1] ?? '');
+    },
+    async remove() {
+      await removeAll(['ps', '--all', '--quiet', '--filter', label], ['rm', '--force', '--volumes']);
+      await removeAll(['network', 'ls', '--quiet', '--filter', label], ['network', 'rm']);
+      await removeAll(['volume', 'ls', '--quiet', '--filter', label], ['volume', 'rm', '--force']);
+      for (const pattern of [`${name}*`, `${name}*/*`]) {
+        const format = '{{.Repository}}:{{.Tag}}';
+        await removeAll(
+          ['image', 'ls', '--filter', `reference=${pattern}`, '--format', format],
+          ['image', 'rm'],
+        );
+      }
+      await rm(directory, { recursive: true, force: true });
+      projects.delete(project);
+    },
+  };
+  projects.add(project);
+  return project;
+}
+
+async function removeAll(list: string[], remove: string[]): Promise<void> {
+  const found = lines(await docker(...list));
+  if (found.length > 0) await docker(...remove, ...found);
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}

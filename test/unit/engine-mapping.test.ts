@@ -1,0 +1,260 @@
+import { describe, expect, it } from 'vitest';
+import { toContainer, toIdentity, toImage, type ContainerDocument } from '../../src/engine/docker-mapping.js';
+
+const running: ContainerDocument = {
+  Id: 'c1',
+  Name: '/shop-api-2',
+  Path: 'docker-entrypoint.sh',
+  Args: ['node', 'server.js'],
+  Image: 'sha256:aaa',
+  RestartCount: 3,
+  State: {
+    Status: 'running',
+    ExitCode: 0,
+    StartedAt: '2026-01-02T03:04:05.6Z',
+    Pid: 4711,
+    Health: { Status: 'healthy' },
+  },
+  Config: {
+    Image: 'shop-api:v1',
+    Labels: {
+      'com.docker.compose.project': 'shop',
+      'com.docker.compose.service': 'api',
+      'com.docker.compose.container-number': '2',
+      'com.docker.compose.oneoff': 'False',
+      'com.docker.compose.config-hash': 'abc',
+    },
+    Env: ['A=1', 'URL=redis://h?a=b', 'EMPTY=', 'BARE'],
+    ExposedPorts: { '8000/tcp': {}, '53/udp': {} },
+  },
+  HostConfig: { NetworkMode: 'shop_default', Tmpfs: { '/tmp': '' } },
+  Mounts: [
+    { Type: 'bind', Source: '/srv/shop/a.conf', Destination: '/etc/a.conf', RW: false },
+    {
+      Type: 'volume',
+      Name: 'shop_data',
+      Source: '/var/lib/docker/volumes/shop_data/_data',
+      Destination: '/data',
+      RW: true,
+    },
+  ],
+  NetworkSettings: {
+    Ports: {
+      '8000/tcp': [
+        { HostIp: '0.0.0.0', HostPort: '18000' },
+        { HostIp: '::', HostPort: '18000' },
+      ],
+      '53/udp': null,
+    },
+    Networks: {
+      shop_default: { IPAddress: '172.18.0.3' },
+      six: { IPAddress: '', GlobalIPv6Address: 'fd00::3' },
+      gone: { IPAddress: '' },
+    },
+  },
+};
+
+/** What engines send for a container that nobody gave anything. */
+const bare: ContainerDocument = {
+  Id: 'c2',
+  Name: '/x',
+  Path: 'true',
+  Args: null,
+  Image: 'sha256:bbb',
+  State: { Status: 'exited', ExitCode: 7, StartedAt: '0001-01-01T00:00:00Z', Pid: 0 },
+  Config: { Image: 'busybox' },
+  HostConfig: {},
+  NetworkSettings: {},
+};
+
+const inState = (Status: string, ExitCode = 0): ContainerDocument => ({
+  ...bare,
+  State: { ...bare.State, Status, ExitCode },
+});
+const labelled = (Labels: Record<string, string>): ContainerDocument => ({
+  ...bare,
+  Config: { ...bare.Config, Labels },
+});
+
+describe('toContainer', () => {
+  it('maps a running compose container', () => {
+    expect(toContainer(running)).toEqual({
+      id: 'c1',
+      name: 'shop-api-2',
+      project: 'shop',
+      service: 'api',
+      number: 2,
+      oneOff: false,
+      state: 'running',
+      exitCode: undefined,
+      startedAt: '2026-01-02T03:04:05.6Z',
+      restartCount: 3,
+      pid: 4711,
+      imageId: 'sha256:aaa',
+      imageRef: 'shop-api:v1',
+      configHash: 'abc',
+      labels: running.Config.Labels,
+      env: { A: '1', URL: 'redis://h?a=b', EMPTY: '', BARE: '' },
+      command: ['docker-entrypoint.sh', 'node', 'server.js'],
+      mounts: [
+        { type: 'bind', source: '/srv/shop/a.conf', name: undefined, target: '/etc/a.conf', readOnly: true },
+        { type: 'volume', source: '', name: 'shop_data', target: '/data', readOnly: false },
+        { type: 'tmpfs', source: '', name: undefined, target: '/tmp', readOnly: false },
+      ],
+      ports: [
+        { containerPort: 8000, protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 18_000 },
+        { containerPort: 8000, protocol: 'tcp', hostIp: '::', hostPort: 18_000 },
+      ],
+      exposed: ['8000/tcp', '53/udp'],
+      addresses: { shop_default: '172.18.0.3', six: 'fd00::3' },
+      networkMode: 'shop_default',
+      health: 'healthy',
+    });
+  });
+
+  it('takes everything an engine may leave out', () => {
+    expect(toContainer(bare)).toMatchObject({
+      project: undefined,
+      service: undefined,
+      number: undefined,
+      oneOff: false,
+      configHash: undefined,
+      labels: {},
+      env: {},
+      command: ['true'],
+      mounts: [],
+      ports: [],
+      exposed: [],
+      addresses: {},
+      networkMode: '',
+      restartCount: 0,
+      health: 'none',
+    });
+  });
+
+  it.each([
+    ['created', 'created', undefined],
+    ['running', 'running', undefined],
+    ['paused', 'paused', undefined],
+    ['restarting', 'restarting', 7],
+    ['exited', 'exited', 7],
+    ['dead', 'dead', 7],
+    ['configured', 'created', undefined],
+    ['stopped', 'exited', 7],
+  ])('reads the state %s as %s, exit code %s', (status, state, exitCode) => {
+    expect(toContainer(inState(status, 7))).toMatchObject({ state, exitCode });
+  });
+
+  it('refuses a state it does not know', () => {
+    expect(() => toContainer(inState('levitating'))).toThrow('unknown state "levitating"');
+  });
+
+  it('knows one-off containers by version 1 and version 2 labels', () => {
+    const container = toContainer(
+      labelled({ 'com.docker.compose.project': 'p', 'com.docker.compose.oneoff': 'True' }),
+    );
+    expect(container.oneOff).toBe(true);
+  });
+
+  it("reads podman-compose's labels, and takes no hash from them", () => {
+    const labels = {
+      'io.podman.compose.project': 'p',
+      'io.podman.compose.config-hash': 'h',
+      'com.docker.compose.service': 's',
+    };
+    expect(toContainer(labelled(labels))).toMatchObject({
+      project: 'p',
+      service: 's',
+      configHash: undefined,
+    });
+  });
+
+  it('keeps network_mode host, where there is neither address nor published port', () => {
+    const host = {
+      ...running,
+      HostConfig: { NetworkMode: 'host' },
+      NetworkSettings: { Ports: {}, Networks: { host: { IPAddress: '' } } },
+    };
+    expect(toContainer(host)).toMatchObject({
+      networkMode: 'host',
+      addresses: {},
+      ports: [],
+      exposed: ['8000/tcp', '53/udp'],
+    });
+  });
+});
+
+describe('toImage', () => {
+  it('maps platform, layers and references', () => {
+    const image = toImage({
+      Id: 'sha256:i',
+      RepoTags: ['a:1', '<none>:<none>'],
+      RepoDigests: ['a@sha256:d', '<none>@<none>'],
+      Os: 'linux',
+      Architecture: 'arm64',
+      Variant: 'v8',
+      RootFS: { Layers: ['sha256:l'] },
+      Size: 12,
+    });
+    expect(image).toEqual({
+      id: 'sha256:i',
+      tags: ['a:1'],
+      digests: ['a@sha256:d'],
+      platform: 'linux/arm64/v8',
+      diffIds: ['sha256:l'],
+      sizeBytes: 12,
+    });
+  });
+
+  it('takes nulls, and no variant', () => {
+    const image = toImage({
+      Id: 'i',
+      RepoTags: null,
+      RepoDigests: null,
+      Os: 'linux',
+      Architecture: 'amd64',
+      Variant: '',
+      RootFS: {},
+      Size: 0,
+    });
+    expect(image).toMatchObject({ tags: [], digests: [], platform: 'linux/amd64', diffIds: [] });
+  });
+});
+
+describe('toIdentity', () => {
+  const info = {
+    ID: 'ID',
+    Name: 'host1',
+    Driver: 'overlay2',
+    SecurityOptions: ['name=seccomp,profile=default', 'name=rootless'],
+  };
+  const version = { Version: '20.10.24', ApiVersion: '1.41' };
+
+  it('tells rootless and local', () => {
+    expect(toIdentity(info, version, 'unix:///run/docker.sock')).toEqual({
+      kind: 'docker',
+      id: 'ID',
+      hostname: 'host1',
+      version: '20.10.24',
+      apiVersion: '1.41',
+      host: 'unix:///run/docker.sock',
+      local: true,
+      rootless: true,
+      storageDriver: 'overlay2',
+    });
+  });
+
+  it.each([
+    ['tcp://127.0.0.1:2375', true],
+    ['tcp://[::1]:2375', true],
+    ['tcp://10.0.0.5:2376', false],
+    ['ssh://root@localhost', false],
+  ])('%s: local %s', (host, local) => {
+    expect(toIdentity(info, version, host).local).toBe(local);
+  });
+
+  it('knows Podman by its components', () => {
+    const podman = { ...version, Components: [{ Name: 'Podman Engine' }, { Name: 'Conmon' }] };
+    expect(toIdentity(info, podman, 'unix:///x').kind).toBe('podman');
+  });
+});
