@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
+
+/** The few things we ask of a file system: never following links, and on the disk when we say so. */
+
+export function hasErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && codes.some((code) => code === error.code);
+}
+
+/** What is at `path` itself, links not followed; undefined when nothing is. */
+export async function lstatIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** Runs `act`; what the operating system refuses becomes `failed`: "cannot <doing>: <its reason>". */
+export async function explained<T>(doing: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    const full = hasErrno(error, 'ENOSPC', 'EDQUOT');
+    throw new RollbackError('failed', `cannot ${doing}: ${error.message}`, {
+      hint: full ? 'free some space there, then try again' : 'check the path and its permissions',
+      cause: error,
+    });
+  }
+}
+
+/** Opens a regular file for reading; throws `unsafe` for a link, a pipe, a device: nothing that blocks or leads away. */
+export async function openRegular(path: string): Promise<FileHandle> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw hasErrno(error, 'ELOOP', 'ENXIO') ? notRegular(path) : error;
+    },
+  );
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw notRegular(path);
+}
+
+function notRegular(path: string): RollbackError {
+  return new RollbackError('unsafe', `${quoted(path)} is not a regular file`, {
+    hint: 'put the file itself there: links, pipes and devices are not followed',
+  });
+}
+
+/** Size in bytes, and `sha256:<hex>`. */
+export interface Fingerprint {
+  size: number;
+  sha256: string;
+}
+
+export function fingerprintOf(bytes: Uint8Array): Fingerprint {
+  return { size: bytes.byteLength, sha256: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
+}
+
+/** Reads `source` to its end, hashing; each chunk is also given to `sink`. */
+export async function fingerprint(
+  source: FileHandle,
+  sink?: (chunk: Uint8Array) => Promise<void>,
+): Promise<Fingerprint> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(256 * 1024);
+  let size = 0;
+  for (;;) {
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, size);
+    if (bytesRead === 0) break;
+    const chunk = buffer.subarray(0, bytesRead);
+    hash.update(chunk);
+    await sink?.(chunk);
+    size += bytesRead;
+  }
+  return { size, sha256: `sha256:${hash.digest('hex')}` };
+}
+
+/** Fingerprint of a stored file. Throws `unsafe` as `openRegular` does. */
+export async function fingerprintFile(path: string): Promise<Fingerprint> {
+  await using source = await openRegular(path);
+  return await fingerprint(source);
+}
+
+export async function readRegular(path: string): Promise<Buffer> {
+  await using source = await openRegular(path);
+  return await source.readFile();
+}
+
+/** Makes a new 0600 file; its bytes are on the disk when this returns. */
+export async function writeNewFile(path: string, data: string | Uint8Array): Promise<void> {
+  await using target = await open(path, 'wx', 0o600);
+  await target.writeFile(data);
+  await target.sync();
+}
+
+/**
+ * Puts `data` at `path` in one step, by way of `beside` on the same file system: a kill leaves the old or the new bytes, never a mixture.
+ */
+export async function replaceFile(path: string, data: string, beside: string): Promise<void> {
+  await writeNewFile(beside, data);
+  await rename(beside, path);
+  await syncDirectory(dirname(path));
+}
+
+/** Makes the names inside a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  await directory.sync();
+}
+
+/** The value of a JSON text; undefined, which no JSON text means, when it is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
