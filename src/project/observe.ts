@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import type { Engine } from '../engine/engine.js';
+import type { ComposeProvider } from '../engine/provider.js';
+import type { ComposeModel } from '../model/compose.js';
+import type { Config } from '../model/config.js';
+import type { Container, Image } from '../model/engine.js';
+import { RollbackError } from '../model/errors.js';
+import type { Point } from '../model/point.js';
+import type { Observation, Project, ServiceObservation } from '../model/project.js';
+import { readComposeFiles } from './compose-files.js';
+import { readConfiguration } from './configuration.js';
+import { readGit } from './git.js';
+import { activeServices, deduceProfiles } from './profiles.js';
+import { readModel, readsSame } from './reading.js';
+import type { EarlyReading, Environment, Reading } from './reading.js';
+import { deduceVariables } from './variables.js';
+import type { Deduction } from './variables.js';
+
+export interface ObserveInput {
+  /** As `findProject` gave it. */
+  project: Project;
+  engine: Engine;
+  provider: ComposeProvider;
+  config: Pick<Config, 'config_files'>;
+  /** Absolute. */
+  backupDir: string;
+  /** The environment we were called in. */
+  env: Environment;
+  /** The point to go to: the present state of everything it holds is looked at too. */
+  target?: Pick<Point, 'entries' | 'outside' | 'directories' | 'images'> | undefined;
+  /** Of the project, where they were asked for already. */
+  containers?: Container[] | undefined;
+  /** A reading of the files that was started earlier. */
+  early?: EarlyReading | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * One snapshot of the present, everything at once. A broken present gives `modelError`, not an error; throws when the engine does not answer,
+ * or the signal's reason.
+ */
+export async function observe(input: ObserveInput): Promise<Observation> {
+  const { project, engine, provider, env, target, signal } = input;
+  const warnings: string[] = [];
+  const warn = (message: string) => warnings.push(message);
+  const images = new ImageBook(engine);
+  const wanted = Object.values(target?.images ?? {});
+  images.ask(wanted.flatMap(({ id, ref, kept_tag }) => [id, ref, ...(kept_tag === null ? [] : [kept_tag])]));
+
+  const [reading, sources, containers, identity, version, git] = await Promise.all([
+    takeReading(input),
+    readComposeFiles(project, env),
+    takeContainers(input, images),
+    engine.identity(),
+    provider.version(),
+    readGit(project.directory, { warn, signal }),
+  ]);
+
+  const [deduction, configuration] = await Promise.all([
+    deduceVariables({
+      sources,
+      env,
+      containers,
+      reading,
+      read: (otherEnv) => readModel(provider, project, otherEnv, signal),
+      providerVersion: version,
+    }),
+    readConfiguration({
+      project,
+      model: reading.model,
+      sources,
+      containers,
+      config: input.config,
+      backupDir: input.backupDir,
+      alsoPaths: target?.entries.map(({ path }) => path) ?? [],
+      alsoDirectories: target?.directories ?? [],
+      alsoOutside: target?.outside.map(({ path }) => path) ?? [],
+    }),
+  ]);
+
+  const { model, modelError } = deduction.reading;
+  const { profiles, added } = deduceProfiles(project.profiles, model, containers);
+  const names = new Set([
+    ...activeServices(model, profiles),
+    ...containers.flatMap(({ service }) => service ?? []),
+  ]);
+  images.ask([...names].flatMap((name) => referenceOf(name, model, project, provider) ?? []));
+  return {
+    takenAt: new Date().toISOString(),
+    project: { ...project, profiles },
+    engine: identity,
+    provider: { name: provider.name, version },
+    model,
+    modelError,
+    services: Object.fromEntries(
+      [...names].toSorted().map((name) => [name, observeService(name, containers, deduction)]),
+    ),
+    configuration,
+    variables: deduction.variables,
+    images: await images.answers(),
+    git,
+    warnings: [...warnings, ...originWarnings(project), ...added.map(profileWarning), ...deduction.warnings],
+  };
+}
+
+async function takeReading({ project, provider, env, early, signal }: ObserveInput): Promise<Reading> {
+  if (early && readsSame(early.of, project)) return early.reading;
+  early?.cancel();
+  return readModel(provider, project, env, signal);
+}
+
+/** Compose's containers of the project, `compose run` left out; their images are asked for at once. */
+async function takeContainers(input: ObserveInput, images: ImageBook): Promise<Container[]> {
+  const all = input.containers ?? (await input.engine.containers({ project: input.project.name }));
+  const own = all.filter((container) => container.service !== undefined && !container.oneOff);
+  images.ask(own.flatMap(({ imageId, imageRef }) => [imageId, imageRef]));
+  return own;
+}
+
+function observeService(
+  name: string,
+  containers: Container[],
+  { reading, tells }: Deduction,
+): ServiceObservation {
+  const own = containers.filter(({ service }) => service === name);
+  const hash = reading.hashes[name];
+  const isTrue = tells(name) || own.some(({ configHash }) => configHash === hash);
+  return {
+    name,
+    containers: own.toSorted((a, b) => (a.number ?? 0) - (b.number ?? 0)),
+    filesHash: isTrue ? hash : undefined,
+  };
+}
+
+/** Images by whatever they were asked for, each once, asked for as soon as the name is known. */
+class ImageBook {
+  readonly #engine: Engine;
+  readonly #asked = new Map<string, Promise<Image | null>>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  ask(references: string[]): void {
+    for (const reference of references) {
+      if (reference === '' || this.#asked.has(reference)) continue;
+      const looking = this.#look(reference);
+      looking.catch(() => undefined); // `answers` throws it
+      this.#asked.set(reference, looking);
+    }
+  }
+
+  async answers(): Promise<Record<string, Image | null>> {
+    const found = [...this.#asked].map(async ([reference, looking]) => [reference, await looking] as const);
+    return Object.fromEntries((await Promise.all(found)).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  async #look(reference: string): Promise<Image | null> {
+    try {
+      return (await this.#engine.image(reference)) ?? null;
+    } catch (error) {
+      // What a broken compose file calls an image need not be a reference at all.
+      if (error instanceof RollbackError && error.code === 'usage') return null;
+      throw error;
+    }
+  }
+}
+
+/** What the service's image is called by the files; a service that is only built is named by the provider. */
+function referenceOf(
+  service: string,
+  model: ComposeModel | undefined,
+  { name }: Project,
+  provider: ComposeProvider,
+): string | undefined {
+  const known = model?.services[service];
+  return known && (known.image ?? provider.defaultImage(name, service));
+}
+
+function originWarnings({ origin, files }: Project): string[] {
+  if (origin !== 'labels') return [];
+  return [`the compose files are those the containers were started with: ${files.join(', ')}`];
+}
+
+function profileWarning(profile: string): string {
+  return `profile ${profile} is taken as active, because a service of it has containers`;
+}
+
+/** A digest of everything that a plan rests on; times, health and the order of things left out. */
+export function fingerprint(observation: Observation): string {
+  const { project, engine, services, configuration, variables, images, modelError } = observation;
+  const facts = {
+    engine: engine.id,
+    project,
+    services: Object.values(services).map(({ name, containers, filesHash }) => ({
+      name,
+      filesHash,
+      containers: containers
+        .map(({ id, state, imageId }) => ({ id, state, imageId }))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    })),
+    entries: configuration.entries,
+    outside: configuration.outside,
+    directories: configuration.directories,
+    variables,
+    images: Object.entries(images).map(([reference, image]) => [reference, image?.id]),
+    modelError,
+  };
+  return `sha256:${createHash('sha256')
+    .update(JSON.stringify(sorted(facts)))
+    .digest('hex')}`;
+}
+
+/** The same value with the keys of every object in order, so that equal things are written equally. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, one]) => [key, sorted(one)]),
+  );
+}

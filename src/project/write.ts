@@ -1,0 +1,205 @@
+import { constants, createReadStream } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { chown, copyFile, mkdir, open, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { RollbackError, messageOf } from '../model/errors.js';
+import { quoted } from '../model/names.js';
+import { describeKind } from './entries.js';
+import { hasCode, look, resolveSafely, temporaryName } from './paths.js';
+
+/**
+ * Puts configuration back. Every path is checked anew before it is touched (`unsafe`), everything can be repeated, and a kill leaves either
+ * the old or the new file, except in place. Files outside the project: `directory` is `/`, the path goes on from there.
+ * All throw `failed` with the reason when the system refuses.
+ */
+
+export interface FileOptions {
+  /** Permission bits. */
+  mode: number;
+  /** Write over the same inode, because a container that keeps running has it mounted by itself. */
+  inPlace: boolean;
+}
+
+/** The bytes of `source` (absolute) at `path`. Owner and group stay those of the file that was there, else of its directory. */
+export async function restoreFile(
+  directory: string,
+  path: string,
+  source: string,
+  { mode, inPlace }: FileOptions,
+): Promise<void> {
+  await reporting(`${quoted(path)} could not be written`, async () => {
+    const { target, existing } = await prepare(directory, path);
+    if (inPlace && existing?.isFile()) {
+      await overwrite(target, source, mode);
+      return;
+    }
+    const temporary = await temporaryBeside(target);
+    try {
+      await copyFile(source, temporary, constants.COPYFILE_EXCL);
+      await finish(temporary, existing?.isFile() ? existing : await look(dirname(target)), mode);
+      if (existing?.isDirectory()) await rmdir(target);
+      await rename(temporary, target);
+    } catch (error) {
+      await discard(temporary);
+      throw error;
+    }
+    await syncDirectory(dirname(target));
+  });
+}
+
+export async function restoreSymlink(directory: string, path: string, linkTarget: string): Promise<void> {
+  await reporting(`the symlink ${quoted(path)} could not be made`, async () => {
+    const { target, existing } = await prepare(directory, path);
+    const temporary = await temporaryBeside(target);
+    await symlink(linkTarget, temporary);
+    try {
+      if (existing?.isDirectory()) await rmdir(target);
+      await rename(temporary, target);
+    } catch (error) {
+      await discard(temporary);
+      throw error;
+    }
+    await syncDirectory(dirname(target));
+  });
+}
+
+/** An existing directory keeps what is inside it. */
+export async function restoreDirectory(directory: string, path: string, mode: number): Promise<void> {
+  await reporting(`the directory ${quoted(path)} could not be made`, async () => {
+    const { target, existing } = await prepare(directory, path);
+    if (existing && !existing.isDirectory()) await unlink(target);
+    if (!existing?.isDirectory()) await mkdir(target);
+    const handle = await open(target, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      const parent = await look(dirname(target));
+      if (!existing && parent) await giveTo(target, parent, await handle.stat());
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await syncDirectory(dirname(target));
+  });
+}
+
+/** Takes a file, a symlink or an empty directory away; nothing to do when it is gone already. */
+export async function removeEntry(directory: string, path: string): Promise<void> {
+  await reporting(`${quoted(path)} could not be removed`, async () => {
+    const target = await resolveSafely(directory, path);
+    const existing = await look(target);
+    if (!existing) return;
+    refuseOther(existing, path);
+    await (existing.isDirectory() ? rmdir(target) : unlink(target));
+    await syncDirectory(dirname(target));
+  });
+}
+
+async function prepare(
+  directory: string,
+  path: string,
+): Promise<{ target: string; existing: Stats | undefined }> {
+  await mkdir(directory, { recursive: true });
+  const target = await resolveSafely(directory, path);
+  await makeParents(dirname(target));
+  const existing = await look(target);
+  if (existing) refuseOther(existing, path);
+  return { target, existing };
+}
+
+/** New folders belong to whom the folder above them belongs. */
+async function makeParents(folder: string): Promise<void> {
+  if (await look(folder)) return;
+  await makeParents(dirname(folder));
+  await mkdir(folder);
+  const [above, made] = [await look(dirname(folder)), await look(folder)];
+  if (above && made) await giveTo(folder, above, made);
+}
+
+async function overwrite(target: string, source: string, mode: number): Promise<void> {
+  const handle = await open(target, constants.O_RDWR | constants.O_NOFOLLOW);
+  try {
+    let size = 0;
+    for await (const chunk of createReadStream(source)) {
+      if (!(chunk instanceof Buffer)) throw new TypeError('a byte stream was expected');
+      for (let at = 0; at < chunk.length;) {
+        const { bytesWritten } = await handle.write(chunk, at, chunk.length - at, size);
+        at += bytesWritten;
+        size += bytesWritten;
+      }
+    }
+    await handle.truncate(size);
+    await handle.chmod(mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Owner first: changing it clears the set-id bits. */
+async function finish(file: string, owner: Stats | undefined, mode: number): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    if (owner) await giveTo(file, owner, await handle.stat());
+    await handle.chmod(mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Only root can give files away: another user's restored files become the user's own, as with any editor. */
+async function giveTo(path: string, owner: Stats, now: Stats): Promise<void> {
+  if (owner.uid === now.uid && owner.gid === now.gid) return;
+  try {
+    await chown(path, owner.uid, owner.gid);
+  } catch (error) {
+    if (!hasCode(error, 'EPERM') || process.getuid?.() === 0) throw error;
+  }
+}
+
+function refuseOther(existing: Stats, path: string): void {
+  if (existing.isFile() || existing.isSymbolicLink() || existing.isDirectory()) return;
+  throw new RollbackError('unsafe', `${quoted(path)} is ${describeKind(existing)} now: it is not touched`, {
+    hint: 'move it away and try again',
+  });
+}
+
+async function temporaryBeside(target: string): Promise<string> {
+  const temporary = join(dirname(target), temporaryName(basename(target)));
+  await discard(temporary);
+  return temporary;
+}
+
+async function discard(temporary: string): Promise<void> {
+  if (await look(temporary)) await unlink(temporary);
+}
+
+async function syncDirectory(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function reporting(what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof RollbackError) throw error;
+    throw new RollbackError('failed', `${what}: ${reasonOf(error)}`, {
+      hint: 'see to the permissions and the space there, and try again',
+      cause: error,
+    });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (hasCode(error, 'EACCES', 'EPERM')) return 'permission denied';
+  if (hasCode(error, 'ENOSPC', 'EDQUOT')) return 'no space left';
+  if (hasCode(error, 'EROFS')) return 'the file system is read-only';
+  if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return 'a directory with files in it is in the way';
+  if (hasCode(error, 'ENOTDIR')) return 'a file is in the way of its directory';
+  return messageOf(error);
+}

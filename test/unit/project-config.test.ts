@@ -1,0 +1,125 @@
+import { expect, test } from 'vitest';
+import { composeModelSchema } from '../../src/model/compose.js';
+import { readBackupDir, readConfig } from '../../src/project/config.js';
+import { makeFolder, projectIn } from '../support/folder.js';
+
+const model = (labels: Record<string, string>) => composeModelSchema.parse({ services: { api: { labels } } });
+
+test('without settings there are defaults', async () => {
+  const folder = await makeFolder({ 'compose.yaml': 'services: {}' });
+  expect(await readConfig(projectIn(folder))).toEqual({
+    max_rollback_points: 10,
+    max_safety_points: 3,
+    include_volumes: false,
+    compression: 'zstd',
+    config_files: [],
+    services: {},
+  });
+});
+
+test('rollback.yaml, then x-rollback, then labels: later wins, key by key', async () => {
+  const folder = await makeFolder({
+    'rollback.yaml': `
+max_rollback_points: 20
+compression: gzip
+config_files: [conf/*.ini]
+services:
+  api: { handler: generic, health_timeout: 45s, needs: [db] }
+  redis: { port: 6380 }
+`,
+    'compose.yaml':
+      'x-rollback: { max_rollback_points: 5, services: { api: { health_path: /ready } } }\nservices: {}',
+    'compose.override.yaml': 'x-rollback: { services: { api: { health_path: /live } } }',
+  });
+  const project = projectIn(folder, {
+    files: [folder.at('compose.yaml'), folder.at('compose.override.yaml')],
+  });
+  const labels = {
+    'rollback.handler': 'api',
+    'rollback.port': '8080',
+    'rollback.needs': 'redis, db',
+    'rollback.probes': '[{ http: /x, expect: { status: 204 } }]',
+    'com.example.rollback.port': '1',
+  };
+  expect(await readConfig(project, model(labels))).toMatchObject({
+    max_rollback_points: 5,
+    compression: 'gzip',
+    config_files: ['conf/*.ini'],
+    services: {
+      api: {
+        handler: 'api',
+        port: 8080,
+        health_path: '/live',
+        health_timeout: 45_000,
+        needs: ['redis', 'db'],
+        probes: [{ http: '/x', expect: { status: 204 } }],
+      },
+      redis: { port: 6380 },
+    },
+  });
+});
+
+test.each([
+  ['max_points: 3', 'rollback.yaml: unknown key "max_points"; allowed are backup_dir, max_rollback_points'],
+  ['max_rollback_points: many', 'rollback.yaml: max_rollback_points: '],
+  ['compression: lz4', 'rollback.yaml: compression: Invalid option: expected one of "zstd"|"gzip"'],
+  [
+    'services: { api: { prot: 1 } }',
+    'rollback.yaml: services.api: unknown key "prot"; allowed are handler, port, health_path',
+  ],
+  [
+    'services: { api: { probes: [{ http: /x, stauts: 1 }] } }',
+    'rollback.yaml: services.api.probes.0: unknown key "stauts"',
+  ],
+  [
+    'services: { api: { health_timeout: soon } }',
+    'rollback.yaml: services.api.health_timeout: a duration such as 500ms, 30s, 2m',
+  ],
+  ['- a list', 'rollback.yaml: it: Invalid input: expected object'],
+  ['a: [', 'rollback.yaml is not valid YAML: '],
+])('%j is refused: %s', async (text, message) => {
+  const folder = await makeFolder({ 'rollback.yaml': text });
+  await expect(readConfig(projectIn(folder))).rejects.toMatchObject({
+    code: 'config-invalid',
+    message: expect.stringContaining(message),
+    hint: expect.any(String),
+  });
+});
+
+test('x-rollback and labels are named when they are wrong', async () => {
+  const folder = await makeFolder({ 'compose.yaml': 'x-rollback: { nope: 1 }' });
+  await expect(readConfig(projectIn(folder))).rejects.toMatchObject({
+    message: expect.stringContaining('x-rollback in compose.yaml: unknown key "nope"'),
+  });
+  await folder.write({ 'compose.yaml': '' });
+  await expect(readConfig(projectIn(folder), model({ 'rollback.port': 'http' }))).rejects.toMatchObject({
+    message: expect.stringContaining('the labels of service api: services.api.port: '),
+  });
+});
+
+test('a broken compose file blocks no settings, an empty rollback.yaml is none', async () => {
+  const folder = await makeFolder({
+    'compose.yaml': 'x-rollback: { compression: gzip }\nservices: [',
+    'rollback.yml': '# empty\n',
+  });
+  expect(await readConfig(projectIn(folder))).toMatchObject({ compression: 'gzip' });
+});
+
+test.each([
+  [{ 'rollback.yaml': 'backup_dir: /var/points # there\n' }, '/var/points'],
+  [{ 'rollback.yaml': 'backup_dir:   "../points"\n' }, '../points'],
+  [{ 'rollback.yaml': 'backup_dir: !!str with space\n' }, 'with space'],
+  [{ 'rollback.yaml': 'max_rollback_points: 3\n' }, undefined],
+  [{ 'rollback.yml': 'backup_dir: own\n', 'compose.yaml': 'x-rollback: { backup_dir: theirs }' }, 'theirs'],
+  [{ 'compose.yaml': 'services: { x-rollback: {} }' }, undefined],
+  [{}, undefined],
+])('the backup directory of %j is %s, as the settings say', async (files, expected) => {
+  const folder = await makeFolder(files as Record<string, string>);
+  const found = await readBackupDir(projectIn(folder));
+  expect(found).toBe(
+    expected === undefined || expected.startsWith('/')
+      ? expected
+      : new URL(encodeURI(expected), `file://${folder.path}/`).pathname.replace('%20', ' '),
+  );
+  expect((await readConfig(projectIn(folder))).backup_dir).toBe(expected);
+});
