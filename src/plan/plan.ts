@@ -1,0 +1,329 @@
+import {
+  PLAN_FORMAT,
+  type Findings,
+  type Operation,
+  type OperationOf,
+  type Plan,
+  type PlanOptions,
+} from '../model/plan.js';
+import type { Observation } from '../model/project.js';
+import { allFiles, fileChanges, type FileOperation } from './files.js';
+import { retagAfterwards, retagForStart, Tags } from './images.js';
+import { needs, waves, type Dependencies } from './order.js';
+import { blockers, risks } from './remarks.js';
+import { absolutePath, decide, isUp, type Decision, type Decisions } from './services.js';
+import type { Target, Traits } from './target.js';
+
+/**
+ * What it takes to get from the observed present to the target. Pure: the same arguments give the same plan, and
+ * nothing is asked, read or changed. Works towards a point, and back to a safety point, alike.
+ */
+export function plan(
+  observation: Observation,
+  target: Target,
+  traits: Traits,
+  findings: Findings,
+  options: PlanOptions,
+): Plan {
+  const files = fileChanges(observation, target, options);
+  const decisions: Decisions = options.configOnly
+    ? new Map()
+    : decide(observation, target, files.operations, traits, options.services);
+  const { id, timestamp, description, kind } = target.point;
+  return {
+    format: PLAN_FORMAT,
+    kind: options.kind,
+    project: observation.project.name,
+    target: { id, timestamp, description, kind: target.stored ? kind : 'image' },
+    observation: options.fingerprint,
+    operations: new Sequence(observation, target, traits, decisions).operations(files.operations, options),
+    unchanged: [...decisions]
+      .filter(([, decision]) => decision.action === 'keep')
+      .map(([service]) => service),
+    risks: risks(observation, target, findings, files, decisions, options),
+    blockers: blockers(observation, target, findings, files, decisions),
+  };
+}
+
+type Starting = Extract<Decision, { action: 'up' | 'start' | 'restart' }>;
+
+/** Puts the decisions into the one order that is safe. */
+class Sequence {
+  private readonly tags: Tags;
+  private readonly dependencies: Dependencies;
+
+  constructor(
+    private readonly observation: Observation,
+    private readonly target: Target,
+    private readonly traits: Traits,
+    private readonly decisions: Decisions,
+  ) {
+    this.tags = new Tags(observation);
+    this.dependencies = readDependencies(observation, target);
+  }
+
+  operations(files: FileOperation[], options: PlanOptions): Operation[] {
+    const affected = this.services((decision) => decision.action !== 'keep' && decision.action !== 'cannot');
+    const concerned = options.configOnly ? [] : Object.keys(this.target.point.images).toSorted();
+    const tagged = concerned.filter((service) => options.services?.includes(service) ?? true);
+    // On the way back nothing is asked of services that are failing, and the present is judged afterwards as a whole.
+    const returning = options.kind === 'return';
+    const checkout = options.git ? this.checkout() : [];
+    const changed = new Set(files.map((file) => file.path));
+    const again = checkout.length > 0 ? allFiles(this.target).filter((file) => !changed.has(file.path)) : [];
+    return [
+      ...(returning ? [] : affected.flatMap((service) => this.prepare(service))),
+      ...(returning ? [] : affected.flatMap((service) => this.hooks(service, 'before'))),
+      ...this.stops(),
+      ...checkout,
+      ...[...files, ...again].map((file) => this.inPlace(file)),
+      ...this.starts(!returning),
+      ...retagAfterwards(this.observation, this.target, tagged, this.tags),
+      ...this.reloads(),
+      ...affected.flatMap((service) => this.hooks(service, 'after')),
+      ...(returning ? [] : affected.flatMap((service) => this.verify(service))),
+    ];
+  }
+
+  private services(filter: (decision: Decision) => boolean): string[] {
+    return [...this.decisions].filter(([, decision]) => filter(decision)).map(([service]) => service);
+  }
+
+  private containersOf(service: string) {
+    return this.observation.services[service]?.containers ?? [];
+  }
+
+  private cause(service: string): string {
+    const decision = this.decisions.get(service);
+    return decision && decision.action !== 'keep' ? decision.cause : '';
+  }
+
+  private stopped(service: string): boolean {
+    const decision = this.decisions.get(service);
+    if (decision?.action === 'up') return decision.stop;
+    return decision !== undefined && ['stop', 'restart', 'remove'].includes(decision.action);
+  }
+
+  private started(service: string): boolean {
+    const decision = this.decisions.get(service);
+    if (decision?.action === 'up') return decision.start;
+    return decision !== undefined && ['start', 'restart'].includes(decision.action);
+  }
+
+  private willRun(service: string): boolean {
+    return this.started(service) || this.decisions.get(service)?.action === 'reload';
+  }
+
+  /** Does it run now? What does not can be asked for nothing. */
+  private runs(service: string): boolean {
+    return this.containersOf(service).some((container) => container.state === 'running');
+  }
+
+  private prepare(service: string): Operation[] {
+    const traits = this.traits[service];
+    if (!traits?.prepares || !this.stopped(service) || !this.runs(service)) return [];
+    return [{ kind: 'prepare', service, handler: traits.kind, cause: `${service} is about to stop` }];
+  }
+
+  private hooks(service: string, phase: 'before' | 'after'): Operation[] {
+    if (phase === 'before' ? !this.runs(service) : !this.willRun(service)) return [];
+    const cause = `configured for ${service}`;
+    const hooks = this.traits[service]?.[phase] ?? [];
+    return hooks.map((what, index) => ({ kind: 'hook', phase, service, index, what, cause }));
+  }
+
+  /** Dependants first. Services of one wave stop together. */
+  private stops(): Operation[] {
+    const stopping = [...this.decisions.keys()].filter((service) => this.stopped(service));
+    return waves(stopping, this.dependencies)
+      .toReversed()
+      .flatMap((wave): Operation[] => {
+        const removed = wave.filter((service) => this.decisions.get(service)?.action === 'remove');
+        const stopped = wave.filter(
+          (service) => !removed.includes(service) && this.containersOf(service).some(isUp),
+        );
+        return [
+          ...this.onContainers('stop', stopped, (container) => isUp(container)),
+          ...this.onContainers('remove', removed, () => true),
+        ];
+      });
+  }
+
+  private onContainers(
+    kind: 'stop' | 'remove' | 'start',
+    services: string[],
+    filter: (container: ReturnType<Sequence['containersOf']>[number]) => boolean,
+  ): Operation[] {
+    if (services.length === 0) return [];
+    const containers = services.flatMap((service) => this.containersOf(service).filter(filter));
+    return [
+      {
+        kind,
+        services,
+        containers: containers.map((container) => container.id),
+        cause: this.causes(services),
+      },
+    ];
+  }
+
+  /** `api: it runs …; web: its definition changed`, without the names when there is one service. */
+  private causes(services: string[]): string {
+    const [first, ...others] = services;
+    if (first !== undefined && others.length === 0) return this.cause(first);
+    return services.map((service) => `${service}: ${this.cause(service)}`).join('; ');
+  }
+
+  private checkout(): Operation[] {
+    const { git_commit: commit, git_branch: branch } = this.target.point.metadata;
+    const now = this.observation.git;
+    // changes that were there at the point are part of it: stashing them would take them away
+    const changed = now?.dirty && !this.target.point.metadata.git_dirty;
+    if (!commit || !now || (now.commit === commit && !changed)) return [];
+    return [
+      {
+        kind: 'checkout',
+        commit,
+        branch,
+        cause: now.commit === commit ? 'it has changes' : `it is at ${now.commit.slice(0, 8)}`,
+      },
+    ];
+  }
+
+  /** A rename would leave a running container on the old inode of a file that is mounted by itself. */
+  private inPlace(file: FileOperation): Operation {
+    if (file.kind !== 'restore-file') return file;
+    const path = absolutePath(this.observation.project.directory, file);
+    const holders = Object.keys(this.observation.services).filter((service) => !this.stopped(service));
+    const held = holders
+      .flatMap((service) => this.containersOf(service))
+      .some((container) => isUp(container) && container.mounts.some((mount) => mount.source === path));
+    return { ...file, in_place: held };
+  }
+
+  /** Dependencies first; a wave waits for the health of those that its services need healthy. */
+  private starts(waiting: boolean): Operation[] {
+    const starting = this.services((decision) => ['up', 'start', 'restart'].includes(decision.action));
+    const order = waves(starting, this.dependencies);
+    return order.flatMap((wave, index) => {
+      const later = order.slice(index + 1).flat();
+      const awaited = wave.filter((service) => this.started(service) && this.awaitedBy(service, later));
+      return [
+        ...this.startWave(wave),
+        ...awaited.flatMap((service) => (waiting ? this.verifyNow(service) : [])),
+      ];
+    });
+  }
+
+  private awaitedBy(service: string, later: string[]): boolean {
+    return later.some((other) => {
+      const condition = this.target.model?.services[other]?.depends_on[service]?.condition;
+      return condition === 'service_healthy';
+    });
+  }
+
+  private startWave(wave: string[]): Operation[] {
+    const again = wave.filter((service) => this.decisions.get(service)?.action !== 'up');
+    const ups = wave.flatMap((service) => {
+      const decision = this.decisions.get(service);
+      return decision?.action === 'up' ? [{ service, decision }] : [];
+    });
+    const operations: Operation[] = this.onContainers('start', again, () => true);
+    for (const { service, decision } of ups) {
+      const retags = retagForStart(this.observation, this.target, service, this.tags);
+      this.addUp(operations, retags, service, decision);
+    }
+    return operations;
+  }
+
+  /** Joins the wave's running `up` unless a tag moves again in between, or one starts and the other does not. */
+  private addUp(
+    operations: Operation[],
+    retags: Operation[],
+    service: string,
+    decision: Starting & { action: 'up' },
+  ) {
+    const last = operations.findLastIndex((operation) => operation.kind === 'up');
+    const open = operations[last];
+    const ownRefs = retags.flatMap((retag) => (retag.kind === 'retag' ? retag.ref : []));
+    const scale = this.scale(service, decision);
+    const joins =
+      open?.kind === 'up' &&
+      open.start === decision.start &&
+      !open.services.some((other) => ownRefs.includes(this.target.point.images[other]?.ref ?? ''));
+    if (joins) {
+      open.services.push(service);
+      Object.assign(open.scale, scale);
+      open.cause = this.causes(open.services);
+      operations.splice(last, 0, ...retags);
+      return;
+    }
+    const up: OperationOf<'up'> = {
+      kind: 'up',
+      services: [service],
+      scale,
+      start: decision.start,
+      cause: decision.cause,
+    };
+    operations.push(...retags, up);
+  }
+
+  private scale(service: string, decision: Starting & { action: 'up' }): Record<string, number> {
+    const model = this.target.model?.services[service];
+    const usual = model?.scale ?? model?.deploy?.replicas ?? 1;
+    return usual === decision.replicas ? {} : { [service]: decision.replicas };
+  }
+
+  private reloads(): Operation[] {
+    return [...this.decisions].flatMap(([service, decision]): Operation[] => {
+      if (decision.action !== 'reload') return [];
+      const handler = this.traits[service]?.kind ?? 'generic';
+      return [{ kind: 'reload', service, handler, paths: decision.paths, cause: decision.cause }];
+    });
+  }
+
+  private readonly verified = new Set<string>();
+
+  private verify(service: string): Operation[] {
+    return this.willRun(service) && !this.verified.has(service) ? this.verifyNow(service) : [];
+  }
+
+  private verifyNow(service: string): Operation[] {
+    this.verified.add(service);
+    const traits = this.traits[service];
+    const handler = traits?.kind ?? 'generic';
+    const settle: Operation[] =
+      traits?.settles && this.started(service)
+        ? [{ kind: 'settle', service, handler, cause: `${service} has just started` }]
+        : [];
+    return [...settle, { kind: 'verify', service, handler, cause: this.verifyCause(service) }];
+  }
+
+  private verifyCause(service: string): string {
+    const dependants = [...this.decisions.keys()].filter((other) => needs(other, service, this.dependencies));
+    const waiting = dependants.filter((other) => this.awaitedBy(service, [other]));
+    if (waiting.length === 0) return 'it was touched';
+    return `${waiting.join(', ')} ${waiting.length > 1 ? 'need' : 'needs'} it healthy`;
+  }
+}
+
+/** From the target's model, today's model and the containers' labels: a union, because each may know what the others do not. */
+function readDependencies(observation: Observation, target: Target): Dependencies {
+  const all = new Map<string, Set<string>>();
+  const add = (service: string, needed: string) => {
+    const known = all.get(service) ?? new Set<string>();
+    all.set(service, known.add(needed));
+  };
+  for (const model of [observation.model, target.model]) {
+    for (const [service, { depends_on }] of Object.entries(model?.services ?? {})) {
+      for (const needed of Object.keys(depends_on)) add(service, needed);
+    }
+  }
+  for (const [service, { containers }] of Object.entries(observation.services)) {
+    for (const container of containers) {
+      // compose writes "redis:service_started:false,db:service_healthy:true"
+      const label = container.labels['com.docker.compose.depends_on'] ?? '';
+      for (const needed of label.split(',')) if (needed) add(service, needed.split(':')[0] ?? needed);
+    }
+  }
+  return all;
+}

@@ -1,0 +1,161 @@
+import type { Findings, PlanOptions, Remark } from '../model/plan.js';
+import type { Observation } from '../model/project.js';
+import type { FileChanges } from './files.js';
+import { imageBlockers, sharedTags } from './images.js';
+import { recordsContainers, type Decisions } from './services.js';
+import { ageOf } from './text.js';
+import type { Target } from './target.js';
+
+/** Everything that stands in the way, all at once. */
+export function blockers(
+  observation: Observation,
+  target: Target,
+  findings: Findings,
+  files: FileChanges,
+  decisions: Decisions,
+): Remark[] {
+  const anew = madeAnew(decisions);
+  const starting = [...decisions]
+    .filter(([, decision]) => decision.action === 'start' || (decision.action === 'up' && decision.start))
+    .map(([service]) => service);
+  const result: Remark[] = findings.damaged.map(({ path, problem }) => ({
+    code: 'damaged',
+    message: `the point's ${path} ${problem}`,
+    hint: `take another point, or bring the file back into the backup directory; compose-rollback verify ${target.point.id} shows all`,
+  }));
+  result.push(...files.blockers, ...imageBlockers(observation, target, decisions));
+  if (anew.length > 0 && (findings.modelError !== undefined || !target.model)) {
+    result.push({
+      code: 'model-invalid',
+      message: `the compose files of the point do not resolve, so ${anew.join(', ')} cannot be made: ${findings.modelError ?? 'they did not when it was made'}`,
+      hint: 'add --config-only to bring the files back alone',
+    });
+  }
+  for (const { service, port, holder } of findings.takenPorts) {
+    if (!starting.includes(service)) continue;
+    result.push({
+      code: 'port-taken',
+      message: `${service} publishes ${port}, which ${holder} holds`,
+      hint: 'stop that first',
+    });
+  }
+  for (const { what, name } of anew.length > 0 ? findings.missingExternal : []) {
+    result.push({
+      code: 'external-missing',
+      message: `the external ${what} ${name} does not exist`,
+      hint: `try: docker ${what} create ${name}`,
+    });
+  }
+  if (findings.missingBytes > 0) {
+    result.push({
+      code: 'disk-full',
+      message: `the backup directory lacks ${findings.missingBytes} bytes for the safety point`,
+      hint: 'free some space, or delete old points with compose-rollback cleanup',
+    });
+  }
+  return result;
+}
+
+/** What a person should know before saying yes. */
+export function risks(
+  observation: Observation,
+  target: Target,
+  findings: Findings,
+  files: FileChanges,
+  decisions: Decisions,
+  options: PlanOptions,
+): Remark[] {
+  const { point } = target;
+  const age = ageOf(point.timestamp, options.now);
+  const result: Remark[] = [];
+  const remark = (code: string, message: string, hint: string | null = null) =>
+    result.push({ code, message, hint });
+
+  const replaced = files.operations.filter(
+    (file) => file.kind === 'remove-file' || file.cause !== 'it is gone',
+  );
+  if (replaced.length > 0) {
+    const what = replaced.length === 1 ? replaced[0]?.path : `${replaced.length} configuration files`;
+    remark(
+      'files-replaced',
+      `changes to ${what} made since the point (${age} old) are replaced`,
+      'the safety point keeps them: undo brings them back',
+    );
+  }
+  for (const [service, decision] of decisions) {
+    if (decision.action === 'remove') {
+      remark(
+        'service-removed',
+        `${service} was not there at the point: its containers are removed, its volumes stay`,
+      );
+    }
+    if (decision.action === 'cannot') remark('cannot-make', `${service} is left as it is: ${decision.cause}`);
+  }
+  for (const service of madeAnew(decisions)) {
+    const volumes = (target.model?.services[service]?.volumes ?? []).filter(
+      (volume) => volume.type === 'volume',
+    );
+    const named = volumes.flatMap((volume) => volume.source ?? []);
+    if (named.length > 0) {
+      remark(
+        'data-stays',
+        `${service} starts with the data it has today (${named.join(', ')}): the point has no volume data`,
+      );
+    }
+  }
+  for (const name of madeAnew(decisions).length > 0 ? findings.missingVolumes : []) {
+    remark('volume-missing', `volume ${name} is gone and comes up empty: the point has no volume data`);
+  }
+  const differing = variableDifferences(observation, target);
+  if (differing.length > 0 && madeAnew(decisions).length > 0) {
+    remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
+  }
+  for (const service of madeAnew(decisions)) {
+    const then = point.containers[service];
+    if (then?.config_hash && then.files_hash && then.config_hash !== then.files_hash) {
+      remark(
+        'drifted',
+        `${service} ran with other settings at the point than its files give; it starts as the files say`,
+      );
+    }
+  }
+  if (!recordsContainers(point)) {
+    remark('no-containers', 'the point recorded files only: containers are left alone');
+  }
+  if (point.metadata.engine.id !== observation.engine.id) {
+    remark('other-engine', 'the point was made on another engine');
+  }
+  if (point.project.directory !== observation.project.directory) {
+    remark('moved', `the project was in ${point.project.directory} then`);
+  }
+  if (options.services) result.push(...sharedFiles(observation, files, options.services));
+  return [...result, ...files.risks, ...sharedTags(target).filter(() => madeAnew(decisions).length > 0)];
+}
+
+function madeAnew(decisions: Decisions): string[] {
+  return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
+}
+
+/** Names only: values are secret. */
+function variableDifferences(observation: Observation, target: Target): string[] {
+  const today = new Map(observation.variables.map((variable) => [variable.name, variable.value]));
+  return target.variables
+    .filter((variable) => (today.get(variable.name) ?? null) !== variable.value)
+    .map((variable) => variable.name)
+    .toSorted();
+}
+
+/** Rolling some services back still restores files that others are defined by. */
+function sharedFiles(observation: Observation, files: FileChanges, services: string[]): Remark[] {
+  const others = Object.keys(observation.services)
+    .filter((service) => !services.includes(service))
+    .toSorted();
+  if (files.operations.length === 0 || others.length === 0) return [];
+  return [
+    {
+      code: 'shared-files',
+      message: `the restored files also concern ${others.join(', ')}, which are left running as they are`,
+      hint: 'leave --services out to roll the whole project back',
+    },
+  ];
+}

@@ -1,0 +1,169 @@
+import type { Container } from '../model/engine.js';
+import type { Point, PointContainers } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import { isInside, type FileOperation } from './files.js';
+import { isImage, shortId, type Target, type Traits } from './target.js';
+
+/** What has to happen to one service, and why. */
+export type Decision =
+  | { action: 'keep' }
+  /** The provider makes its containers anew, or with `stop: false` only more or fewer of the same. */
+  | { action: 'up'; cause: string; start: boolean; replicas: number; stop: boolean }
+  /** The same containers run, and shall stop, start, or be stopped and started. */
+  | { action: 'stop' | 'start' | 'restart'; cause: string }
+  | { action: 'reload'; cause: string; paths: string[] }
+  /** The point does not know it. */
+  | { action: 'remove'; cause: string }
+  /** It should change, and nothing we have can make it. */
+  | { action: 'cannot'; cause: string };
+
+export type Decisions = ReadonlyMap<string, Decision>;
+
+const RUNNING: ReadonlySet<Container['state']> = new Set(['running', 'paused', 'restarting']);
+
+export const isUp = (container: Container): boolean => RUNNING.has(container.state);
+
+/** Decides service by service; `files` are the file operations of the same plan. */
+export function decide(
+  observation: Observation,
+  target: Target,
+  files: FileOperation[],
+  traits: Traits,
+  only: string[] | undefined,
+): Decisions {
+  const { point } = target;
+  const withContainers = Object.values(observation.services).filter(
+    (service) => service.containers.length > 0,
+  );
+  const names = new Set([...point.services, ...withContainers.map((service) => service.name)]);
+  const scope = only ?? (point.partial ? point.services : [...names]);
+  const decisions = new Map<string, Decision>();
+  for (const name of [...names].toSorted()) {
+    if (!scope.includes(name)) continue;
+    const containers = observation.services[name]?.containers ?? [];
+    const recorded = point.containers[name];
+    if (recorded && recorded.replicas > 0) {
+      const mounted = mountedChanges(observation, containers, files);
+      decisions.set(name, decideOne(observation, target, name, recorded, mounted, traits));
+    } else if (containers.length > 0 && recordsContainers(point)) {
+      decisions.set(name, { action: 'remove', cause: 'it had no containers at the point' });
+    }
+  }
+  return decisions;
+}
+
+/** A point made without any container says nothing about containers, unless it is the mirror of a present to return to. */
+export function recordsContainers(point: Point): boolean {
+  return point.kind === 'safety' || Object.values(point.containers).some((service) => service.replicas > 0);
+}
+
+function decideOne(
+  observation: Observation,
+  target: Target,
+  name: string,
+  recorded: PointContainers,
+  mounted: string[],
+  traits: Traits,
+): Decision {
+  const containers = observation.services[name]?.containers ?? [];
+  const cause = reasonToMakeAnew(observation, target.point, name, recorded, containers);
+  if (cause) {
+    if (target.model && !target.model.services[name]) {
+      return { action: 'cannot', cause: `${cause}, and the files of the point do not define it` };
+    }
+    const { replicas } = recorded;
+    const stop = mounted.length > 0 || !serveOn(observation, target.point, name, recorded, containers);
+    return { action: 'up', cause, start: recorded.running > 0, replicas, stop };
+  }
+  if (recorded.running === 0) {
+    return containers.some(isUp)
+      ? { action: 'stop', cause: 'it was stopped at the point' }
+      : { action: 'keep' };
+  }
+  if (containers.some((container) => container.state === 'restarting')) {
+    return { action: 'restart', cause: 'it restarts over and over' };
+  }
+  const running = containers.filter((container) => container.state === 'running');
+  const missing = running.length < recorded.running;
+  if (missing && (mounted.length === 0 || !containers.some(isUp))) {
+    return { action: 'start', cause: whyNotRunning(containers) };
+  }
+  if (mounted.length > 0) {
+    const what = `${mounted.join(', ')} ${mounted.length > 1 ? 'change' : 'changes'} under it`;
+    if (traits[name]?.reloads && !missing) return { action: 'reload', cause: what, paths: mounted };
+    return { action: 'restart', cause: what };
+  }
+  return { action: 'keep' };
+}
+
+function whyNotRunning(containers: Container[]): string {
+  if (containers.some((container) => container.state === 'paused')) return 'it is paused';
+  return containers.some(isUp) ? 'a part of it is stopped' : 'it is stopped';
+}
+
+/** Are they all what the provider would make, and running? Then they serve on while it adds some or takes some away. */
+function serveOn(
+  observation: Observation,
+  point: Point,
+  name: string,
+  recorded: PointContainers,
+  containers: Container[],
+): boolean {
+  const image = point.images[name];
+  const hash = recorded.files_hash ?? recorded.config_hash;
+  return (
+    recorded.running > 0 &&
+    containers.every(
+      (container) =>
+        container.state === 'running' &&
+        (!image || isImage(observation, container.imageId, image)) &&
+        (hash === null || container.configHash === hash),
+    )
+  );
+}
+
+/** Why these containers cannot stay; undefined when they are the recorded ones in all that counts. */
+function reasonToMakeAnew(
+  observation: Observation,
+  point: Point,
+  name: string,
+  recorded: PointContainers,
+  containers: Container[],
+): string | undefined {
+  if (containers.length === 0) return 'it has no container';
+  const image = point.images[name];
+  const other = image && containers.find((container) => !isImage(observation, container.imageId, image));
+  if (image && other) return `it runs image ${shortId(other.imageId)}, the point has ${shortId(image.id)}`;
+  const accepted = [recorded.config_hash, recorded.files_hash].filter((hash) => hash !== null);
+  const changed = (container: Container) =>
+    container.configHash !== undefined && !accepted.includes(container.configHash);
+  if (accepted.length > 0 && containers.some(changed)) return 'its definition changed';
+  if (containers.length !== recorded.replicas) {
+    return `it has ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}, the point has ${recorded.replicas}`;
+  }
+  return undefined;
+}
+
+/** Changed files that the containers see through a bind mount. The compose files are for compose, not for the service. */
+function mountedChanges(observation: Observation, containers: Container[], files: FileOperation[]): string[] {
+  const { project } = observation;
+  const composeFiles = new Set(project.files);
+  const sources = containers
+    .flatMap((container) => container.mounts)
+    .filter((mount) => mount.type === 'bind')
+    .map((mount) => mount.source);
+  return files
+    .filter((file) => {
+      const path = absolutePath(project.directory, file);
+      if (sources.includes(path)) return true;
+      if (composeFiles.has(path) || isComposeName(file.path)) return false;
+      return sources.some((source) => isInside(path, source));
+    })
+    .map((file) => file.path);
+}
+
+const isComposeName = (path: string) => /^(?:docker-)?compose(?:\.override)?\.ya?ml$/.test(path);
+
+export function absolutePath(directory: string, file: { path: string; outside: boolean }): string {
+  return file.outside ? file.path : `${directory}/${file.path}`;
+}

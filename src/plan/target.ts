@@ -1,0 +1,48 @@
+import type { ComposeModel } from '../model/compose.js';
+import type { Image } from '../model/engine.js';
+import type { HandlerTraits } from '../model/plan.js';
+import type { Point, PointImage } from '../model/point.js';
+import type { InterpolationVariable, Observation } from '../model/project.js';
+
+/** Where a plan leads: a point with its secret half opened. */
+export interface Target {
+  point: Point;
+  /** False for a target made up from the present: nothing of it is on disk. */
+  stored: boolean;
+  /** Undefined when the files of the point did not resolve: a safety point of a broken present. */
+  model: ComposeModel | undefined;
+  variables: InterpolationVariable[];
+}
+
+/** Everything the planner looks at about one service's handler; the generic one when nobody said. */
+export type Traits = Record<string, HandlerTraits>;
+
+/**
+ * The local image that is the recorded one. An id means something only within one store, so the diff ids decide
+ * where the id is unknown.
+ */
+export function findImage(observation: Observation, wanted: PointImage): Image | undefined {
+  const byId = observation.images[wanted.id];
+  if (byId) return byId;
+  const references = [wanted.kept_tag ?? wanted.id, wanted.ref, ...wanted.digests];
+  const images = references.map((reference) => observation.images[reference] ?? undefined);
+  return images.find((image) => image && sameLayers(image.diffIds, wanted.diff_ids));
+}
+
+/** Is the image with this id the recorded one? */
+export function isImage(observation: Observation, id: string, wanted: PointImage): boolean {
+  if (id === wanted.id) return true;
+  const image = observation.images[id];
+  return image
+    ? sameLayers(image.diffIds, wanted.diff_ids) && image.id === findImage(observation, wanted)?.id
+    : false;
+}
+
+function sameLayers(some: string[], others: string[]): boolean {
+  return some.length > 0 && some.length === others.length && some.every((id, index) => id === others[index]);
+}
+
+/** `sha256:91bc…` as people read ids. */
+export function shortId(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, 12);
+}

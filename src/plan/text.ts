@@ -1,0 +1,21 @@
+/** Words for plans: the one place where times and sizes become text. */
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+] as const;
+
+/** `2 hours`, `3 days`, `40 seconds`. Never negative: clocks of two machines differ. */
+export function ageOf(then: string, now: string): string {
+  const seconds = Math.max(0, Math.round((Date.parse(now) - Date.parse(then)) / 1000));
+  for (const [unit, length] of UNITS) {
+    if (seconds >= length) return plural(Math.floor(seconds / length), unit);
+  }
+  return plural(seconds, 'second');
+}
+
+/** `1 file`, `2 files`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,311 @@
+import { createHash } from 'node:crypto';
+import type { ComposeModel } from '../../src/model/compose.js';
+import { composeModelSchema } from '../../src/model/compose.js';
+import type { Container, ContainerMount, ContainerState, Image } from '../../src/model/engine.js';
+import type { Findings, HandlerTraits, Operation, Plan, PlanOptions } from '../../src/model/plan.js';
+import type { ConfigEntry, InterpolationVariable, Observation } from '../../src/model/project.js';
+import { plan } from '../../src/plan/plan.js';
+import type { Target, Traits } from '../../src/plan/target.js';
+
+/**
+ * Small presents and points for tests of the planner, in one language: a `Stack`. `aPresent(stack)` is what would be observed of it,
+ * `aPoint(stack)` (mirror.ts) what would have been recorded of it. Ids are readable: image `api-v1` has the id `sha256:api-v1…`, the first container
+ * of `api` the id `api-1`.
+ */
+
+export const PROJECT = '/srv/shop';
+export const THEN = '2025-11-05T17:30:00Z';
+export const NOW = '2025-11-05T19:30:00Z';
+export const POINT = 'rb-a1b2c3d4e5f6';
+
+export interface ServiceSpec {
+  /** `NAME:1` when absent. */
+  ref?: string;
+  /** Name of the image that runs; `NAME-v1` when absent. */
+  image?: string;
+  /** Compose's config hash; `NAME-hash` when absent. */
+  hash?: string;
+  /** What the files give; the same as `hash` when absent. */
+  filesHash?: string;
+  /** One container each; a single running one when absent. */
+  states?: ContainerState[];
+  /** Replicas the files ask for; one when absent. */
+  scale?: number;
+  /** Service to condition: `service_started`, `service_healthy`, … */
+  needs?: Record<string, string>;
+  /** Bind mounts: path in the project (`.` is the whole of it) or absolute. */
+  binds?: string[];
+  /** Named volumes. */
+  volumes?: string[];
+  /** The files do not define it. */
+  orphan?: boolean;
+}
+
+/** Text is a file's content, with mode 644; null is a path that was looked at and is not there. */
+export type FileSpec =
+  | string
+  | { content: string; mode: number }
+  | { link: string }
+  | { directory: number }
+  | { other: string }
+  | null;
+
+export interface Stack {
+  services?: Record<string, ServiceSpec>;
+  files?: Record<string, FileSpec>;
+  /** Files outside the project, by absolute path. */
+  outside?: Record<string, FileSpec>;
+  directories?: string[];
+  /** Where tags point, by image name, where that is not to what runs; null: nowhere. */
+  tags?: Record<string, string | null>;
+  /** Further images on this engine, by name. */
+  images?: string[];
+  variables?: Record<string, string | null>;
+  /** Set when the files do not resolve. */
+  modelError?: string;
+  git?: { commit: string; branch?: string; dirty?: boolean };
+  directory?: string;
+}
+
+export const imageId = (name: string) => `sha256:${name.padEnd(64, '0')}`;
+export const sha256 = (content: string) => `sha256:${createHash('sha256').update(content).digest('hex')}`;
+
+export function anImage(name: string, overrides: Partial<Image> = {}): Image {
+  return {
+    id: imageId(name),
+    tags: [],
+    digests: [],
+    platform: 'linux/amd64',
+    diffIds: [`layer-${name}`],
+    sizeBytes: 1_000_000,
+    ...overrides,
+  };
+}
+
+export function aPresent(stack: Stack = {}): Observation {
+  const directory = stack.directory ?? PROJECT;
+  const services = Object.entries(stack.services ?? {});
+  return {
+    takenAt: NOW,
+    project: {
+      name: 'shop',
+      directory,
+      files: [`${directory}/compose.yaml`],
+      origin: 'default',
+      profiles: [],
+      envFiles: [],
+    },
+    engine: {
+      kind: 'docker',
+      id: 'engine-1',
+      hostname: 'pi',
+      version: '20.10.24',
+      apiVersion: '1.41',
+      host: 'unix:///var/run/docker.sock',
+      local: true,
+      rootless: false,
+      storageDriver: 'overlay2',
+    },
+    provider: { name: 'docker compose', version: '2.26.1' },
+    model: stack.modelError === undefined ? modelOf(services) : undefined,
+    modelError: stack.modelError,
+    services: Object.fromEntries(
+      services.map(([name, spec]) => [
+        name,
+        {
+          name,
+          containers: containersOf(name, spec, directory),
+          filesHash: spec.orphan ? undefined : (spec.filesHash ?? hashOf(name, spec)),
+        },
+      ]),
+    ),
+    configuration: {
+      entries: entriesOf(stack.files ?? {}),
+      outside: entriesOf(stack.outside ?? {}),
+      skipped: [],
+      directories: stack.directories ?? [],
+    },
+    variables: Object.entries(stack.variables ?? {}).map(([name, value]): InterpolationVariable => ({
+      name,
+      value,
+      source: value === null ? 'file' : 'shell',
+    })),
+    images: imagesOf(stack, services),
+    git: stack.git && {
+      commit: stack.git.commit,
+      branch: stack.git.branch,
+      dirty: stack.git.dirty ?? false,
+      root: directory,
+    },
+    warnings: [],
+  };
+}
+
+const hashOf = (name: string, spec: ServiceSpec) => spec.hash ?? `${name}-hash`;
+const refOf = (name: string, spec: ServiceSpec) => spec.ref ?? `${name}:1`;
+const imageOf = (name: string, spec: ServiceSpec) => spec.image ?? `${name}-v1`;
+
+function modelOf(services: [string, ServiceSpec][]): ComposeModel {
+  const defined = services.filter(([, spec]) => !spec.orphan);
+  return composeModelSchema.parse({
+    name: 'shop',
+    services: Object.fromEntries(
+      defined.map(([name, spec]) => [
+        name,
+        {
+          image: refOf(name, spec),
+          scale: spec.scale,
+          depends_on: Object.fromEntries(
+            Object.entries(spec.needs ?? {}).map(([needed, condition]) => [needed, { condition }]),
+          ),
+          volumes: (spec.volumes ?? []).map((source) => ({ type: 'volume', source, target: '/data' })),
+        },
+      ]),
+    ),
+  });
+}
+
+function containersOf(service: string, spec: ServiceSpec, directory: string): Container[] {
+  return (spec.states ?? ['running']).map((state, index) =>
+    aContainer(service, index + 1, {
+      state,
+      exitCode: state === 'exited' ? 0 : undefined,
+      imageId: imageId(imageOf(service, spec)),
+      imageRef: refOf(service, spec),
+      configHash: hashOf(service, spec),
+      mounts: (spec.binds ?? []).map((path) => aBind(path, directory)),
+    }),
+  );
+}
+
+export function aContainer(service: string, number: number, overrides: Partial<Container> = {}): Container {
+  return {
+    id: `${service}-${number}`,
+    name: `shop-${service}-${number}`,
+    project: 'shop',
+    service,
+    number,
+    oneOff: false,
+    state: 'running',
+    exitCode: undefined,
+    startedAt: THEN,
+    restartCount: 0,
+    pid: 0,
+    imageId: imageId(`${service}-v1`),
+    imageRef: `${service}:1`,
+    configHash: `${service}-hash`,
+    labels: {},
+    env: {},
+    command: [],
+    mounts: [],
+    ports: [],
+    exposed: [],
+    addresses: {},
+    networkMode: 'shop_default',
+    health: 'none',
+    ...overrides,
+  };
+}
+
+function aBind(path: string, directory: string): ContainerMount {
+  const source = path === '.' ? directory : path.startsWith('/') ? path : `${directory}/${path}`;
+  return { type: 'bind', source, name: undefined, target: `/mnt/${path}`, readOnly: true };
+}
+
+function entriesOf(files: Record<string, FileSpec>): ConfigEntry[] {
+  return Object.entries(files)
+    .map(([path, spec]) => anEntry(path, spec))
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function anEntry(path: string, spec: FileSpec): ConfigEntry {
+  if (spec === null) return { path, type: 'absent' };
+  if (typeof spec === 'string') return anEntry(path, { content: spec, mode: 0o644 });
+  if ('link' in spec) return { path, type: 'symlink', target: spec.link };
+  if ('directory' in spec) return { path, type: 'directory', mode: spec.directory };
+  if ('other' in spec) return { path, type: 'other', what: spec.other };
+  const { content, mode } = spec;
+  return { path, type: 'file', mode, size: content.length, sha256: sha256(content) };
+}
+
+function imagesOf(stack: Stack, services: [string, ServiceSpec][]): Record<string, Image | null> {
+  const images: Record<string, Image | null> = {};
+  const ran = services.filter(([, spec]) => spec.states?.length !== 0);
+  for (const name of stack.images ?? []) images[imageId(name)] = anImage(name);
+  for (const [service, spec] of ran) {
+    const image = anImage(imageOf(service, spec));
+    images[image.id] = image;
+    images[refOf(service, spec)] = image;
+  }
+  for (const [ref, name] of Object.entries(stack.tags ?? {})) {
+    images[ref] = name === null ? null : anImage(name);
+    if (name !== null) images[imageId(name)] = anImage(name);
+  }
+  return images;
+}
+
+export const noFindings: Findings = {
+  damaged: [],
+  modelError: undefined,
+  takenPorts: [],
+  missingExternal: [],
+  missingVolumes: [],
+  missingBytes: 0,
+};
+
+export const options: PlanOptions = {
+  kind: 'rollback',
+  services: undefined,
+  configOnly: false,
+  outside: false,
+  git: false,
+  fingerprint: 'now',
+  now: NOW,
+};
+
+export function traitsOf(kind: string, overrides: Partial<HandlerTraits> = {}): HandlerTraits {
+  return { kind, prepares: false, reloads: false, settles: false, before: [], after: [], ...overrides };
+}
+
+export interface Circumstances {
+  traits?: Traits;
+  findings?: Partial<Findings>;
+  options?: Partial<PlanOptions>;
+}
+
+/** `plan` under usual circumstances: nothing found, generic handlers, the whole project. */
+export function planned(present: Observation, target: Target, circumstances: Circumstances = {}): Plan {
+  return plan(
+    present,
+    target,
+    circumstances.traits ?? {},
+    { ...noFindings, ...circumstances.findings },
+    { ...options, ...circumstances.options },
+  );
+}
+
+/** A whole plan from what a test is about; the head is that of `planned(…, aPoint(…))`. */
+export function aPlan(parts: Partial<Plan> = {}): Plan {
+  return {
+    format: 1,
+    kind: 'rollback',
+    project: 'shop',
+    target: { id: POINT, timestamp: THEN, description: 'Before v2', kind: 'manual' },
+    observation: 'now',
+    operations: [],
+    unchanged: [],
+    risks: [],
+    blockers: [],
+    ...parts,
+  };
+}
+
+/** Operations in short, for tests about order: `stop api web`, `up api`, `retag app:1`. */
+export function outline(operations: Operation[]): string[] {
+  return operations.map((operation) => {
+    if ('services' in operation) return `${operation.kind} ${operation.services.join(' ')}`;
+    if ('service' in operation) return `${operation.kind} ${operation.service}`;
+    if ('path' in operation) return `${operation.kind} ${operation.path}`;
+    return operation.kind === 'retag' ? `retag ${operation.ref}` : operation.kind;
+  });
+}
