@@ -1,0 +1,212 @@
+#!/usr/bin/env node
+// Ratios that the project promises, each pair measured in turns in one run, medians of several:
+//   npm run bench [-- create list rollback] [-- --runs 9]
+// Needs an engine (eval "$(scripts/lab.sh env)") with the lab's images, and a build in dist/.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const { values, positionals } = parseArgs({
+  options: { runs: { type: 'string', default: '9' } },
+  allowPositionals: true,
+});
+const RUNS = Number(values.runs);
+const MAIN = join(import.meta.dirname, '../dist/main.js');
+const NAME = 'compose-rollback-bench';
+
+const directory = mkdtempSync(join(tmpdir(), `${NAME}-`));
+const env = { ...process.env, DOCKER_BUILDKIT: '0', COMPOSE_PROJECT_NAME: NAME };
+
+function run(program, ...args) {
+  return execFileSync(program, args, {
+    cwd: directory,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+const ours = (...args) => run(process.execPath, MAIN, ...args);
+const docker = (...args) => run('docker', ...args);
+
+function milliseconds(act) {
+  const start = performance.now();
+  act();
+  return performance.now() - start;
+}
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** Measures both sides in turns, so that whatever else the machine does hits both. */
+async function compare(title, limit, subject, baseline, runs = RUNS) {
+  const times = { subject: [], baseline: [] };
+  for (let turn = 0; turn < runs; turn += 1) {
+    times.baseline.push(await baseline());
+    times.subject.push(await subject());
+  }
+  const [mine, base] = [median(times.subject), median(times.baseline)];
+  const ratio = mine / base;
+  const verdict = ratio <= limit ? 'ok' : 'TOO SLOW';
+  console.log(
+    `${title.padEnd(46)} ${mine.toFixed(0).padStart(6)} ms / ${base.toFixed(0).padStart(6)} ms = ${ratio.toFixed(2)}x (limit ${limit}x, ${runs} runs) ${verdict}`,
+  );
+}
+
+const nodeStart = () => milliseconds(() => run(process.execPath, '-e', '0'));
+
+const SERVER = `
+require('node:http').createServer((_, response) => response.end(process.env.VERSION))
+  .listen(8000);
+process.on('SIGTERM', () => process.exit(0));
+`;
+
+const COMPOSE = `
+services:
+  api:
+    image: ${NAME}-api:latest
+    ports: ['127.0.0.1:18931:8000']
+    healthcheck: { disable: true }
+  redis:
+    image: redis:7-alpine
+    volumes: [data:/data]
+  worker:
+    image: busybox:latest
+    command: sh -c 'trap exit TERM; while :; do sleep 1; done'
+    init: true
+volumes:
+  data:
+`;
+
+function buildApi(version) {
+  const context = join(directory, 'image');
+  mkdirSync(context, { recursive: true });
+  writeFileSync(join(context, 'server.js'), SERVER);
+  writeFileSync(
+    join(context, 'Dockerfile'),
+    `FROM node:20-alpine\nENV VERSION=${version}\nCOPY server.js /\nCMD ["node", "/server.js"]\n`,
+  );
+  docker('build', '-q', '-t', `${NAME}-api:${version}`, context);
+}
+
+function up() {
+  writeFileSync(join(directory, 'compose.yaml'), COMPOSE);
+  for (const version of ['v1', 'v2']) buildApi(version);
+  docker('tag', `${NAME}-api:v1`, `${NAME}-api:latest`);
+  docker('compose', 'up', '-d');
+}
+
+function answer() {
+  return new Promise((resolve) => {
+    get('http://127.0.0.1:18931/', (response) => {
+      let text = '';
+      response.on('data', (data) => (text += data)).on('end', () => resolve(text));
+    }).on('error', () => resolve(''));
+  });
+}
+
+async function until(version) {
+  while ((await answer()) !== version) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** create without volumes: against the engine calls it cannot avoid, plus Node's start. */
+async function create() {
+  await compare(
+    'create, without volumes',
+    2.5,
+    () => milliseconds(() => ours('create', 'bench')),
+    () => {
+      const calls = milliseconds(() => {
+        docker('compose', 'config', '--format', 'json');
+        const ids = docker('compose', 'ps', '-aq').trim().split('\n');
+        const images = docker('inspect', '--format', '{{.Image}}', ...ids)
+          .trim()
+          .split('\n');
+        docker('image', 'inspect', ...images);
+      });
+      return calls + nodeStart();
+    },
+  );
+}
+
+/** list: against node -e 0. The points are made in the store alone, through the same code. */
+async function list() {
+  const { Store } = await import('../dist/store/store.js');
+  const [model] = JSON.parse(ours('list', '--json')).points;
+  for (const [count, limit] of [
+    [1000, 2.5],
+    [10_000, 4],
+  ]) {
+    const path = join(directory, `points-${count}`);
+    const store = await Store.open(path, { create: true });
+    const index = await store.writeIndex();
+    index.transaction(() => {
+      for (let i = 0; i < count; i += 1) {
+        const id = `rb-${i.toString(16).padStart(12, '0')}`;
+        const timestamp = new Date(Date.now() - i * 60_000).toISOString();
+        index.insertPoint({ ...model, id, name: null, timestamp });
+      }
+    });
+    store.close();
+    const subject = () => milliseconds(() => ours('--backup-dir', path, 'list'));
+    await compare(`list, ${count} points`, limit, subject, nodeStart, RUNS * 2);
+  }
+}
+
+/** Image-only rollback until the old version answers: against retagging and up by hand, for the same change. */
+async function rollback() {
+  const forward = async () => {
+    docker('tag', `${NAME}-api:v2`, `${NAME}-api:latest`);
+    docker('compose', 'up', '-d');
+    await until('v2');
+  };
+  docker('tag', `${NAME}-api:v1`, `${NAME}-api:latest`);
+  docker('compose', 'up', '-d');
+  await until('v1');
+  const point = ours('create', '--quiet', 'bench rollback', '--pin').trim();
+  const { spawn } = await import('node:child_process');
+  const timed = async (program, args) => {
+    const start = performance.now();
+    const child = spawn(program, args, { cwd: directory, env, stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await until('v1');
+    const elapsed = performance.now() - start;
+    if ((await ended) !== 0) throw new Error(`${program} ${args.join(' ')} failed`);
+    return elapsed;
+  };
+  const subject = async () => {
+    await forward();
+    return timed(process.execPath, [MAIN, 'rollback', point, '--yes']);
+  };
+  const baseline = async () => {
+    await forward();
+    const byHand = `docker tag ${NAME}-api:v1 ${NAME}-api:latest && docker compose up -d`;
+    return timed('sh', ['-c', byHand]);
+  };
+  await compare('image-only rollback, until v1 answers', 1.5, subject, baseline);
+}
+
+const BENCHES = { create, list, rollback };
+
+try {
+  up();
+  ours('create', 'bench');
+  for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
+    const bench = BENCHES[name];
+    if (!bench) throw new Error(`no bench ${name}; there are ${Object.keys(BENCHES).join(', ')}`);
+    await bench();
+  }
+} finally {
+  docker('compose', 'down', '-v', '--remove-orphans');
+  const images = docker(
+    'image',
+    'ls',
+    '--format',
+    '{{.Repository}}:{{.Tag}}',
+    '--filter',
+    `reference=${NAME}-api`,
+  );
+  docker('image', 'rm', ...images.trim().split('\n'));
+  rmSync(directory, { recursive: true, force: true });
+}

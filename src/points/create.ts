@@ -1,0 +1,86 @@
+import { RollbackError } from '../model/errors.js';
+import { assertDescription, assertPointName } from '../model/names.js';
+import type { Point } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import { observePresent, type Workspace } from '../run/workspace.js';
+import { recordPoint } from './record.js';
+import { applyRetention } from './remove.js';
+
+export interface CreateRequest {
+  description?: string | undefined;
+  /** Only these services; all when absent. */
+  services?: string[] | undefined;
+  includeVolumes?: boolean | undefined;
+  /** Unique in the project. */
+  name?: string | undefined;
+  /** Never removed by retention. */
+  pin?: boolean | undefined;
+  kind?: 'manual' | 'deploy' | undefined;
+  saveImages?: 'auto' | 'always' | 'never' | undefined;
+}
+
+/** Checks that need neither engine nor project. Throws `usage`, or `not-supported` for what has no implementation yet. */
+export function assertCreatable(request: CreateRequest): void {
+  if (request.includeVolumes) {
+    throw new RollbackError(
+      'not-supported',
+      'volume data cannot be recorded yet: --include-volumes is not there; nothing was stored',
+      {
+        hint: 'leave it out to record images and configuration, and back the data up by other means',
+      },
+    );
+  }
+  if (request.saveImages && request.saveImages !== 'never') {
+    throw new RollbackError(
+      'not-supported',
+      'images cannot be archived yet: --save-images is not there; nothing was stored',
+      {
+        hint: 'leave it out: a tag keeps each image from a plain prune',
+      },
+    );
+  }
+  if (request.description !== undefined) assertDescription(request.description);
+  if (request.name !== undefined) assertPointName(request.name);
+}
+
+/** Records the present as a point and applies retention. The caller holds the project's lock. */
+export async function createPoint(workspace: Workspace, request: CreateRequest): Promise<Point> {
+  assertCreatable({ ...request, includeVolumes: request.includeVolumes ?? workspace.config.include_volumes });
+  await assertNameFree(workspace, request.name);
+  const observation = await observePresent(workspace);
+  assertWhole(observation, request);
+  const point = await recordPoint(workspace, observation, {
+    kind: request.kind ?? 'manual',
+    description: request.description ?? '',
+    services: request.services,
+    name: request.name ?? null,
+    pinned: request.pin ?? false,
+    run: null,
+  });
+  await applyRetention(workspace);
+  return point;
+}
+
+async function assertNameFree({ store, project }: Workspace, name: string | undefined): Promise<void> {
+  const holder = name === undefined ? undefined : (await store.readIndex())?.pointByName(project.name, name);
+  if (!holder) return;
+  throw new RollbackError('usage', `the name ${name} is taken by point ${holder.id}`, {
+    hint: 'choose another name, or delete that point first',
+  });
+}
+
+/** A point that could not be rolled back to is no point: a broken present is recorded by safety points alone. */
+function assertWhole(observation: Observation, { services }: CreateRequest): void {
+  if (observation.modelError !== undefined) {
+    throw new RollbackError('provider-failed', 'the compose files do not resolve; nothing was recorded', {
+      details: [observation.modelError],
+      hint: 'mend them first, or bring an earlier state back with compose-rollback rollback',
+    });
+  }
+  const unknown = services?.filter((service) => !observation.services[service]) ?? [];
+  if (unknown.length > 0) {
+    throw new RollbackError('usage', `the project has no service ${unknown.join(', ')}`, {
+      hint: `it has ${Object.keys(observation.services).join(', ')}`,
+    });
+  }
+}

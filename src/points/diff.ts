@@ -1,0 +1,92 @@
+import type { Point, PointEntry } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import { shortId } from '../plan/target.js';
+import { entryFacts, pointOf } from './facts.js';
+
+/** One thing that is not the same in two states of a project. Never a value of a variable, never a line of a file. */
+export interface Difference {
+  what: 'file' | 'service' | 'git';
+  /** Path or service name; `HEAD` for git. */
+  name: string;
+  change: string;
+}
+
+/** The present in the shape of a point, to compare with one. Nothing of it is stored. */
+export function presentAsPoint(observation: Observation): Point {
+  const point = pointOf(observation, '', {
+    kind: 'manual',
+    description: 'the present',
+    name: null,
+    pinned: false,
+    run: null,
+    user: '',
+    toolVersion: '',
+  });
+  return {
+    ...point,
+    entries: observation.configuration.entries.flatMap((entry) => entryFacts(entry, '') ?? []),
+  };
+}
+
+/** What changed from one state to the other, files first. */
+export function differences(from: Point, to: Point): Difference[] {
+  return [...fileDifferences(from, to), ...serviceDifferences(from, to), ...gitDifferences(from, to)];
+}
+
+function fileDifferences(from: Point, to: Point): Difference[] {
+  const before = new Map(from.entries.map((entry) => [entry.path, entry]));
+  const after = new Map(to.entries.map((entry) => [entry.path, entry]));
+  const paths = [...new Set([...before.keys(), ...after.keys()])].toSorted();
+  return paths.flatMap((path): Difference[] => {
+    const change = entryChange(before.get(path), after.get(path));
+    return change ? [{ what: 'file', name: path, change }] : [];
+  });
+}
+
+function entryChange(before: PointEntry | undefined, after: PointEntry | undefined): string | undefined {
+  const was = before && before.type !== 'absent' ? before : undefined;
+  const is = after && after.type !== 'absent' ? after : undefined;
+  if (!was && !is) return undefined;
+  if (!was) return 'appeared';
+  if (!is) return 'is gone';
+  if (was.type !== is.type) return `was a ${was.type}, is a ${is.type}`;
+  if (was.type === 'symlink' && is.type === 'symlink')
+    return was.target === is.target ? undefined : 'points elsewhere';
+  if (was.type === 'file' && is.type === 'file' && was.sha256 !== is.sha256) {
+    return `content changed (${was.size} -> ${is.size} bytes)`;
+  }
+  const [mode, newMode] = [was, is].map((entry) => ('mode' in entry ? entry.mode.toString(8) : ''));
+  return mode === newMode ? undefined : `mode ${mode} -> ${newMode}`;
+}
+
+function serviceDifferences(from: Point, to: Point): Difference[] {
+  const names = [...new Set([...from.services, ...to.services])].toSorted();
+  return names.flatMap((name): Difference[] =>
+    serviceChanges(from, to, name).map((change) => ({ what: 'service', name, change })),
+  );
+}
+
+function serviceChanges(from: Point, to: Point, name: string): string[] {
+  const [was, is] = [from.containers[name], to.containers[name]];
+  if (!was || was.replicas === 0) return is && is.replicas > 0 ? ['appeared'] : [];
+  if (!is || is.replicas === 0) return ['has no container any more'];
+  const changes: string[] = [];
+  const [image, newImage] = [from.images[name], to.images[name]];
+  if (image && newImage && image.id !== newImage.id) {
+    changes.push(`image ${image.ref} ${shortId(image.id)} -> ${newImage.ref} ${shortId(newImage.id)}`);
+  } else if (image && newImage && image.tag_id !== newImage.tag_id) {
+    changes.push(`the tag ${image.ref} points to another image, which does not run yet`);
+  }
+  if (was.config_hash !== is.config_hash) changes.push('definition changed');
+  if (was.replicas !== is.replicas) changes.push(`containers ${was.replicas} -> ${is.replicas}`);
+  if (was.state !== is.state) changes.push(`${was.state} -> ${is.state}`);
+  return changes;
+}
+
+function gitDifferences(from: Point, to: Point): Difference[] {
+  const [was, is] = [from.metadata.git_commit, to.metadata.git_commit];
+  if (was === is) return [];
+  return [
+    { what: 'git', name: 'HEAD', change: `${was?.slice(0, 8) ?? 'none'} -> ${is?.slice(0, 8) ?? 'none'}` },
+  ];
+}

@@ -1,0 +1,189 @@
+import { hostname } from 'node:os';
+import type { Container } from '../model/engine.js';
+import {
+  POINT_FORMAT,
+  type Point,
+  type PointContainers,
+  type PointEntry,
+  type PointImage,
+  type PointKind,
+  type PointSummary,
+} from '../model/point.js';
+import type { ConfigEntry, Observation, Project, ServiceObservation } from '../model/project.js';
+
+export interface PointDetails {
+  kind: PointKind;
+  description: string;
+  name: string | null;
+  pinned: boolean;
+  /** Only these services; undefined means all. */
+  services?: string[] | undefined;
+  /** Of a safety point: the run it is taken for. */
+  run: string | null;
+  /** Who makes it, with which version of us. */
+  user: string;
+  toolVersion: string;
+}
+
+/** Repository of the tags that keep images; never pushed. */
+const KEPT = 'compose-rollback/kept';
+
+/** The tag that keeps an image for a point: one an image a point. */
+export function keptTag(point: string, imageId: string): string {
+  return `${KEPT}:${point}-${imageId.replace(/^sha256:/, '').slice(0, 12)}`;
+}
+
+/** What the observation says, as a point, before any file of it is stored. Pure. */
+export function pointOf(observation: Observation, id: string, details: PointDetails): Point {
+  const { configuration, engine, git } = observation;
+  const present = Object.values(observation.services).filter(
+    ({ name }) => details.services?.includes(name) ?? true,
+  );
+  const running = present.flatMap((service) => {
+    const newest = service.containers.at(-1);
+    return newest ? [{ name: service.name, newest }] : [];
+  });
+  const refs = present.flatMap(({ name, containers }) => {
+    const ref = containers.at(-1)?.imageRef ?? observation.model?.services[name]?.image;
+    return ref ? [[name, ref]] : [];
+  });
+  return {
+    format: POINT_FORMAT,
+    id,
+    timestamp: observation.takenAt,
+    description: details.description,
+    kind: details.kind,
+    name: details.name,
+    pinned: details.pinned,
+    services: present.map(({ name }) => name),
+    partial: details.services !== undefined,
+    docker_images: Object.fromEntries(refs),
+    config_hashes: {},
+    volumes: [],
+    project: projectFacts(observation.project),
+    images: Object.fromEntries(
+      running.map(({ name, newest }) => [name, imageFacts(observation, id, newest)]),
+    ),
+    containers: Object.fromEntries(present.map((service) => [service.name, containerFacts(service)])),
+    entries: [],
+    outside: [],
+    directories: configuration.directories,
+    skipped: configuration.skipped,
+    model: { stored: '', size: 0, sha256: '' },
+    sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
+    warnings: [...observation.warnings, ...present.flatMap(mixtures)],
+    metadata: {
+      git_commit: git?.commit ?? null,
+      git_branch: git?.branch ?? null,
+      git_dirty: git?.dirty ?? null,
+      hostname: hostname(),
+      include_volumes: false,
+      engine: {
+        kind: engine.kind,
+        id: engine.id,
+        version: engine.version,
+        storage_driver: engine.storageDriver,
+      },
+      provider: observation.provider,
+      user: details.user,
+      tool_version: details.toolVersion,
+      run: details.run,
+    },
+  };
+}
+
+function containerFacts(service: ServiceObservation): PointContainers {
+  const newest = service.containers.at(-1);
+  const up = service.containers.filter(({ state }) => ['running', 'paused', 'restarting'].includes(state));
+  const down = service.containers.filter((container) => !up.includes(container));
+  return {
+    state: up.length > 0 ? 'running' : 'stopped',
+    replicas: service.containers.length,
+    running: up.length,
+    exit_codes: down.flatMap(({ exitCode }) => exitCode ?? []),
+    config_hash: newest?.configHash ?? null,
+    files_hash: service.filesHash ?? null,
+  };
+}
+
+function imageFacts(observation: Observation, id: string, container: Container): PointImage {
+  const image = observation.images[container.imageId];
+  return {
+    ref: container.imageRef,
+    id: container.imageId,
+    digests: image?.digests ?? [],
+    platform: image?.platform ?? '',
+    diff_ids: image?.diffIds ?? [],
+    tag_id: container.imageRef.includes('@') ? null : (observation.images[container.imageRef]?.id ?? null),
+    kept_tag: image ? keptTag(id, image.id) : null,
+  };
+}
+
+/** Replicas that differ cannot all be brought back: the newest stands for them. */
+function mixtures({ name, containers }: ServiceObservation): string[] {
+  const images = new Set(containers.map((container) => container.imageId));
+  const definitions = new Set(containers.map((container) => container.configHash));
+  if (images.size <= 1 && definitions.size <= 1) return [];
+  return [`the containers of ${name} differ from each other; the newest one stands for all`];
+}
+
+function projectFacts(project: Project): Point['project'] {
+  const relative = (path: string) =>
+    path.startsWith(`${project.directory}/`) ? path.slice(project.directory.length + 1) : path;
+  return {
+    name: project.name,
+    directory: project.directory,
+    files: project.files.map(relative),
+    files_named: project.origin !== 'default',
+    profiles: project.profiles,
+    env_files: project.envFiles.map(relative),
+  };
+}
+
+/** The project as a point recorded it, where it is today. */
+export function projectOf(point: Point, directory: string): Project {
+  const absolute = (path: string) => (path.startsWith('/') ? path : `${directory}/${path}`);
+  const { name, files, profiles, env_files } = point.project;
+  return {
+    name,
+    directory,
+    files: files.map(absolute),
+    origin: 'point',
+    profiles,
+    envFiles: env_files.map(absolute),
+  };
+}
+
+/** A configuration entry as a point stores it; undefined for what cannot be stored. */
+export function entryFacts(entry: ConfigEntry, stored: string): PointEntry | undefined {
+  if (entry.type === 'other') return undefined;
+  return entry.type === 'file' ? { ...entry, stored } : entry;
+}
+
+/** What the index keeps of a point. */
+export function summaryOf(point: Point): PointSummary {
+  const { id, timestamp, description, kind, name, pinned, services, docker_images, config_hashes, volumes } =
+    point;
+  const images = Object.fromEntries(
+    Object.entries(point.images).map(([service, { ref, id: image, digests, platform }]) => [
+      service,
+      { ref, id: image, digests, platform },
+    ]),
+  );
+  return {
+    id,
+    timestamp,
+    description,
+    kind,
+    name,
+    pinned,
+    project: point.project.name,
+    services,
+    docker_images,
+    config_hashes,
+    volumes,
+    images,
+    sizes: point.sizes,
+    metadata: point.metadata,
+  };
+}

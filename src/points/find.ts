@@ -1,0 +1,70 @@
+import { RollbackError } from '../model/errors.js';
+import { parsePointSelector, quoted } from '../model/names.js';
+import { pointModelSchema, type PointKind, type PointSummary } from '../model/point.js';
+import { composeModelSchema } from '../model/compose.js';
+import type { Target } from '../plan/target.js';
+import type { Store } from '../store/store.js';
+
+/** `latest` never means a safety point: those are for undo. */
+const LISTED: PointKind[] = ['manual', 'deploy', 'migration'];
+
+export const isListed = ({ kind }: PointSummary): boolean => LISTED.includes(kind);
+
+/** The point a person means. Throws `no-such-point`, or `usage` for text that cannot mean one or means several. */
+export async function findPoint(store: Store, project: string, text: string): Promise<PointSummary> {
+  const selector = parsePointSelector(text);
+  const index = await store.readIndex();
+  const points = index?.points({ project }) ?? [];
+  switch (selector.by) {
+    case 'latest': {
+      const found = points.filter(isListed)[selector.back];
+      return (
+        found ??
+        none(
+          selector.back === 0
+            ? `project ${project} has no points`
+            : `project ${project} has no point ${text}`,
+        )
+      );
+    }
+    case 'name':
+      return (
+        points.find((point) => point.name === selector.name) ?? none(`no point is named ${quoted(text)}`)
+      );
+    case 'id': {
+      const [found, ...others] = points.filter((point) => point.id.startsWith(selector.prefix));
+      if (!found) return none(`no point has the id ${text}`);
+      if (others.length === 0) return found;
+      throw new RollbackError(
+        'usage',
+        `${text} could be ${[found, ...others].map(({ id }) => id).join(', ')}`,
+        {
+          hint: 'give more of its id',
+        },
+      );
+    }
+  }
+}
+
+function none(message: string): never {
+  throw new RollbackError('no-such-point', message, {
+    hint: '`compose-rollback list` shows the points, `compose-rollback create` makes one',
+  });
+}
+
+/** The point a person means, opened. Throws as `findPoint` and `openTarget`. */
+export async function findTarget(store: Store, project: string, text: string): Promise<Target> {
+  return openTarget(store, (await findPoint(store, project, text)).id);
+}
+
+/** Opens a point with its secret half. Throws `damaged` when stored bytes are not what was recorded. */
+export async function openTarget(store: Store, id: string): Promise<Target> {
+  const point = await store.read(id);
+  const { model, variables } = pointModelSchema.parse(await store.readJson(point, point.model));
+  return {
+    point,
+    stored: true,
+    model: model === null ? undefined : composeModelSchema.parse(model),
+    variables,
+  };
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
+import { RollbackError } from '../model/errors.js';
+import { POINT_FORMAT, type Point, type PointEntry, type PointModel } from '../model/point.js';
+import type { ConfigEntry, Observation } from '../model/project.js';
+import type { Workspace } from '../run/workspace.js';
+import type { PointWriter } from '../store/point-writer.js';
+import { entryFacts, pointOf, summaryOf, type PointDetails } from './facts.js';
+
+export const newPointId = (): string => `rb-${randomBytes(6).toString('hex')}`;
+
+/**
+ * Stores what was observed as a point: files, model and variables, kept tags, index. Either all of it is there
+ * afterwards, or nothing.
+ */
+export async function recordPoint(
+  workspace: Workspace,
+  observation: Observation,
+  details: Omit<PointDetails, 'user' | 'toolVersion'>,
+): Promise<Point> {
+  const { engine, user, toolVersion } = workspace;
+  const id = newPointId();
+  const writer = await workspace.store.begin(id);
+  const kept: string[] = [];
+  try {
+    const point = await store(
+      observation,
+      pointOf(observation, id, { ...details, user, toolVersion }),
+      writer,
+    );
+    for (const [reference, image] of keptTags(point)) {
+      await engine.tag(image, reference);
+      kept.push(reference);
+    }
+    await writer.commit(point);
+    (await workspace.store.writeIndex()).insertPoint(summaryOf(point));
+    return point;
+  } catch (error) {
+    await writer.abandon();
+    for (const reference of kept) await engine.untag(reference);
+    throw error;
+  }
+}
+
+/** Kept tags of a point with the image each one keeps. */
+export function keptTags(point: Point): Map<string, string> {
+  const tags = Object.values(point.images).flatMap(({ kept_tag, id }) =>
+    kept_tag ? [[kept_tag, id] as const] : [],
+  );
+  return new Map(tags);
+}
+
+async function store(observation: Observation, bare: Point, writer: PointWriter): Promise<Point> {
+  const { configuration, project } = observation;
+  const entries = await storeEntries(writer, configuration.entries, (entry) => ({
+    source: join(project.directory, entry.path),
+    stored: `configs/${entry.path}`,
+  }));
+  const outside = await storeEntries(writer, configuration.outside, (entry, index) => ({
+    source: entry.path,
+    stored: `outside/${String(index).padStart(4, '0')}-${basename(entry.path)}`,
+  }));
+  const model = await writer.addJson('model.json', {
+    format: POINT_FORMAT,
+    model: observation.model ?? null,
+    model_error: observation.modelError ?? null,
+    variables: observation.variables,
+  } satisfies PointModel);
+  const files = [...entries, ...outside].filter((entry) => entry.type === 'file');
+  const configs = files.reduce((sum, file) => sum + file.size, 0);
+  return {
+    ...bare,
+    config_hashes: Object.fromEntries(files.map((file) => [file.path, file.sha256])),
+    entries,
+    outside,
+    model: { stored: 'model.json', ...model },
+    sizes: { ...bare.sizes, configs, total: configs + model.size },
+  };
+}
+
+async function storeEntries(
+  writer: PointWriter,
+  entries: ConfigEntry[],
+  place: (entry: ConfigEntry, index: number) => { source: string; stored: string },
+): Promise<PointEntry[]> {
+  const result: PointEntry[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const { source, stored } = place(entry, index);
+    const fact = entryFacts(entry, stored);
+    if (!fact) continue;
+    if (fact.type === 'file') {
+      const copied = await writer.addFile(stored, source);
+      if (copied.sha256 !== fact.sha256) {
+        throw new RollbackError(
+          'stale',
+          `${entry.path} changed while it was being recorded; nothing was stored`,
+          {
+            hint: 'try again once nobody writes to it',
+          },
+        );
+      }
+    }
+    result.push(fact);
+  }
+  return result;
+}

@@ -1,0 +1,63 @@
+import type { EngineIdentity } from '../model/engine.js';
+import type { PointSummary } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import type { RunSummary } from '../model/run.js';
+import { observePresent, type Workspace } from '../run/workspace.js';
+import { differences, presentAsPoint, type Difference } from './diff.js';
+import { isListed, openTarget } from './find.js';
+
+/** The present at a glance. */
+export interface Status {
+  project: string;
+  directory: string;
+  engine: Pick<EngineIdentity, 'kind' | 'version' | 'host'>;
+  provider: { name: string; version: string };
+  services: { name: string; state: string; image: string | null; containers: number; health: string }[];
+  /** How many points there are, safety points not counted. */
+  points: number;
+  /** The newest of them, and what changed since. */
+  latest: PointSummary | null;
+  changes: Difference[];
+  /** A run that never ended: it was killed. */
+  unfinished: RunSummary | null;
+  warnings: string[];
+}
+
+/** Looks at the present and compares it with the newest point. */
+export async function readStatus(workspace: Workspace): Promise<Status> {
+  const { store, project } = workspace;
+  const { kind, version, host } = workspace.identity;
+  const index = await store.readIndex();
+  const points = (index?.points({ project: project.name }) ?? []).filter(isListed);
+  const latest = points[0];
+  const target = latest && (await openTarget(store, latest.id));
+  const observation = await observePresent(workspace, target?.point);
+  return {
+    project: project.name,
+    directory: project.directory,
+    engine: { kind, version, host },
+    provider: observation.provider,
+    services: services(observation),
+    points: points.length,
+    latest: latest ?? null,
+    changes: target ? differences(target.point, presentAsPoint(observation)) : [],
+    unfinished: index?.runs({ project: project.name }).find((run) => run.ended === null) ?? null,
+    warnings: observation.modelError
+      ? [`the compose files do not resolve: ${observation.modelError}`, ...observation.warnings]
+      : observation.warnings,
+  };
+}
+
+function services({ services: observed, model }: Observation): Status['services'] {
+  return Object.values(observed).map(({ name, containers }) => {
+    const newest = containers.at(-1);
+    const states = [...new Set(containers.map(({ state }) => state))];
+    return {
+      name,
+      state: states.join(', ') || 'no container',
+      image: newest?.imageRef ?? model?.services[name]?.image ?? null,
+      containers: containers.length,
+      health: newest?.health ?? 'none',
+    };
+  });
+}

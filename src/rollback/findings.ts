@@ -1,0 +1,147 @@
+import { readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RollbackError } from '../model/errors.js';
+import type { ComposeModel } from '../model/compose.js';
+import type { Container } from '../model/engine.js';
+import type { Findings } from '../model/plan.js';
+import type { Target } from '../plan/target.js';
+import { projectOf } from '../points/facts.js';
+import { composeRequest, type Workspace } from '../run/workspace.js';
+
+/** Everything a plan can be blocked by, looked at before anything stops. All checks run at once. */
+export async function findOut(workspace: Workspace, target: Target): Promise<Findings> {
+  const { model, point } = target;
+  const [damaged, modelError, takenPorts, missingExternal, missingVolumes, missingBytes] = await Promise.all([
+    target.stored ? workspace.store.verify(point) : [],
+    resolveModel(workspace, target),
+    findTakenPorts(workspace, model),
+    findMissingExternal(workspace, model),
+    findMissingVolumes(workspace, model),
+    findMissingBytes(workspace, point.sizes.total),
+  ]);
+  return { damaged, modelError, takenPorts, missingExternal, missingVolumes, missingBytes };
+}
+
+/**
+ * Do the point's own files still resolve, with today's provider? They are read where they are stored: `configs/` holds them
+ * under their own relative paths. Links and files outside the project are not there; then what was recorded has to do.
+ */
+async function resolveModel(
+  workspace: Workspace,
+  { point, stored, model, variables }: Target,
+): Promise<string | undefined> {
+  if (!model) return 'they did not resolve when the point was made';
+  const elsewhere = point.outside.length > 0 || point.entries.some((entry) => entry.type === 'symlink');
+  if (elsewhere || !stored || point.kind === 'safety') return undefined;
+  const project = projectOf(point, join(workspace.store.pointDir(point.id), 'configs'));
+  try {
+    await workspace.provider.config(composeRequest(workspace, project, variables));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
+    return error.details.at(-1) ?? error.message;
+  }
+}
+
+interface Published {
+  service: string;
+  hostIp: string;
+  port: number;
+  protocol: string;
+}
+
+/** Fixed host ports of a model. Ranges and ephemeral ports are the engine's to choose. */
+function published(model: ComposeModel): Published[] {
+  return Object.entries(model.services).flatMap(([service, { ports }]) =>
+    ports.flatMap(({ published: port, host_ip, protocol }) =>
+      port && /^\d+$/.test(port) ? [{ service, hostIp: host_ip ?? '', port: Number(port), protocol }] : [],
+    ),
+  );
+}
+
+async function findTakenPorts(
+  workspace: Workspace,
+  model: ComposeModel | undefined,
+): Promise<Findings['takenPorts']> {
+  const wanted = model ? published(model) : [];
+  if (wanted.length === 0) return [];
+  const [containers, listening] = await Promise.all([
+    workspace.engine.containers(),
+    workspace.identity.local ? listeningPorts() : new Set<number>(),
+  ]);
+  return wanted.flatMap((port) => {
+    const holder = holderOf(port, containers, listening, workspace.project.name);
+    return holder
+      ? [{ service: port.service, port: `${port.hostIp || '*'}:${port.port}/${port.protocol}`, holder }]
+      : [];
+  });
+}
+
+/** Who of others holds the port; the project's own containers make way. */
+function holderOf(
+  { hostIp, port, protocol }: Published,
+  containers: Container[],
+  listening: Set<number>,
+  project: string,
+): string | undefined {
+  const overlaps = (other: string) =>
+    [hostIp, other].some((ip) => ['', '0.0.0.0', '::'].includes(ip)) || hostIp === other;
+  const holders = containers.filter((container) =>
+    container.ports.some(
+      (held) => held.hostPort === port && held.protocol === protocol && overlaps(held.hostIp),
+    ),
+  );
+  if (holders.some((container) => container.project === project)) return undefined;
+  const [holder] = holders;
+  if (holder) return `container ${holder.name}${holder.project ? ` of project ${holder.project}` : ''}`;
+  return protocol === 'tcp' && listening.has(port) ? 'another program on this machine' : undefined;
+}
+
+const LISTEN = '0A';
+
+/** TCP ports that somebody on this machine listens on; none where the kernel does not tell (not Linux). */
+async function listeningPorts(): Promise<Set<number>> {
+  const tables = await Promise.all(
+    ['/proc/net/tcp', '/proc/net/tcp6'].map((table) =>
+      readFile(table, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return '';
+        throw error;
+      }),
+    ),
+  );
+  const rows = tables.flatMap((table) => table.split('\n').slice(1)).map((row) => row.trim().split(/\s+/));
+  const ports = rows.flatMap(
+    ([, local, , state]) => (state === LISTEN && local ? local.split(':')[1] : undefined) ?? [],
+  );
+  return new Set(ports.map((port) => Number.parseInt(port, 16)));
+}
+
+async function findMissingExternal(workspace: Workspace, model: ComposeModel | undefined) {
+  const { engine } = workspace;
+  const wanted = (['network', 'volume'] as const).flatMap((what) =>
+    Object.entries(model?.[`${what}s`] ?? {}).flatMap(([key, resource]) => {
+      const external = resource?.external;
+      if (!external) return [];
+      return [
+        { what, name: (typeof external === 'object' ? external.name : undefined) ?? resource.name ?? key },
+      ];
+    }),
+  );
+  const there = await Promise.all(
+    wanted.map(({ what, name }) => (what === 'network' ? engine.hasNetwork(name) : engine.hasVolume(name))),
+  );
+  return wanted.filter((_, index) => !there[index]);
+}
+
+async function findMissingVolumes(workspace: Workspace, model: ComposeModel | undefined): Promise<string[]> {
+  const own = Object.entries(model?.volumes ?? {}).filter(([, resource]) => !resource?.external);
+  const names = own.map(([key, resource]) => resource?.name ?? `${workspace.project.name}_${key}`);
+  const there = await Promise.all(names.map((name) => workspace.engine.hasVolume(name)));
+  return names.filter((_, index) => !there[index]);
+}
+
+/** A safety point holds about what the point holds; a megabyte is for the rest: journal, index, model. */
+async function findMissingBytes(workspace: Workspace, size: number): Promise<number> {
+  const { bavail, bsize } = await statfs(workspace.store.path);
+  return Math.max(0, size + 1_048_576 - bavail * bsize);
+}

@@ -1,0 +1,74 @@
+import { RollbackError } from '../model/errors.js';
+import type { HandlerTraits, Plan, PlanOptions } from '../model/plan.js';
+import type { Hook } from '../model/config.js';
+import type { Observation } from '../model/project.js';
+import { plan } from '../plan/plan.js';
+import type { Target, Traits } from '../plan/target.js';
+import { fingerprint } from '../project/observe.js';
+import { handlerOf, serviceConfig, observePresent, withLabels, type Workspace } from '../run/workspace.js';
+import { findOut } from './findings.js';
+
+export type Options = Pick<PlanOptions, 'kind' | 'services' | 'configOnly' | 'outside' | 'git'>;
+
+/** A plan and what it was made from. */
+export interface Prepared {
+  /** With the configuration that today's labels add. */
+  workspace: Workspace;
+  plan: Plan;
+  observation: Observation;
+  target: Target;
+}
+
+/** Observes, looks into everything that could stand in the way, and plans. Changes nothing. */
+export async function prepare(workspace: Workspace, target: Target, options: Options): Promise<Prepared> {
+  workspace.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs' });
+  assertServices(options.services, target);
+  const [observation, findings] = await Promise.all([
+    observePresent(workspace, target.point),
+    findOut(workspace, target),
+  ]);
+  const labelled = await withLabels(workspace, observation.model ?? target.model);
+  const result = plan(observation, target, traitsOf(labelled, target, observation), findings, {
+    ...options,
+    fingerprint: fingerprint(observation),
+    now: new Date().toISOString(),
+  });
+  workspace.emit({ type: 'plan', plan: result });
+  return { workspace: labelled, plan: result, observation, target };
+}
+
+function assertServices(services: string[] | undefined, { point }: Target) {
+  const unknown = services?.filter((service) => !point.services.includes(service)) ?? [];
+  if (unknown.length === 0) return;
+  throw new RollbackError('usage', `point ${point.id} has no service ${unknown.join(', ')}`, {
+    hint: `it has ${point.services.join(', ')}`,
+  });
+}
+
+/** What the handlers of all services concerned do, for the planner. */
+export function traitsOf(workspace: Workspace, target: Target, observation: Observation): Traits {
+  const services = new Set([...target.point.services, ...Object.keys(observation.services)]);
+  return Object.fromEntries([...services].map((service) => [service, traits(workspace, target, service)]));
+}
+
+function traits(workspace: Workspace, { point, model }: Target, service: string): HandlerTraits {
+  const handler = handlerOf(
+    workspace,
+    service,
+    point.images[service]?.ref ?? model?.services[service]?.image ?? '',
+  );
+  const config = serviceConfig(workspace, service);
+  return {
+    kind: handler.kind,
+    prepares: handler.prepare !== undefined,
+    reloads: handler.reload !== undefined,
+    settles: handler.settle !== undefined,
+    before: config.before_rollback.map(showHook),
+    after: config.after_rollback.map(showHook),
+  };
+}
+
+/** The program only: arguments may hold secrets. */
+function showHook(hook: Hook): string {
+  return 'exec' in hook ? `${hook.exec[0]} (in the container)` : `${hook.run[0]} (on this machine)`;
+}

@@ -1,0 +1,126 @@
+import { messageOf, RollbackError } from '../model/errors.js';
+import type { Plan } from '../model/plan.js';
+import type { Point } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import { describe } from '../plan/render.js';
+import { plan } from '../plan/plan.js';
+import type { Target } from '../plan/target.js';
+import { openTarget } from '../points/find.js';
+import { projectOf } from '../points/facts.js';
+import { fingerprint } from '../project/observe.js';
+import { execute } from '../run/executor.js';
+import { performers } from '../run/performers.js';
+import { observePresent, type Workspace } from '../run/workspace.js';
+import { findOut } from './findings.js';
+import { traitsOf, type Options, type Prepared } from './prepare.js';
+import type { RunLog } from './run-log.js';
+
+interface Failure {
+  error: unknown;
+  explanation: string;
+  log: RunLog;
+  safety: Point;
+  prepared: Prepared;
+  options: Options;
+}
+
+/**
+ * The way back after a failure: a plan from whatever the present is by now to the safety point. That needs no list of what was
+ * done: it works from any half-way state. Afterwards it is looked at again, and only an empty plan counts as back.
+ * Returns the error that tells how it ended: `returned`, `interrupted` (returned too) or `not-returned`.
+ */
+export async function goBack(workspace: Workspace, failure: Failure): Promise<RollbackError> {
+  const { error, explanation, log, safety } = failure;
+  // An interrupted run is returned too: the way back has a signal of its own.
+  const calm: Workspace = { ...workspace, signal: new AbortController().signal };
+  workspace.emit({
+    type: 'phase',
+    phase: 'return',
+    message: `${explanation}. Bringing the earlier state back`,
+  });
+  try {
+    const target = await openTarget(workspace.store, safety.id);
+    const way = await planBack(calm, target, failure.options);
+    await log.journal.append({
+      type: 'return',
+      at: new Date().toISOString(),
+      reason: explanation,
+      plan: way.plan,
+    });
+    if (way.plan.blockers.length > 0)
+      return await lost(
+        failure,
+        way.plan.blockers.map(({ message }) => message),
+      );
+    await execute({
+      plan: way.plan,
+      phase: 'return',
+      performers: performers(calm, {
+        ...target,
+        project: projectOf(target.point, workspace.project.directory),
+        present: way.observation.model,
+        run: log.run,
+      }),
+      journal: log.journal,
+      emit: workspace.emit,
+      signal: calm.signal,
+    });
+    const { plan: left } = await planBack(calm, target, failure.options);
+    const remaining = stillToDo(left, failure.prepared.observation);
+    if (remaining.length > 0) return await lost(failure, remaining);
+  } catch (second) {
+    return lost(failure, [messageOf(second), ...(second instanceof RollbackError ? second.details : [])]);
+  }
+  await log.end('returned', explanation, []);
+  const interrupted = error instanceof RollbackError && error.code === 'interrupted';
+  return new RollbackError(
+    interrupted ? 'interrupted' : 'returned',
+    `${interrupted ? 'interrupted' : explanation}; the earlier state is back`,
+    { cause: error, ...(error instanceof RollbackError ? { details: error.details } : {}) },
+  );
+}
+
+async function planBack(
+  workspace: Workspace,
+  target: Target,
+  options: Options,
+): Promise<{ plan: Plan; observation: Observation }> {
+  const [observation, findings] = await Promise.all([
+    observePresent(workspace, target.point),
+    findOut(workspace, target),
+  ]);
+  const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
+    ...options,
+    kind: 'return',
+    fingerprint: fingerprint(observation),
+    now: new Date().toISOString(),
+  });
+  return { plan: way, observation };
+}
+
+/** What still differs. A service that already failed before we came may go on failing: that is the earlier state. */
+function stillToDo({ operations }: Plan, before: Observation): string[] {
+  const unwell = (service: string) =>
+    (before.services[service]?.containers ?? []).some(
+      ({ state, restartCount, health }) =>
+        state === 'restarting' || restartCount > 0 || health === 'unhealthy',
+    );
+  return operations
+    .filter((operation) => !['hook', 'settle', 'verify', 'prepare'].includes(operation.kind))
+    .filter(
+      (operation) =>
+        !['start', 'stop'].includes(operation.kind) ||
+        !('services' in operation) ||
+        !operation.services.every(unwell),
+    )
+    .map(describe);
+}
+
+async function lost({ error, explanation, log, safety }: Failure, details: string[]): Promise<RollbackError> {
+  await log.end('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`, []);
+  return new RollbackError('not-returned', `${explanation}; the earlier state is not back`, {
+    details,
+    hint: `everything of it is kept in ${safety.id}: mend what is named above, then compose-rollback undo ${log.run}`,
+    cause: error,
+  });
+}

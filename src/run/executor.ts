@@ -1,0 +1,80 @@
+import { messageOf, RollbackError } from '../model/errors.js';
+import type { EventSink } from '../model/events.js';
+import type { Operation, OperationKind, OperationOf, Plan } from '../model/plan.js';
+import type { Journal } from '../store/journal.js';
+
+/** What an operation has to say when it is done. */
+export interface Outcome {
+  /** For the journal and the screen, e.g. "restarted instead". */
+  note: string | null;
+  /** Done, but a person should know. */
+  warning: string | null;
+}
+
+/** How each kind of operation is done. All of them can be repeated: doing one twice is doing it once. */
+export type Performers = { [K in OperationKind]: (operation: OperationOf<K>) => Promise<Outcome> };
+
+/** An operation failed; the ones after it were not begun. */
+export class OperationFailed extends RollbackError {
+  constructor(
+    readonly operation: Operation,
+    cause: unknown,
+  ) {
+    super(cause instanceof RollbackError ? cause.code : 'failed', messageOf(cause), {
+      cause,
+      ...(cause instanceof RollbackError ? { details: cause.details } : {}),
+    });
+  }
+}
+
+interface Execution {
+  plan: Plan;
+  phase: 'forward' | 'return';
+  performers: Performers;
+  journal: Journal;
+  emit: EventSink;
+  /** Looked at between operations: the one that runs is finished first. */
+  signal: AbortSignal;
+}
+
+/**
+ * Performs a plan's operations in order and journals each before and after. Knows no use-case.
+ * Returns the warnings; throws OperationFailed, or `interrupted`.
+ */
+export async function execute({
+  plan,
+  phase,
+  performers,
+  journal,
+  emit,
+  signal,
+}: Execution): Promise<string[]> {
+  const warnings: string[] = [];
+  const total = plan.operations.length;
+  for (const [step, operation] of plan.operations.entries()) {
+    if (signal.aborted) throw new RollbackError('interrupted', 'interrupted');
+    await journal.append({ type: 'doing', at: now(), phase, step });
+    emit({ type: 'operation', state: 'doing', step, total, operation });
+    try {
+      const { note, warning } = await perform(performers, operation);
+      await journal.append({ type: 'done', at: now(), phase, step, note });
+      emit({ type: 'operation', state: 'done', step, total, operation, note });
+      if (warning) {
+        warnings.push(warning);
+        emit({ type: 'warning', message: warning });
+      }
+    } catch (error) {
+      await journal.append({ type: 'failed', at: now(), phase, step, error: messageOf(error) });
+      emit({ type: 'operation', state: 'failed', step, total, operation, error: messageOf(error) });
+      throw new OperationFailed(operation, error);
+    }
+  }
+  return warnings;
+}
+
+const now = () => new Date().toISOString();
+
+/** The one place where a kind meets its performer; the compiler sees that they belong together. */
+function perform<K extends OperationKind>(performers: Performers, operation: OperationOf<K> & { kind: K }) {
+  return performers[operation.kind](operation);
+}

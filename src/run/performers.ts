@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import { runHook } from '../handlers/hooks.js';
+import { verifyService } from '../handlers/verify.js';
+import { RollbackError } from '../model/errors.js';
+import type { OperationOf } from '../model/plan.js';
+import type { Point } from '../model/point.js';
+import type { InterpolationVariable, Project } from '../model/project.js';
+import type { ComposeModel } from '../model/compose.js';
+import type { Verdict } from '../model/verdict.js';
+import { checkout } from '../project/git.js';
+import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
+import type { Outcome, Performers } from './executor.js';
+import { composeRequest, handlerContext, handlerOf, serviceConfig, type Workspace } from './workspace.js';
+
+/** Where the operations lead: the point, opened, and the project as it is once its files are back. */
+export interface Destination {
+  point: Point;
+  model: ComposeModel | undefined;
+  variables: InterpolationVariable[];
+  project: Project;
+  /** The model that runs now, for what happens before anything stops. */
+  present: ComposeModel | undefined;
+  run: string;
+}
+
+const DONE: Outcome = { note: null, warning: null };
+
+/** How each operation is done in this workspace. */
+export function performers(workspace: Workspace, destination: Destination): Performers {
+  const { engine, provider, store, signal, emit } = workspace;
+  const { point, project } = destination;
+
+  const handlerFor = (service: string) =>
+    handlerOf(
+      workspace,
+      service,
+      point.images[service]?.ref ?? destination.model?.services[service]?.image ?? '',
+    );
+  const before = (service: string) => handlerContext(workspace, service, destination.present);
+  const after = (service: string) => handlerContext(workspace, service, destination.model);
+  const root = (operation: { outside: boolean }) => (operation.outside ? '/' : project.directory);
+  const stopAll = (containers: string[]) => Promise.all(containers.map((id) => engine.stop(id)));
+  const startAll = (containers: string[]) => Promise.all(containers.map((id) => engine.start(id)));
+
+  const reload = async ({ service, paths }: OperationOf<'reload'>): Promise<Outcome> => {
+    const context = after(service);
+    const containers = await context.containers();
+    const sources = point.entries.flatMap((entry) =>
+      entry.type === 'file' && paths.includes(entry.path)
+        ? [{ host: join(project.directory, entry.path), sha256: entry.sha256 }]
+        : [],
+    );
+    const files = containers.flatMap(({ mounts }) =>
+      sources.flatMap(({ host, sha256 }) =>
+        mounts.flatMap((mount) => {
+          if (mount.type !== 'bind') return [];
+          if (mount.source === host) return [{ target: mount.target, sha256 }];
+          if (!host.startsWith(`${mount.source}/`)) return [];
+          return [{ target: mount.target + host.slice(mount.source.length), sha256 }];
+        }),
+      ),
+    );
+    const verdict = await handlerFor(service).reload?.(context, files);
+    if (verdict?.status === 'pass') return { note: verdict.reason, warning: null };
+    const ids = containers.map((container) => container.id);
+    await stopAll(ids);
+    await startAll(ids);
+    return { note: `restarted instead: ${verdict?.reason ?? 'it cannot reload'}`, warning: null };
+  };
+
+  return {
+    prepare: async ({ service }) => judge(service, await handlerFor(service).prepare?.(before(service))),
+    hook: async ({ service, phase, index }) => {
+      const config = serviceConfig(workspace, service);
+      const hook = (phase === 'before' ? config.before_rollback : config.after_rollback)[index];
+      if (!hook) throw new RollbackError('stale', `hook ${index + 1} of ${service} is no longer configured`);
+      const context = phase === 'before' ? before(service) : after(service);
+      return judge(service, await runHook(hook, context, project.directory));
+    },
+    checkout: async ({ commit, branch }) => {
+      const { stash } = await checkout(project.directory, {
+        commit,
+        branch,
+        run: destination.run,
+        backupDir: store.path,
+      });
+      return {
+        note: stash ? `changes are stashed: git stash apply ${stash.slice(0, 12)}` : null,
+        warning: null,
+      };
+    },
+    stop: async ({ containers }) => {
+      await stopAll(containers);
+      return DONE;
+    },
+    remove: async ({ containers }) => {
+      await stopAll(containers);
+      await Promise.all(containers.map((id) => engine.remove(id)));
+      return DONE;
+    },
+    'restore-file': async (operation) => {
+      const stored = await store.storedPath(point, operation);
+      await restoreFile(root(operation), relative(operation), stored, {
+        mode: operation.mode,
+        inPlace: operation.in_place,
+      });
+      return DONE;
+    },
+    'restore-link': async (operation) => {
+      await restoreSymlink(root(operation), relative(operation), operation.target);
+      return DONE;
+    },
+    'restore-directory': async (operation) => {
+      await restoreDirectory(root(operation), relative(operation), operation.mode);
+      return DONE;
+    },
+    'remove-file': async (operation) => {
+      await removeEntry(root(operation), relative(operation));
+      return DONE;
+    },
+    retag: async ({ image, ref }) => {
+      await engine.tag(image, ref);
+      return DONE;
+    },
+    up: async ({ services, start, scale }) => {
+      const request = composeRequest(workspace, project, destination.variables);
+      await provider.up(request, services, { start, scale });
+      return DONE;
+    },
+    start: async ({ containers }) => {
+      await startAll(containers);
+      return DONE;
+    },
+    reload,
+    settle: async ({ service }) => judge(service, await handlerFor(service).settle?.(after(service))),
+    verify: async ({ service }) => {
+      const verdict = await verifyService(handlerFor(service), after(service));
+      signal.throwIfAborted();
+      emit({ type: 'verdict', service, verdict });
+      return judge(service, verdict);
+    },
+  };
+}
+
+/** A path below the root it is restored in. */
+function relative({ path, outside }: { path: string; outside: boolean }): string {
+  return outside ? path.slice(1) : path;
+}
+
+/** Fail ends the run, inconclusive is a warning, pass a note. No verdict: there was nothing to do. */
+function judge(service: string, verdict: Verdict | undefined): Outcome {
+  if (!verdict) return DONE;
+  if (verdict.status === 'fail') throw new RollbackError('failed', `${service}: ${verdict.reason}`);
+  if (verdict.status === 'inconclusive') return { note: null, warning: `${service}: ${verdict.reason}` };
+  return { note: verdict.reason, warning: null };
+}

@@ -1,0 +1,111 @@
+import type { Engine } from '../engine/engine.js';
+import type { ComposeProvider, ComposeRequest } from '../engine/provider.js';
+import type { HandlerRegistry } from '../handlers/registry.js';
+import type { Handler, HandlerContext } from '../handlers/handler.js';
+import type { ComposeModel } from '../model/compose.js';
+import { serviceConfigSchema, type Config, type ServiceConfig } from '../model/config.js';
+import type { Container, EngineIdentity } from '../model/engine.js';
+import type { EventSink } from '../model/events.js';
+import type { Point } from '../model/point.js';
+import type { InterpolationVariable, Observation, Project } from '../model/project.js';
+import { observe } from '../project/observe.js';
+import type { EarlyReading } from '../project/reading.js';
+import { readConfig } from '../project/config.js';
+import type { Store } from '../store/store.js';
+
+/** One project, opened on its engine with its store: what every use-case works with. */
+export interface Workspace {
+  project: Project;
+  config: Config;
+  engine: Engine;
+  identity: EngineIdentity;
+  provider: ComposeProvider;
+  store: Store;
+  handlers: HandlerRegistry;
+  /** The environment we were called in. */
+  env: Record<string, string | undefined>;
+  /** Who calls, for the audit trail. */
+  user: string;
+  toolVersion: string;
+  emit: EventSink;
+  signal: AbortSignal;
+  /** What was asked while the project was still being found: the first observation takes it. */
+  begun: Begun | undefined;
+}
+
+export interface Begun {
+  early: EarlyReading | undefined;
+  containers: Container[];
+}
+
+/** Looks at the present, with everything the target is about to touch. */
+export function observePresent(workspace: Workspace, target?: Point): Promise<Observation> {
+  const { begun, ...given } = workspace;
+  workspace.begun = undefined;
+  return observe({
+    ...given,
+    backupDir: workspace.store.path,
+    ...(target ? { target } : {}),
+    ...(begun ? { containers: begun.containers } : {}),
+    ...(begun?.early ? { early: begun.early } : {}),
+  });
+}
+
+/** The workspace with the configuration that the services' labels add to the files'. */
+export async function withLabels(workspace: Workspace, model: ComposeModel | undefined): Promise<Workspace> {
+  if (!model) return workspace;
+  const { services } = await readConfig(workspace.project, model);
+  return { ...workspace, config: { ...workspace.config, services } };
+}
+
+const DEFAULT_SERVICE_CONFIG: ServiceConfig = serviceConfigSchema.parse({});
+
+export function serviceConfig(workspace: Workspace, service: string): ServiceConfig {
+  return workspace.config.services[service] ?? DEFAULT_SERVICE_CONFIG;
+}
+
+/** The handler for a service that runs (or ran) this image. */
+export function handlerOf(workspace: Workspace, service: string, imageRef: string): Handler {
+  return workspace.handlers.choose({ service, imageRef, config: serviceConfig(workspace, service) });
+}
+
+/** What a handler gets to work with; `model` is the one its service runs by at that moment. */
+export function handlerContext(
+  workspace: Workspace,
+  service: string,
+  model: ComposeModel | undefined,
+): HandlerContext {
+  const { engine, project, identity, signal, emit } = workspace;
+  return {
+    service,
+    engine,
+    local: identity.local,
+    containers: async () => {
+      const all = await engine.containers({ project: project.name });
+      return all.filter((container) => container.service === service && !container.oneOff);
+    },
+    sibling: (other) => handlerContext(workspace, other, model),
+    model: model?.services[service],
+    config: serviceConfig(workspace, service),
+    signal,
+    report: (message) => emit({ type: 'progress', service, message }),
+  };
+}
+
+/**
+ * The request that makes the provider see a project as it was recorded: variables that came from a shell are set again,
+ * and those that did not are unset, whatever today's shell says.
+ */
+export function composeRequest(
+  workspace: Workspace,
+  project: Project,
+  variables: InterpolationVariable[],
+): ComposeRequest {
+  const env = { ...workspace.env };
+  for (const { name, value } of variables) {
+    if (value === null) delete env[name];
+    else env[name] = value;
+  }
+  const { name, directory, files, profiles, envFiles } = project;
+  return { name, directory, files, profiles, envFiles, env, signal: workspace.signal };
+}
