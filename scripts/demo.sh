@@ -17,8 +17,6 @@ STACK=      # the folder with the copy of the example
 PROJECT=    # its compose project name
 KEEP=no
 ENGINE=none
-STARTED_LAB=no
-BUILT_STAND_INS=no
 
 main() {
   case ${1:-} in
@@ -44,6 +42,7 @@ main() {
   quiet "npm run build" npm --prefix "$REPO" run build || die "the project does not build"
 
   step "The engine and the images"
+  # shellcheck disable=SC2119 # this script's arguments are not its
   prepare_engine
 
   step "The example stack: Redis, an API that needs it, Prometheus, Grafana"
@@ -84,17 +83,6 @@ step() {
 }
 
 indent() { sed 's/^/  /'; }
-
-prepare_engine() {
-  local before_stand_ins=
-  choose_engine
-  if [[ $ENGINE == none ]]; then STARTED_LAB=yes; fi
-  if [[ $ENGINE == own ]]; then before_stand_ins=$(stand_ins); fi
-  "$REPO/scripts/lab.sh" up 2>&1 | indent
-  choose_engine
-  choose_builder
-  if [[ $ENGINE == own && $(stand_ins) != "$before_stand_ins" ]]; then BUILT_STAND_INS=yes; fi
-}
 
 # A copy under another name: the example's own project, image and ports stay free for the user.
 copy_example() {
@@ -204,12 +192,17 @@ clean() {
   say "cleaned up $STACK"
 }
 
-# Points first: deleting a point removes the tags that kept its images.
+# Points first: deleting a point removes the tags that kept its images. (Should that fail, they have its id in them.)
 remove_stack() {
-  local points=()
+  local points=() point image
   while IFS= read -r point; do points+=("$point"); done < <(list_points)
   if ((${#points[@]})); then
     (cd "$STACK" && quiet "deleting the demo's points" node "$REPO/dist/main.js" delete "${points[@]}" --yes) || true
+    for point in "${points[@]}"; do
+      for image in $(docker image ls --filter "reference=*/*:$point*" --format '{{.Repository}}:{{.Tag}}'); do
+        quiet "removing $image" docker image rm "$image" || true
+      done
+    done
   fi
   quiet "removing the stack" compose down --volumes --remove-orphans --timeout 5 || true
   if [[ -r $STACK/.demo-images ]]; then
@@ -251,8 +244,7 @@ finish() {
     remove_stack
     rm -rf "$STACK"
   fi
-  if [[ $BUILT_STAND_INS == yes ]]; then quiet "removing the stand-ins" "$REPO/test/lab/images.sh" --remove || true; fi
-  if [[ $STARTED_LAB == yes ]]; then stop_idle_lab; fi
+  release_engine
   exit "$status"
 }
 

@@ -138,14 +138,41 @@ choose_engine() {
   fi
 }
 
-# Which stand-ins an engine has: on an engine that is not the lab's, a script removes those it had built.
-stand_ins() { docker image ls --quiet --filter label=compose-rollback.lab=stand-in | sort; }
+# prepare_engine [--test]: what demo and test share; release_engine gives back exactly what it made.
+STARTED_LAB=no
+BUILT_STAND_INS=
+
+prepare_engine() {
+  local before=
+  choose_engine
+  if [[ $ENGINE == none ]]; then STARTED_LAB=yes; fi
+  if [[ $ENGINE == own ]]; then before=$(stand_ins); fi
+  "$REPO/scripts/lab.sh" up "$@" || exit 1
+  choose_engine
+  choose_builder
+  # The lab's engine keeps its images for the next time; in somebody's own a redis that is not redis must not stay.
+  if [[ $ENGINE == own ]]; then
+    BUILT_STAND_INS=$(comm -13 <(printf '%s\n' "$before") <(stand_ins))
+  fi
+}
+
+release_engine() {
+  local image
+  for image in $BUILT_STAND_INS; do
+    quiet "removing the stand-in $image" docker image rm "$image" || true
+  done
+  if [[ $STARTED_LAB == yes ]]; then stop_idle_lab; fi
+}
+
+stand_ins() {
+  docker image ls --filter label=compose-rollback.lab=stand-in --format '{{.Repository}}:{{.Tag}}' | LC_ALL=C sort
+}
 
 # Whoever started the lab stops it at the end, unless somebody else has begun to use it.
 stop_idle_lab() {
   choose_engine
   if [[ $ENGINE != lab ]]; then return 0; fi
-  if [[ -n $(docker container ls --quiet) ]]; then
+  if [[ -z ${CI:-} && -n $(docker container ls --quiet) ]]; then
     say "lab: left running, there are containers in it (scripts/lab.sh down stops it)"
     return 0
   fi

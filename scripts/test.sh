@@ -10,8 +10,6 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-STARTED_LAB=no
-BUILT_STAND_INS=no
 RESULTS=
 
 main() {
@@ -25,7 +23,8 @@ main() {
   say "test: dependencies"
   install_dependencies
   have git || install_debs git # points record the commit, and tests make commits
-  prepare_engine
+  prepare_engine --test
+  eval "$("$REPO/scripts/lab.sh" env)"
 
   say "test: types, lint, formatting, dead code"
   QUIET_TAIL=80 quiet "npm run check" npm run check || extra_failures=$((extra_failures + 1))
@@ -41,18 +40,6 @@ main() {
   summary "$extra_failures"
   if ((status == 0 && extra_failures > 0)); then status=1; fi
   exit "$status"
-}
-
-prepare_engine() {
-  local before_stand_ins=
-  choose_engine
-  if [[ $ENGINE == none ]]; then STARTED_LAB=yes; fi
-  if [[ $ENGINE == own ]]; then before_stand_ins=$(stand_ins); fi
-  "$REPO/scripts/lab.sh" up --test
-  eval "$("$REPO/scripts/lab.sh" env)"
-  choose_engine
-  choose_builder
-  if [[ $ENGINE == own && $(stand_ins) != "$before_stand_ins" ]]; then BUILT_STAND_INS=yes; fi
 }
 
 # summary N: the counts of vitest's report; N failures of ours (checks, build) and files that did not even load count.
@@ -83,8 +70,7 @@ finish() {
   trap - EXIT
   trap '' INT TERM
   if [[ -n $RESULTS ]]; then rm -f "$RESULTS"; fi
-  if [[ $BUILT_STAND_INS == yes ]]; then quiet "removing the stand-ins" "$REPO/test/lab/images.sh" --remove || true; fi
-  if [[ $STARTED_LAB == yes ]]; then stop_idle_lab 2>/dev/null || true; fi
+  release_engine >&2 || true
   exit "$status"
 }
 

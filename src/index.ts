@@ -1,6 +1,6 @@
 /** The library's public face. */
 export { RollbackManager } from './manager.js';
-export type { ConfirmDeletion, ManagerOptions, RollbackOptions } from './manager.js';
+export type { ConfirmDeletion, ListRequest, ManagerOptions, RollbackOptions } from './manager.js';
 export { getServiceRollback } from './service-rollback.js';
 export type { ServiceRollback } from './service-rollback.js';
 export { RollbackError, messageOf } from './model/errors.js';
@@ -20,7 +20,12 @@ export type { Difference } from './points/diff.js';
 export type { CleanupRequest } from './points/remove.js';
 export type { Status } from './points/status.js';
 export type { Verification } from './points/verify.js';
+export type { InitReport } from './points/init.js';
 export type { RollbackOutcome } from './rollback/rollback.js';
+export type { PointLine } from './store/index-db.js';
 export type { ReindexReport } from './store/reindex.js';
 export { describe, renderPlan } from './plan/render.js';
 export { ageOf, plural } from './plan/text.js';
+
+/** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */
+export const loadDocuments = () => import('./model/documents.js');

@@ -2,7 +2,8 @@ import type { Handler } from './handlers/handler.js';
 import { messageOf, RollbackError } from './model/errors.js';
 import type { EventSink } from './model/events.js';
 import type { Plan } from './model/plan.js';
-import type { Point, PointKind, PointSummary } from './model/point.js';
+import { LISTED_KINDS } from './model/names.js';
+import type { Point, PointSummary } from './model/point.js';
 import type { AuditRecord, RunKind, RunSummary } from './model/run.js';
 import type { Target } from './plan/target.js';
 import type { CreateRequest } from './points/create.js';
@@ -67,8 +68,6 @@ export interface ListRequest {
   /** Safety points too. */
   safety?: boolean | undefined;
 }
-
-const LISTED: PointKind[] = ['manual', 'deploy', 'migration'];
 
 /** Asked with the points that would go; absent means yes. */
 export type ConfirmDeletion = (points: PointSummary[]) => Promise<boolean>;
@@ -244,7 +243,7 @@ export class RollbackManager {
   ): Promise<T[]> {
     return this.read(async ({ store, project }) => {
       const index = await store.readIndex();
-      return index ? query(index, safety ? { project } : { project, kinds: LISTED }) : [];
+      return index ? query(index, safety ? { project } : { project, kinds: LISTED_KINDS }) : [];
     });
   }
 

@@ -214,7 +214,7 @@ export class DockerEngine implements Engine {
 
 /** dockerode's options: all named, because what is not comes from its own reading of DOCKER_HOST. */
 async function connection(endpoint: Endpoint) {
-  const nowhere = { socketPath: undefined, host: undefined, port: undefined, username: undefined };
+  const nowhere = { host: undefined, port: undefined, username: undefined, timeout: undefined };
   const path = socketPath(endpoint.host);
   if (path !== undefined) {
     const agent = new http.Agent({ keepAlive: true });

@@ -27,6 +27,8 @@ export async function runProgram(argv: string[], options: ProgramOptions): Promi
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
+    // Ctrl-C goes to a terminal's whole process group: what runs for us is ours to end, at a moment of our choosing.
+    detached: true,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   });

@@ -70,7 +70,7 @@ export async function networkOwner(context: HandlerContext, container: Container
 }
 
 /** How the engine's machine is reached from here; undefined when its host does not say. */
-function engineAddress(identity: EngineIdentity): string | undefined {
+export function engineAddress(identity: Pick<EngineIdentity, 'local' | 'host'>): string | undefined {
   if (identity.local) return '127.0.0.1';
   const [, host] = /^(?:tcp|https?|ssh):\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^:/]+)/.exec(identity.host) ?? [];
   return host?.replace(/^\[|\]$/g, '');

@@ -31,7 +31,7 @@ export function patienceOf(context: HandlerContext): Patience {
  * it is new, not at each try. `attempt` gets the milliseconds it may take. Throws what the signal was aborted with.
  */
 export async function waitFor(
-  context: HandlerContext,
+  context: Pick<HandlerContext, 'signal' | 'report'>,
   patience: Patience,
   attempt: (timeout: number) => Promise<Attempt>,
   giveUp: (reason: string) => Verdict = fail,

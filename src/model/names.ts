@@ -1,4 +1,5 @@
 import { RollbackError } from './errors.js';
+import type { PointKind } from './point.js';
 
 /** Ids and names that reach us from outside, and what they may look like. No schema library here: `list` loads this. */
 
@@ -6,6 +7,9 @@ export const POINT_ID = /^rb-[0-9a-f]{12}$/;
 export const RUN_ID = /^run-[0-9a-f]{12}$/;
 /** A point's name starts with a letter, so it can neither be an option nor a path. */
 export const POINT_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
+
+/** What lists show and `latest` means: safety points are for undo. */
+export const LISTED_KINDS: PointKind[] = ['manual', 'deploy', 'migration'];
 
 const RESERVED_NAME = /^(?:latest(?:~\d+)?|rb-[0-9a-f]*)$/;
 const LATEST = /^latest(?:~(\d{1,6}))?$/;
@@ -24,14 +28,22 @@ const MAX_DESCRIPTION = 500;
 /** Throws `usage` for a description that is longer than 500 characters or more than one line of plain text. */
 export function assertDescription(text: string): void {
   if (text.length > MAX_DESCRIPTION) {
-    throw new RollbackError('usage', `the description has ${text.length} characters; ${MAX_DESCRIPTION} fit`, {
-      hint: 'shorten it',
-    });
+    throw new RollbackError(
+      'usage',
+      `the description has ${text.length} characters; ${MAX_DESCRIPTION} fit`,
+      {
+        hint: 'shorten it',
+      },
+    );
   }
   if (/\p{Cc}|\p{Zl}|\p{Zp}/u.test(text)) {
-    throw new RollbackError('usage', `the description ${quoted(text)} has line breaks or control characters`, {
-      hint: 'give one line of plain text',
-    });
+    throw new RollbackError(
+      'usage',
+      `the description ${quoted(text)} has line breaks or control characters`,
+      {
+        hint: 'give one line of plain text',
+      },
+    );
   }
 }
 

@@ -10,7 +10,7 @@ const services = z.array(z.string());
 /** Container ids. */
 const containers = z.array(z.string());
 
-const operationSchema = z.discriminatedUnion('kind', [
+export const operationSchema = z.discriminatedUnion('kind', [
   /** A handler's step before anything stops, e.g. Redis' SAVE. */
   z.object({ kind: z.literal('prepare'), service: z.string(), handler: z.string(), ...base }),
   /** A hook the user configured; `index` counts within its service and phase. */

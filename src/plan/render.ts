@@ -64,7 +64,9 @@ export function renderPlan(plan: Plan, now: string): string {
   if (plan.operations.length > 0) {
     lines.push('  1. Record the present as a safety point: so that this can be undone');
     lines.push(...steps(plan.operations).flatMap((step, index) => renderStep(step, index + 2)));
-  } else lines.push('  Nothing to do: everything is as it was at the point');
+  } else if (plan.risks.length + plan.blockers.length === 0) {
+    lines.push('  Nothing to do: everything is as it was at the point');
+  } else lines.push('  Nothing that could be done');
   if (plan.unchanged.length > 0) lines.push(`Untouched: ${plan.unchanged.join(', ')}`);
   lines.push(...renderRemarks('Risks', plan.risks), ...renderRemarks('Blocked', plan.blockers));
   return lines.join('\n');

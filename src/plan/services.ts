@@ -2,6 +2,7 @@ import type { Container } from '../model/engine.js';
 import type { Point, PointContainers } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { isInside, type FileOperation } from './files.js';
+import { following, lendersOf } from './followers.js';
 import { isImage, shortId, type Target, type Traits } from './target.js';
 
 /** What has to happen to one service, and why. */
@@ -49,6 +50,11 @@ export function decide(
       decisions.set(name, { action: 'remove', cause: 'it had no containers at the point' });
     }
   }
+  for (const [name, { action }] of decisions) {
+    const decision =
+      action === 'keep' || action === 'reload' ? following(name, target, decisions) : undefined;
+    if (decision) decisions.set(name, decision);
+  }
   return decisions;
 }
 
@@ -66,7 +72,7 @@ function decideOne(
   traits: Traits,
 ): Decision {
   const containers = observation.services[name]?.containers ?? [];
-  const cause = reasonToMakeAnew(observation, target.point, name, recorded, containers);
+  const cause = reasonToMakeAnew(observation, target, name, recorded, containers);
   if (cause) {
     if (target.model && !target.model.services[name]) {
       return { action: 'cannot', cause: `${cause}, and the files of the point do not define it` };
@@ -125,19 +131,23 @@ function serveOn(
 /** Why these containers cannot stay; undefined when they are the recorded ones in all that counts. */
 function reasonToMakeAnew(
   observation: Observation,
-  point: Point,
+  target: Target,
   name: string,
   recorded: PointContainers,
   containers: Container[],
 ): string | undefined {
   if (containers.length === 0) return 'it has no container';
-  const image = point.images[name];
+  const image = target.point.images[name];
   const other = image && containers.find((container) => !isImage(observation, container.imageId, image));
   if (image && other) return `it runs image ${shortId(other.imageId)}, the point has ${shortId(image.id)}`;
   const accepted = [recorded.config_hash, recorded.files_hash].filter((hash) => hash !== null);
   const changed = (container: Container) =>
     container.configHash !== undefined && !accepted.includes(container.configHash);
-  if (accepted.length > 0 && containers.some(changed)) return 'its definition changed';
+  const [now, then] = [observation.model?.services[name], target.model?.services[name]];
+  // Compose hashes the id of the container it lives in: then only the definitions themselves can be compared.
+  const borrows = then !== undefined && lendersOf(then).length > 0;
+  const differs = borrows ? JSON.stringify(now) !== JSON.stringify(then) : containers.some(changed);
+  if (accepted.length > 0 && differs) return 'its definition changed';
   if (containers.length !== recorded.replicas) {
     return `it has ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}, the point has ${recorded.replicas}`;
   }

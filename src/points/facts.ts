@@ -7,7 +7,6 @@ import {
   type PointEntry,
   type PointImage,
   type PointKind,
-  type PointSummary,
 } from '../model/point.js';
 import type { ConfigEntry, Observation, Project, ServiceObservation } from '../model/project.js';
 
@@ -158,32 +157,4 @@ export function projectOf(point: Point, directory: string): Project {
 export function entryFacts(entry: ConfigEntry, stored: string): PointEntry | undefined {
   if (entry.type === 'other') return undefined;
   return entry.type === 'file' ? { ...entry, stored } : entry;
-}
-
-/** What the index keeps of a point. */
-export function summaryOf(point: Point): PointSummary {
-  const { id, timestamp, description, kind, name, pinned, services, docker_images, config_hashes, volumes } =
-    point;
-  const images = Object.fromEntries(
-    Object.entries(point.images).map(([service, { ref, id: image, digests, platform }]) => [
-      service,
-      { ref, id: image, digests, platform },
-    ]),
-  );
-  return {
-    id,
-    timestamp,
-    description,
-    kind,
-    name,
-    pinned,
-    project: point.project.name,
-    services,
-    docker_images,
-    config_hashes,
-    volumes,
-    images,
-    sizes: point.sizes,
-    metadata: point.metadata,
-  };
 }

@@ -5,7 +5,8 @@ import { POINT_FORMAT, type Point, type PointEntry, type PointModel } from '../m
 import type { ConfigEntry, Observation } from '../model/project.js';
 import type { Workspace } from '../run/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
-import { entryFacts, pointOf, summaryOf, type PointDetails } from './facts.js';
+import { summaryOf } from '../store/summary.js';
+import { entryFacts, pointOf, type PointDetails } from './facts.js';
 
 export const newPointId = (): string => `rb-${randomBytes(6).toString('hex')}`;
 

@@ -12,6 +12,7 @@ import {
   isTemporary,
   locateInside,
   look,
+  printable,
   realpathOfExisting,
   relativeTo,
   trace,
@@ -23,7 +24,7 @@ export const FILE_LIMIT_BYTES = 1 << 20;
 export const DIRECTORY_LIMIT_BYTES = 10 << 20;
 const DIRECTORY_LIMIT_ENTRIES = 10_000;
 
-const KERNEL_TREES = ['/proc', '/sys', '/dev'];
+const KERNEL_TREES = ['/proc', '/sys'];
 const DATABASE_NAME = /\.(?:db3?|sqlite3?|mdb|ldb|accdb|ibd|myd|myi|frm|rdb|aof)(?:-(?:wal|shm|journal))?$/i;
 const SQLITE_MAGIC = Buffer.from('SQLite format 3\0');
 
@@ -117,7 +118,9 @@ export class Collector {
     return {
       entries: kept.toSorted(byPath),
       outside: outside.filter((entry) => !this.#isRefused(entry)).toSorted(byPath),
-      skipped: [...this.#skipped].map(([path, reason]) => ({ path, reason })).toSorted(byPath),
+      skipped: [...this.#skipped]
+        .map(([path, reason]) => ({ path: printable(path), reason }))
+        .toSorted(byPath),
       directories: whole.toSorted(),
     };
   }

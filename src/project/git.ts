@@ -20,7 +20,7 @@ export async function readGit(directory: string, options: GitOptions = {}): Prom
     'git',
     ['-c', 'core.fsmonitor=false', '--no-optional-locks', '-C', root, 'status', '--porcelain=v2', '--branch'],
     {
-      env: gitEnvironment(),
+      env: environmentWithout(OF_A_HOOK),
       extendEnv: false,
       reject: false,
       stdin: 'ignore',
@@ -44,10 +44,13 @@ async function findRoot(directory: string): Promise<string | undefined> {
 }
 
 /** Called from a git hook we would otherwise look at the hook's repository. */
-function gitEnvironment(): NodeJS.ProcessEnv {
-  const foreign = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE', 'GIT_COMMON_DIR', 'GIT_PREFIX'];
-  const kept = Object.entries(process.env).filter(([name]) => !foreign.includes(name));
-  return { ...Object.fromEntries(kept), LC_ALL: 'C' };
+const OF_A_HOOK = /^GIT_(?:DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|PREFIX)$/;
+/** simple-git refuses to start with these in its environment: they name programs to run. */
+const PROGRAMS = /^(?:GIT_.*|EDITOR|VISUAL|PAGER|SSH_ASKPASS|PREFIX)$/;
+
+function environmentWithout(names: RegExp): Record<string, string> {
+  const kept = Object.entries(process.env).filter(([name]) => !names.test(name));
+  return { ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])), LC_ALL: 'C' };
 }
 
 function problemOf(stderr: string, root: string): string {
@@ -98,7 +101,7 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
     });
   }
   const { simpleGit } = await import('simple-git');
-  const git = simpleGit(before.root).env({ ...gitEnvironment() });
+  const git = simpleGit(before.root).env(environmentWithout(PROGRAMS));
   try {
     if (!/^[0-9a-f]{40,64}$/.test(options.commit)) throw new Error('the recorded commit is no commit id');
     await git.raw(['cat-file', '-e', `${options.commit}^{commit}`]);

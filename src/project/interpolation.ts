@@ -71,11 +71,16 @@ export function variableNames(parts: Part[]): string[] {
   return parts.flatMap((part) => (typeof part === 'string' ? [] : [part.name, ...variableNames(part.word)]));
 }
 
-/** Every variable that any text inside of `value` interpolates. */
+/** Every variable that any text inside of `value` interpolates. Anchors may have made it a graph, with circles. */
 export function variablesIn(value: unknown): string[] {
-  if (typeof value === 'string') return value.includes('$') ? variableNames(parseTemplate(value)) : [];
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.values(value).flatMap((inner) => variablesIn(inner));
+  const seen = new Set<object>();
+  const inside = (one: unknown): string[] => {
+    if (typeof one === 'string') return one.includes('$') ? variableNames(parseTemplate(one)) : [];
+    if (typeof one !== 'object' || one === null || seen.has(one)) return [];
+    seen.add(one);
+    return Object.values(one).flatMap(inside);
+  };
+  return inside(value);
 }
 
 /** A missing required variable gives nothing: refusing is compose's business. */

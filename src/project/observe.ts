@@ -45,7 +45,11 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   const warn = (message: string) => warnings.push(message);
   const images = new ImageBook(engine);
   const wanted = Object.values(target?.images ?? {});
-  images.ask(wanted.flatMap(({ id, ref, kept_tag }) => [id, ref, ...(kept_tag === null ? [] : [kept_tag])]));
+  images.ask(
+    wanted.flatMap(({ id, ref, digests, tag_id, kept_tag }) =>
+      [id, ref, ...digests, tag_id, kept_tag].filter((name) => name !== null),
+    ),
+  );
 
   const [reading, sources, containers, identity, version, git] = await Promise.all([
     takeReading(input),

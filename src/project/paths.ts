@@ -70,6 +70,11 @@ export function isSafePath(path: string): boolean {
   );
 }
 
+/** A path as it may be shown: on one line, whatever it is called. */
+export function printable(path: string): string {
+  return CONTROL.test(path) ? quoted(path) : path;
+}
+
 /**
  * The absolute place of a stored path, when it is safe to write there: below the real `directory`, with no parent that is a symlink
  * out of it. Throws `unsafe` otherwise. The last component may be a symlink: it is the thing itself, never followed.

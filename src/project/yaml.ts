@@ -17,18 +17,19 @@ const MAX_ALIASES = 10_000;
 /** The library takes 30 ms to load: only called when a file must really be understood. */
 export async function parseYaml(text: string): Promise<YamlText> {
   const { parseAllDocuments } = await import('yaml');
-  // Unknown tags (compose's !reset and !override) are warnings to the library, and kept silent.
-  const parsed = parseAllDocuments(text, { merge: true, logLevel: 'silent' });
   const documents: unknown[] = [];
   let error: string | undefined;
-  for (const document of Array.isArray(parsed) ? parsed : []) {
-    error ??= document.errors[0]?.message.split('\n')[0];
-    try {
+  try {
+    // Unknown tags (compose's !reset and !override) are warnings to the library, and kept silent.
+    const parsed = parseAllDocuments(text, { merge: true, logLevel: 'silent' });
+    for (const document of Array.isArray(parsed) ? parsed : []) {
+      error ??= document.errors[0]?.message.split('\n')[0];
       documents.push(document.toJS({ maxAliasCount: MAX_ALIASES }));
-    } catch (thrown) {
-      if (!(thrown instanceof Error)) throw thrown;
-      error ??= messageOf(thrown); // unresolved or exploding aliases
     }
+  } catch (thrown) {
+    // Unresolved or exploding aliases; nesting that is deeper than the stack.
+    if (!(thrown instanceof ReferenceError || thrown instanceof RangeError)) throw thrown;
+    error ??= messageOf(thrown);
   }
   return { documents, error };
 }

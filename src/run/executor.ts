@@ -52,7 +52,7 @@ export async function execute({
   const warnings: string[] = [];
   const total = plan.operations.length;
   for (const [step, operation] of plan.operations.entries()) {
-    if (signal.aborted) throw new RollbackError('interrupted', 'interrupted');
+    if (signal.aborted) throw interrupted();
     await journal.append({ type: 'doing', at: now(), phase, step });
     emit({ type: 'operation', state: 'doing', step, total, operation });
     try {
@@ -66,12 +66,14 @@ export async function execute({
     } catch (error) {
       await journal.append({ type: 'failed', at: now(), phase, step, error: messageOf(error) });
       emit({ type: 'operation', state: 'failed', step, total, operation, error: messageOf(error) });
+      if (signal.aborted) throw interrupted();
       throw new OperationFailed(operation, error);
     }
   }
   return warnings;
 }
 
+const interrupted = () => new RollbackError('interrupted', 'interrupted');
 const now = () => new Date().toISOString();
 
 /** The one place where a kind meets its performer; the compiler sees that they belong together. */

@@ -27,7 +27,7 @@ const DONE: Outcome = { note: null, warning: null };
 
 /** How each operation is done in this workspace. */
 export function performers(workspace: Workspace, destination: Destination): Performers {
-  const { engine, provider, store, signal, emit } = workspace;
+  const { engine, provider, store, emit } = workspace;
   const { point, project } = destination;
 
   const handlerFor = (service: string) =>
@@ -123,7 +123,8 @@ export function performers(workspace: Workspace, destination: Destination): Perf
       return DONE;
     },
     up: async ({ services, start, scale }) => {
-      const request = composeRequest(workspace, project, destination.variables);
+      // Without the signal: an operation that was begun is finished.
+      const { signal: _, ...request } = composeRequest(workspace, project, destination.variables);
       await provider.up(request, services, { start, scale });
       return DONE;
     },
@@ -135,7 +136,6 @@ export function performers(workspace: Workspace, destination: Destination): Perf
     settle: async ({ service }) => judge(service, await handlerFor(service).settle?.(after(service))),
     verify: async ({ service }) => {
       const verdict = await verifyService(handlerFor(service), after(service));
-      signal.throwIfAborted();
       emit({ type: 'verdict', service, verdict });
       return judge(service, verdict);
     },

@@ -3,6 +3,8 @@ import type { Engine } from '../../src/engine/engine.js';
 import type { Container } from '../../src/model/engine.js';
 import { docker, testProject, type TestProject } from '../support/engine.js';
 
+/** For what takes a moment, on a machine that may be busy. */
+const PATIENCE = { timeout: 20_000 };
 const MISSING = 'f'.repeat(64);
 
 /** Becomes a line of its log on HUP, ends at once on USR1 and not on TERM. */
@@ -62,7 +64,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       await vi.waitFor(async () => {
         expect(await engine.logs(id('web'), 1)).toContain('ready');
         expect(await state('once')).toBe('exited');
-      });
+      }, PATIENCE);
     });
 
     describe('looking', () => {
@@ -91,7 +93,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('tells everything of a running container', async () => {
-        await expect.poll(async () => (await inspect('web')).health).toBe('healthy');
+        await expect.poll(async () => (await inspect('web')).health, PATIENCE).toBe('healthy');
         const web = await inspect('web');
         expect(web).toMatchObject({
           id: id('web'),
@@ -152,7 +154,9 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('gives what a terminal showed, JSON too', async () => {
-        await expect.poll(async () => (await engine.logs(id('terminal'), 5)).trim()).toBe('{"a":1}');
+        await expect
+          .poll(async () => (await engine.logs(id('terminal'), 5)).trim(), PATIENCE)
+          .toBe('{"a":1}');
       });
     });
 
@@ -215,7 +219,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
     describe('signals, stopping and starting', () => {
       it('sends a signal to the main process', async () => {
         await engine.signal(id('web'), 'SIGHUP');
-        await expect.poll(() => engine.logs(id('web'), 5)).toContain('hup');
+        await expect.poll(() => engine.logs(id('web'), 5), PATIENCE).toContain('hup');
         await expect(engine.signal(id('once'), 'SIGHUP')).rejects.toMatchObject({ code: 'failed' });
       });
 

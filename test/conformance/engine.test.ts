@@ -1,6 +1,6 @@
 import { createConnection, createServer } from 'node:net';
 import { once } from 'node:events';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectDocker } from '../../src/engine/docker.js';
 import { socketPath, type Endpoint } from '../../src/engine/endpoint.js';
@@ -8,6 +8,10 @@ import { connectTestEngine, testProject } from '../support/engine.js';
 import { engineSuite } from './engine-suite.js';
 
 engineSuite('Docker', connectTestEngine);
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 const nobody: Endpoint = {
   kind: 'docker',
@@ -37,7 +41,7 @@ it('says so when the TLS files are not there', async () => {
   });
 });
 
-it('speaks tcp, to the endpoint it was given and not to DOCKER_HOST, over few connections', async () => {
+it('speaks tcp, over few connections', async () => {
   const { host } = await discoverEngine({ engine: 'docker', env: process.env });
   const path = socketPath(host) ?? '';
   expect(path, `a unix socket to stand behind, not ${host}`).not.toBe('');
@@ -66,4 +70,12 @@ it('speaks tcp, to the endpoint it was given and not to DOCKER_HOST, over few co
   expect(connections).toBeLessThanOrEqual(8);
   expect(await engine.identity()).toMatchObject({ host: `tcp://127.0.0.1:${port}`, local: true });
   relay.close();
+});
+
+it('asks the endpoint it was given, whatever the environment says', async () => {
+  const endpoint = await discoverEngine({ engine: 'docker', env: process.env });
+  const { id } = await (await connectDocker(endpoint)).identity();
+  vi.stubEnv('DOCKER_HOST', 'tcp://127.0.0.1:1');
+  vi.stubEnv('DOCKER_TLS_VERIFY', '1');
+  expect((await (await connectDocker(endpoint)).identity()).id).toBe(id);
 });

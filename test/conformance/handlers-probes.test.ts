@@ -1,8 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
-import { runHook } from '../../src/handlers/hooks.js';
 import { runProbes } from '../../src/handlers/probe.js';
-import { hookSchema, type Hook } from '../../src/model/config.js';
 import type { Verdict } from '../../src/model/verdict.js';
 import { connectTestEngine, docker } from '../support/engine.js';
 import { startStack, type ContextOptions, type TestStack } from '../support/handlers.js';
@@ -166,32 +164,4 @@ test('of several probes the worst answers', async () => {
     config: { probes: [{ tcp: 8080 }, { http: '/state' }, { exec: ['false'], retries: 0 }] },
   });
   expect((await runProbes(context, context.config.probes)).reason).toBe('probe "false" exited with code 1');
-});
-
-describe('hooks inside the container', () => {
-  const hook = (value: object): Hook => hookSchema.parse(value);
-  const run = async (service: string, value: object) =>
-    runHook(hook(value), stack.context(service), stack.project.directory);
-
-  test('run in the first running container', async () => {
-    expect((await run('plain', { exec: ['touch', '/tmp/hooked'] })).status).toBe('pass');
-    const { id } = await stack.container('plain');
-    expect((await engine.exec(id, ['test', '-e', '/tmp/hooked'])).exitCode).toBe(0);
-  });
-
-  test('fail, or are only told about', async () => {
-    const exec = ['sh', '-c', 'echo first; echo last >&2; exit 2'];
-    const reason = 'hook "sh" exited with code 2: first | last';
-    expect(await run('plain', { exec })).toEqual({ status: 'fail', reason });
-    expect(await run('plain', { exec, on_failure: 'continue' })).toEqual({ status: 'inconclusive', reason });
-    expect((await run('plain', { exec: ['no-such-program'] })).reason).toContain('no such program');
-    expect((await run('nowhere', { exec: ['true'] })).reason).toContain('no running container');
-  });
-
-  test('are cut off and tried again', async () => {
-    const late = await run('plain', { exec: ['sleep', '20'], timeout: '300ms' });
-    expect(late.reason).toContain('took longer than 0.3 s');
-    const exec = ['sh', '-c', 'mkdir /tmp/once && exit 1; exit 0'];
-    expect((await run('plain', { exec, retries: 1, interval: '10ms' })).status).toBe('pass');
-  });
 });

@@ -15,6 +15,9 @@ services:
     image: prom/prometheus:latest
     ports: ['127.0.0.1::9090']
     volumes: ['./prometheus.yml:${TARGET}:ro']
+  deaf:
+    image: prom/prometheus:latest
+    entrypoint: ['sh', '-c', 'trap "" HUP; prometheus --config.file=${TARGET}; true']
   down:
     image: prom/prometheus:latest
     entrypoint: ['sleep', '600']
@@ -112,6 +115,14 @@ describe('reload', () => {
     await writeFile(stack.project.path('prometheus.yml'), config('third'));
     expect((await reload(file(config('third'))))?.status).toBe('pass');
     expect(await runningConfig()).toContain('team: third');
+  });
+
+  test('a Prometheus that the signal does not reach has not reloaded', async () => {
+    const context = stack.context('deaf', { config: { health_timeout: 2 } });
+    expect((await prometheus.verify(context)).status).toBe('pass');
+    const verdict = await prometheus.reload?.(context, []);
+    expect(verdict?.status).toBe('fail');
+    expect(verdict?.reason).toMatch(/^has not reloaded its configuration for /);
   });
 
   test('a file that is not there cannot be compared', async () => {

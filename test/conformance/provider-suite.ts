@@ -46,15 +46,14 @@ export function providerSuite(name: string, make: () => Promise<ComposeProvider>
       base: await project.ids('base'),
       once: await project.ids('once'),
     });
+    const running = async () => {
+      const containers = await engine.containers({ project: project.name });
+      return containers.filter((container) => container.state === 'running').length;
+    };
     const everything = async () => {
       await project.write({ 'compose.yaml': STACK });
       await provider.up(request(), ['app', 'base', 'once'], go);
-      await expect
-        .poll(
-          async () =>
-            (await engine.containers({ project: project.name })).filter((c) => c.state === 'running').length,
-        )
-        .toBe(2);
+      await expect.poll(running, { timeout: 20_000 }).toBe(2);
     };
 
     beforeAll(async () => {

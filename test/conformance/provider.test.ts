@@ -203,7 +203,7 @@ describe('findProvider', () => {
     const controller = new AbortController();
     const going = provider.config(request(project, env, controller.signal));
     const reason = new Error('enough');
-    await expect.poll(() => readFile(project.path('pid'), 'utf8')).toMatch(/^\d+\n$/);
+    await expect.poll(() => readFile(project.path('pid'), 'utf8'), { timeout: 20_000 }).toMatch(/^\d+\n$/);
     const pid = Number(await readFile(project.path('pid'), 'utf8'));
     controller.abort(reason);
     await expect(going).rejects.toBe(reason);

@@ -92,7 +92,8 @@ it('has every journal record on the disk before append returns', async () => {
   ]);
 });
 
-it('reads the index after a writer was killed with half a transaction in the file', async () => {
+/** An index whose writer was killed after a part of its transaction had reached the file. */
+async function halfWritten(): Promise<{ store: Store; before: Buffer }> {
   const store = await Store.open(await newPath());
   (await store.writeIndex()).insertPoint(makeSummary(1));
   store.close();
@@ -113,8 +114,20 @@ it('reads the index after a writer was killed with half a transaction in the fil
   const child = await startChild(script, [store.dir.indexFile, JSON.stringify(makeSummary(1))]);
   expect(await child.ended).toBe('SIGKILL');
   expect((await readFile(store.dir.indexFile)).length).toBeGreaterThan(before.length);
+  return { store, before };
+}
+
+it('reads the index after a writer was killed with half a transaction in the file', async () => {
+  const { store, before } = await halfWritten();
   expect((await store.readIndex())?.pointIds()).toEqual([pointId(1)]);
   expect(await readFile(store.dir.indexFile)).toEqual(before);
+  store.close();
+});
+
+it('does not play the journal of a killed writer back into the index made again', async () => {
+  const { store } = await halfWritten();
+  expect(await store.reindex()).toEqual({ points: 0, runs: 0, audit: 0, damaged: [] });
+  expect((await store.readIndex())?.points()).toEqual([]);
   store.close();
 });
 

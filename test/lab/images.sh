@@ -3,7 +3,6 @@
 #
 #   test/lab/images.sh [--test]   what is there is kept; else pulled, where a registry answers; else a stand-in is built
 #   test/lab/images.sh --list     names each image, and whether it is real
-#   test/lab/images.sh --remove   removes the stand-ins (by their label), never a pulled image
 #
 # A stand-in is the real program from Debian's packages (node: this machine's) with the libraries it needs and a
 # busybox, under the public name, labelled compose-rollback.lab=stand-in. Only Grafana, which Debian has not got, is
@@ -30,7 +29,7 @@ main() {
   case ${1:-} in
     '') ;;
     --test) images+=("${TEST_IMAGES[@]}") ;;
-    --list | --remove) ;;
+    --list) ;;
     *) die "images.sh: unknown option $1" ;;
   esac
   choose_engine
@@ -39,7 +38,6 @@ main() {
   trap 'exit 130' INT TERM
   case ${1:-} in
     --list) list ;;
-    --remove) remove ;;
     *) for image in "${images[@]}"; do ensure_image "$image"; done ;;
   esac
 }
@@ -62,14 +60,6 @@ list() {
       kind=real
     fi
     say "image: $image ($kind)"
-  done
-}
-
-remove() {
-  docker image ls --filter "label=$LABEL" --format '{{.Repository}}:{{.Tag}}' | while IFS= read -r image; do
-    case " ${STACK_IMAGES[*]} ${TEST_IMAGES[*]} " in
-      *" $image "*) quiet "removing the stand-in $image" docker image rm "$image" || true ;;
-    esac
   done
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { healthcheckLimit } from '../../src/handlers/generic.js';
 import type { Handler } from '../../src/handlers/handler.js';
 import { lastLines } from '../../src/handlers/containers.js';
+import { engineAddress } from '../../src/handlers/ports.js';
 import { parseReloadMetrics } from '../../src/handlers/prometheus.js';
 import { passwordOf } from '../../src/handlers/redis.js';
 import { HandlerRegistry, repositoryOf } from '../../src/handlers/registry.js';
@@ -128,6 +129,17 @@ test('listening ports are read from the kernel’s tables', () => {
    5: 0000000000000000FFFF00000100007F:2384 00000000000000000000000000000000:0000 0A 00000000:00000000 0`;
   expect([...listeningPorts(table, { loopback: false })]).toEqual([8080, 9090]);
   expect([...listeningPorts(table, { loopback: true })]).toEqual([8080, 53, 9090, 9091, 9092]);
+});
+
+test.each([
+  ['unix:///run/docker.sock', true, '127.0.0.1'],
+  ['tcp://127.0.0.1:2375', true, '127.0.0.1'],
+  ['tcp://10.0.0.5:2376', false, '10.0.0.5'],
+  ['ssh://ops@build.example:2222', false, 'build.example'],
+  ['tcp://[fd00::5]:2375', false, 'fd00::5'],
+  ['npipe:////./pipe/docker', false, undefined],
+])('the machine of the engine at %s (here: %s) is reached at %s', (host, local, address) => {
+  expect(engineAddress({ host, local })).toBe(address);
 });
 
 test('reload metrics', () => {

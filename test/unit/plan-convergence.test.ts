@@ -11,7 +11,7 @@ import { changes, someTraits } from '../support/stacks.js';
 /** Plans that are carried out on a simulated engine: they arrive, from wherever they were interrupted, and lead back. */
 
 const RUNS = { numRuns: 1000 };
-const everything = { outside: true };
+const everything = { outside: true, git: true };
 
 const journeys = fc.record({ stacks: changes, traits: someTraits });
 

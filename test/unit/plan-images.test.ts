@@ -112,7 +112,8 @@ describe('a digest reference', () => {
   });
 
   it('without its image under it blocks: nothing can point there', () => {
-    const { blockers } = planned(aPresent({ ...now, images: ['redis-v1'] }), target);
+    const { blockers, operations } = planned(aPresent({ ...now, images: ['redis-v1'] }), target);
+    expect(outline(operations)).toEqual(['stop redis', 'up redis', 'verify redis']);
     expect(blockers).toEqual([
       {
         code: 'digest-missing',
@@ -141,6 +142,18 @@ describe('an image that has another id in this store', () => {
     const loaded = anImage('loaded', { diffIds: ['layer-api-v1'] });
     const same = { ...present, images: { [loaded.id]: loaded, 'api:1': loaded } };
     expect(planned(same, then)).toEqual(aPlan({ unchanged: ['api'] }));
+  });
+
+  it('is another one while the recorded one is here too, whatever its layers', () => {
+    const present = aPresent({ services: { api: { image: 'rebuilt' } }, images: ['api-v1'] });
+    const rebuilt = anImage('rebuilt', { diffIds: ['layer-api-v1'] });
+    const both = { ...present, images: { ...present.images, [rebuilt.id]: rebuilt, 'api:1': rebuilt } };
+    expect(outline(planned(both, then).operations)).toEqual([
+      'stop api',
+      'retag api:1',
+      'up api',
+      'verify api',
+    ]);
   });
 
   it('is another one when its layers differ', () => {

@@ -58,6 +58,18 @@ describe('services that need each other', () => {
   });
 });
 
+describe('services that start and services that do not', () => {
+  it('are made in separate steps', () => {
+    const then: Stack = { services: { api: {}, migrate: { states: ['exited'] } } };
+    const now: Stack = {
+      services: { api: { hash: 'other' }, migrate: { states: ['exited'], hash: 'other' } },
+    };
+    const { operations } = planned(aPresent(now), aPoint(then));
+    expect(outline(operations)).toEqual(['stop api', 'up api', 'up migrate', 'verify api']);
+    expect(operations.slice(1, 3)).toMatchObject([{ start: true }, { start: false }]);
+  });
+});
+
 describe('waves', () => {
   const dependencies = new Map([
     ['web', new Set(['api'])],

@@ -80,8 +80,7 @@ describe('blockers', () => {
       port: '0.0.0.0:8000/tcp',
       holder: 'nginx',
     }));
-    const stopped = { services: { ...now.services, redis: { states: ['running' as const] } } };
-    expect(planned(aPresent(stopped), aPoint(then), { findings: { takenPorts } }).blockers).toEqual([
+    expect(planned(aPresent(now), aPoint(then), { findings: { takenPorts } }).blockers).toEqual([
       {
         code: 'port-taken',
         message: 'api publishes 0.0.0.0:8000/tcp, which nginx holds',

@@ -273,6 +273,18 @@ describe('a changed number of replicas', () => {
     });
   });
 
+  it('knows what deploy.replicas asks for', () => {
+    const target = aPoint(three);
+    const worker = target.model?.services.worker;
+    if (worker) Object.assign(worker, { scale: undefined, deploy: { replicas: 3 } });
+    expect(planned(aPresent(two), target).operations[0]).toMatchObject({ kind: 'up', scale: {} });
+  });
+
+  it('stops those that run when none ran at the point', () => {
+    const target = aPoint({ services: { worker: { states: ['exited', 'exited'], scale: 2 } } });
+    expect(outline(planned(aPresent(three), target).operations)).toEqual(['stop worker', 'up worker']);
+  });
+
   it('stops them all when their definition changed too', () => {
     const present = aPresent({ services: { worker: { ...three.services?.worker, hash: 'other' } } });
     expect(planned(present, aPoint(two)).operations[0]).toEqual({
@@ -281,5 +293,21 @@ describe('a changed number of replicas', () => {
       containers: ['worker-1', 'worker-2', 'worker-3'],
       cause: 'its definition changed',
     });
+  });
+});
+
+describe('a service whose files were edited and not applied', () => {
+  const then: Stack = { services: { api: { hash: 'applied', filesHash: 'edited' } } };
+
+  it('is right with either definition', () => {
+    for (const hash of ['applied', 'edited']) {
+      const present = aPresent({ services: { api: { hash } } });
+      expect(planned(present, aPoint(then))).toEqual(aPlan({ unchanged: ['api'] }));
+    }
+  });
+
+  it('is made anew from any other', () => {
+    const { operations } = planned(aPresent({ services: { api: { hash: 'third' } } }), aPoint(then));
+    expect(outline(operations)).toEqual(['stop api', 'up api', 'verify api']);
   });
 });

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { composeModelSchema } from '../../src/model/compose.js';
 import { readBackupDir, readConfig } from '../../src/project/config.js';
@@ -105,21 +106,23 @@ test('a broken compose file blocks no settings, an empty rollback.yaml is none',
   expect(await readConfig(projectIn(folder))).toMatchObject({ compression: 'gzip' });
 });
 
-test.each([
-  [{ 'rollback.yaml': 'backup_dir: /var/points # there\n' }, '/var/points'],
-  [{ 'rollback.yaml': 'backup_dir:   "../points"\n' }, '../points'],
-  [{ 'rollback.yaml': 'backup_dir: !!str with space\n' }, 'with space'],
-  [{ 'rollback.yaml': 'max_rollback_points: 3\n' }, undefined],
-  [{ 'rollback.yml': 'backup_dir: own\n', 'compose.yaml': 'x-rollback: { backup_dir: theirs }' }, 'theirs'],
-  [{ 'compose.yaml': 'services: { x-rollback: {} }' }, undefined],
-  [{}, undefined],
-])('the backup directory of %j is %s, as the settings say', async (files, expected) => {
-  const folder = await makeFolder(files as Record<string, string>);
-  const found = await readBackupDir(projectIn(folder));
-  expect(found).toBe(
-    expected === undefined || expected.startsWith('/')
-      ? expected
-      : new URL(encodeURI(expected), `file://${folder.path}/`).pathname.replace('%20', ' '),
-  );
-  expect((await readConfig(projectIn(folder))).backup_dir).toBe(expected);
+const PLACES: [string, Record<string, string>, string | undefined][] = [
+  ['plain', { 'rollback.yaml': 'backup_dir: /var/points # there\n' }, '/var/points'],
+  ['quoted', { 'rollback.yaml': 'backup_dir:   "../points"\n' }, '../points'],
+  ['tagged', { 'rollback.yaml': 'backup_dir: !!str with space\n' }, 'with space'],
+  ['not there', { 'rollback.yaml': 'max_rollback_points: 3\n' }, undefined],
+  [
+    'in two places',
+    { 'rollback.yml': 'backup_dir: own\n', 'compose.yaml': 'x-rollback: { backup_dir: theirs }' },
+    'theirs',
+  ],
+  ['only deep inside', { 'compose.yaml': 'services: { x-rollback: { backup_dir: no } }' }, undefined],
+  ['without files', {}, undefined],
+];
+
+test.each(PLACES)('the backup directory, %s', async (_, files, written) => {
+  const folder = await makeFolder(files);
+  const expected = written === undefined ? undefined : resolve(folder.path, written);
+  expect(await readBackupDir(projectIn(folder))).toBe(expected);
+  expect((await readConfig(projectIn(folder))).backup_dir).toBe(written);
 });

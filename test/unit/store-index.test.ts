@@ -139,12 +139,12 @@ function timed(work: () => unknown): number {
   return Math.min(...tries);
 }
 
-it('lists ten thousand points in a fraction of the time that their summaries take', async () => {
+it('lists thousands of points in a fraction of the time that their summaries take', async () => {
   const index = await IndexDb.empty();
   index.transaction(() => {
-    for (let number = 0; number < 10_000; number += 1) index.insertPoint(makeSummary(number));
+    for (let number = 0; number < 3000; number += 1) index.insertPoint(makeSummary(number));
   });
-  expect(index.pointLines()).toHaveLength(10_000);
+  expect(index.pointLines()).toHaveLength(3000);
   expect(timed(() => index.pointLines())).toBeLessThan(timed(() => index.points()) / 1.5);
 });
 

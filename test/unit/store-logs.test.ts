@@ -141,6 +141,16 @@ it('closes a line that was cut short, and loses no other', async () => {
   expect(index.audit()).toEqual([audited('two'), audited('one')]);
 });
 
+it('does not count a record whose line has no end yet, in the list as in the mirror', async () => {
+  const dir = await backups();
+  const index = await IndexDb.empty();
+  await appendAudit(dir, audited('one'));
+  await appendFile(dir.auditFile, JSON.stringify(audited('two')));
+  expect(await readAudit(dir)).toEqual([audited('one')]);
+  await mirrorAudit(dir, index);
+  expect(index.audit()).toEqual([audited('one')]);
+});
+
 it('mirrors only what is new, and starts again with a new file', async () => {
   const dir = await backups();
   const index = await IndexDb.empty();

@@ -153,6 +153,14 @@ it('sweeps what dead processes left, never what a living one writes', async () =
 
 const RECORD_HARM: [string, (path: string) => Promise<void>, string][] = [
   ['a changed record', async (path) => writeFile(join(path, 'point.json'), '{}'), 'damaged'],
+  [
+    'a record that fits and is not the one that was written',
+    async (path) => {
+      const text = await readFile(join(path, 'point.json'), 'utf8');
+      await writeFile(join(path, 'point.json'), text.replace('"point 1"', '"point one"'));
+    },
+    'damaged',
+  ],
   ['no record', async (path) => rm(join(path, 'point.json')), 'damaged'],
   ['no checksum', async (path) => rm(join(path, 'point.json.sha256')), 'damaged'],
   ['a record that does not fit', async (path) => rewrite(path, '{"format":1}'), 'damaged'],
@@ -220,6 +228,9 @@ it('verifies every stored file', async () => {
       .map((name) => `configs/${name}`)
       .concat('model.json'),
   );
+  await expect(readPointModel(dir, point)).rejects.toMatchObject({ code: 'damaged' });
+  const fitting = { format: 1, model: null, model_error: 'another', variables: [] };
+  await writeFile(join(dir.pointDir(point.id), 'model.json'), JSON.stringify(fitting));
   await expect(readPointModel(dir, point)).rejects.toMatchObject({ code: 'damaged' });
 });
 

@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import { RollbackError } from '../../index.js';
+import { addRunOptions, addScopeOptions, type RunOptions, type ScopeOptions } from '../arguments.js';
+import { pointChoice } from '../points.js';
+import { assertCanAsk, pick } from '../prompt.js';
+import { assertConfirmable, performRun } from '../runs.js';
+import type { Session } from '../session.js';
+
+interface Options extends RunOptions, ScopeOptions {
+  toSnapshot?: string;
+}
+
+export function define(command: Command, session: () => Session): void {
+  command.argument('[point]', 'id, unique prefix of one, name, latest, latest~1; asked for when absent');
+  addScopeOptions(addRunOptions(command))
+    .option('--to-snapshot <name>', 'the point with this name')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  compose-rollback rollback rb-a1b2c3d4e5f6 --dry-run\n  compose-rollback rollback latest~1 --services api,redis\n  compose-rollback rollback stable --yes',
+    )
+    .action((point: string | undefined, options: Options) => rollback(session(), point, options));
+}
+
+async function rollback(session: Session, named: string | undefined, options: Options): Promise<void> {
+  const { dryRun = false, detailedExitcode, toSnapshot, services, configOnly, outside, git } = options;
+  if (named !== undefined && toSnapshot !== undefined) {
+    throw new RollbackError('usage', 'a point and --to-snapshot were given; only one of them can be meant', {
+      hint: 'leave one of them out',
+    });
+  }
+  const confirmation = { yes: session.globals.yes, dryRun, what: 'rollback' };
+  assertConfirmable(session, confirmation);
+  const point = named ?? toSnapshot ?? (await choose(session));
+  const scope = { services, configOnly, outside, git, returnOnFailure: options.return };
+  await performRun(session, {
+    ...confirmation,
+    detailedExitcode,
+    start: (manager, run) => manager.rollback(point, { ...scope, ...run }),
+  });
+}
+
+/** Throws `usage` without a terminal, `declined` when the person would not choose. */
+async function choose(session: Session): Promise<string> {
+  assertCanAsk(session, 'no point was named', 'name one: compose-rollback rollback latest');
+  const points = await session.manager().listPointLines();
+  if (points.length === 0) {
+    throw new RollbackError('no-such-point', 'there are no rollback points yet', {
+      hint: 'compose-rollback create makes one',
+    });
+  }
+  const now = new Date().toISOString();
+  const choices = points.map((point) => ({ name: pointChoice(point, now), value: point.id }));
+  const chosen = await pick(session, 'Roll back to', choices);
+  if (chosen === undefined) throw new RollbackError('declined', 'no point was chosen; nothing was touched');
+  return chosen;
+}

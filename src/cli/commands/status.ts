@@ -1,0 +1,47 @@
+import type { Command } from 'commander';
+import { ageOf, plural, type Status } from '../../index.js';
+import { differenceLines } from '../differences.js';
+import { pointLabel } from '../points.js';
+import type { Session } from '../session.js';
+import { columns, printable } from '../text.js';
+
+export function define(command: Command, session: () => Session): void {
+  command.action(() => status(session()));
+}
+
+async function status(session: Session): Promise<void> {
+  const { output } = session;
+  const report = await session.manager().status();
+  output.document(report);
+  const { engine, provider } = report;
+  output.print(
+    `${output.style('bold', printable(report.project))} in ${printable(report.directory)}`,
+    `${engine.kind} ${engine.version} at ${printable(engine.host)}, ${provider.name} ${provider.version}`,
+    '',
+    ...serviceLines(report),
+    '',
+    ...pointLines(report),
+  );
+  if (report.unfinished) {
+    output.note(`! ${report.unfinished.id} never ended: its process was killed`);
+  }
+  output.note(...report.warnings.map((warning) => `! ${printable(warning)}`));
+}
+
+function serviceLines({ services }: Status): string[] {
+  if (services.length === 0) return ['No services.'];
+  return columns(
+    services.map(({ name, state, image, containers, health }) => {
+      const count = containers > 1 ? ` (${containers})` : '';
+      return [name, `${state}${count}`, health === 'none' ? '' : health, image ?? ''].map(printable);
+    }),
+  );
+}
+
+function pointLines({ points, latest, changes }: Status): string[] {
+  if (!latest) return ['No rollback points yet. Make one with: compose-rollback create'];
+  const age = ageOf(latest.timestamp, new Date().toISOString());
+  const newest = `${plural(points, 'rollback point')}, the newest ${age} old: ${pointLabel(latest)}`;
+  if (changes.length === 0) return [newest, 'Nothing changed since.'];
+  return [newest, 'Changed since:', ...differenceLines(changes)];
+}

@@ -1,0 +1,177 @@
+import { CommanderError, type Command, type Option } from 'commander';
+import { RollbackError, type RollbackManager } from '../index.js';
+import { COMMANDS, findEntry } from './commands.js';
+import { readGlobals } from './globals.js';
+import { Output } from './output.js';
+import { globalsParser } from './program.js';
+import { Session, type Environment } from './session.js';
+import { printable } from './text.js';
+
+/**
+ * Shell completion: `__complete WORD… CURRENT` answers in cobra's protocol (one `value<TAB>description` a line, then `:DIRECTIVE`), which
+ * our scripts read, and docker too when it completes its plugins.
+ */
+
+/** What the shell may do beside the candidates. */
+const DIRECTIVES = { files: 0, nothing: 4, directories: 16 };
+
+type Candidate = [value: string, description: string];
+
+interface Answer {
+  candidates: Candidate[];
+  directive: number;
+}
+
+const only = (candidates: Candidate[]): Answer => ({ candidates, directive: DIRECTIVES.nothing });
+
+/** Never fails: what goes wrong while a person types is no news to them, and leaves nothing to offer. */
+export async function complete(
+  program: Command,
+  words: readonly string[],
+  environment: Environment,
+): Promise<string> {
+  const answer = await answerTo(program, words, environment).catch((error: unknown) => {
+    if (error instanceof RollbackError || error instanceof CommanderError) return only([]);
+    throw error;
+  });
+  const current = currentWord(words);
+  const lines = answer.candidates
+    .filter(([value]) => value.startsWith(current))
+    .map(([value, description]) => `${value}\t${printable(description)}`);
+  return [...lines, `:${answer.directive}`, ''].join('\n');
+}
+
+/** Bash splits at "=": `--engine=do` comes as three words. */
+const withoutEquals = (words: readonly string[]) => words.filter((word) => word !== '=');
+
+const currentWord = (words: readonly string[]) => (words.at(-1) === '=' ? '' : (words.at(-1) ?? ''));
+
+async function answerTo(
+  program: Command,
+  words: readonly string[],
+  environment: Environment,
+): Promise<Answer> {
+  const before = withoutEquals(words.slice(0, -1));
+  const current = currentWord(words);
+  const { command, settled, pending } = await readWords(program, before);
+  const library = () => openLibrary(settled, environment);
+  if (pending) return valuesOf(pending, current, library);
+  if (current.startsWith('-')) return only(optionsOf(program, command));
+  if (!command) return only(COMMANDS.map(({ name, summary }) => [name, summary]));
+  return argumentsOf(command, settled, library);
+}
+
+interface Words {
+  command: Command | undefined;
+  /** The words before the current one, without an option that still waits for its value. */
+  settled: string[];
+  /** That option. */
+  pending: Option | undefined;
+}
+
+async function readWords(program: Command, before: string[]): Promise<Words> {
+  const last = before.at(-1);
+  const waiting = (options: readonly Option[]) =>
+    options.find(
+      (option) => option.required && last !== undefined && [option.short, option.long].includes(last),
+    );
+  const global = waiting(program.options);
+  const name = globalsParser().parseOptions(global ? before.slice(0, -1) : before).operands[0];
+  const entry = name === undefined ? undefined : findEntry(name);
+  const command = entry && program.commands.find((candidate) => candidate.name() === entry.name);
+  if (entry && command) (await entry.load()).define(command, noSession);
+  const pending = global ?? waiting(command?.options ?? []);
+  return { command, settled: pending ? before.slice(0, -1) : before, pending };
+}
+
+function noSession(): never {
+  throw new RollbackError('usage', 'completion calls no command');
+}
+
+function optionsOf(program: Command, command: Command | undefined): Candidate[] {
+  const options = [...(command?.options ?? []), ...program.options];
+  const help: Candidate = ['--help', 'print the help'];
+  return [...options.map((option): Candidate => [option.long ?? option.flags, option.description]), help];
+}
+
+async function valuesOf(option: Option, current: string, library: () => RollbackManager): Promise<Answer> {
+  if (option.argChoices) return only(option.argChoices.map((choice) => [choice, '']));
+  switch (option.attributeName()) {
+    case 'file':
+    case 'envFile':
+      return { candidates: [], directive: DIRECTIVES.files };
+    case 'backupDir':
+    case 'projectDirectory':
+      return { candidates: [], directive: DIRECTIVES.directories };
+    case 'services': {
+      const chosen = current.slice(0, current.lastIndexOf(',') + 1);
+      const services = await servicesOf(library());
+      return only(services.map(([service, description]) => [chosen + service, description]));
+    }
+    case 'toSnapshot':
+      return only((await pointsOf(library())).filter(([value]) => !value.startsWith('rb-')));
+    default:
+      return only([]);
+  }
+}
+
+async function argumentsOf(
+  command: Command,
+  settled: string[],
+  library: () => RollbackManager,
+): Promise<Answer> {
+  const given = operandsOf(command, settled).length;
+  const { registeredArguments } = command;
+  const last = registeredArguments.at(-1);
+  const argument = registeredArguments[given] ?? (last?.variadic ? last : undefined);
+  if (!argument) return only([]);
+  if (argument.argChoices) return only(argument.argChoices.map((choice) => [choice, '']));
+  switch (argument.name()) {
+    case 'point':
+    case 'other':
+      return only(await pointsOf(library()));
+    case 'service':
+      return only(await servicesOf(library()));
+    case 'run': {
+      const runs = await library().runs();
+      return only(runs.map(({ id, kind, target }) => [id, `${kind} to ${target}`]));
+    }
+    case 'document': {
+      const { loadDocuments } = await import('../index.js');
+      return only(Object.keys((await loadDocuments()).DOCUMENTS).map((name) => [name, '']));
+    }
+    default:
+      return only([]);
+  }
+}
+
+/** The arguments given to the command so far. */
+function operandsOf(command: Command, settled: string[]): string[] {
+  const { operands, unknown } = globalsParser().parseOptions(settled);
+  return [...operands.slice(1), ...command.parseOptions(unknown).operands];
+}
+
+async function pointsOf(manager: RollbackManager): Promise<Candidate[]> {
+  const points = await manager.listPointLines();
+  const ids = points.map(({ id, description, name }): Candidate => [id, description || (name ?? '')]);
+  const names = points.flatMap(({ id, name }): Candidate[] => (name === null ? [] : [[name, id]]));
+  return points.length === 0 ? [] : [...ids, ...names, ['latest', 'the newest point']];
+}
+
+/** Those that the newest point knows: no engine is asked while a person types. */
+async function servicesOf(manager: RollbackManager): Promise<Candidate[]> {
+  const [newest] = await manager.listPointLines();
+  return (newest?.services ?? []).map((service) => [service, '']);
+}
+
+/** For the project that the global flags typed so far name. */
+function openLibrary(settled: string[], environment: Environment): RollbackManager {
+  const program = globalsParser();
+  program.parseOptions(settled);
+  const output = new Output(environment.stdout, environment.stderr, {
+    json: false,
+    quiet: true,
+    colour: false,
+  });
+  return new Session(environment, readGlobals(program), output).manager();
+}

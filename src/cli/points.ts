@@ -1,0 +1,44 @@
+import { ageOf, plural, type PointLine, type PointSummary } from '../index.js';
+import { printable, utc } from './text.js';
+
+/** Points as a person reads them in lists. */
+
+export function pointBlock(point: PointLine, number: number, bold: (text: string) => string): string[] {
+  const margin = ' '.repeat(String(number).length + 2);
+  const facts: [string, string | undefined][] = [
+    ['Description', point.description || undefined],
+    ['Name', point.name ?? undefined],
+    ['Created', utc(point.timestamp)],
+    ['Kind', point.kind === 'manual' ? undefined : point.kind],
+    ['Services', point.services.join(', ') || 'none'],
+    ['Images', String(point.images)],
+    ['Git commit', point.git_commit?.slice(0, 8)],
+    ['Volumes', point.volumes > 0 ? `${point.volumes} backed up` : undefined],
+    ['Pinned', point.pinned ? 'yes' : undefined],
+  ];
+  return [
+    `${number}. ${bold(`[${point.id}]`)}`,
+    ...facts.flatMap(([label, value]) =>
+      value === undefined ? [] : [`${margin}${label}: ${printable(value)}`],
+    ),
+  ];
+}
+
+/** One line for a choice: `rb-a1b2c3d4e5f6  2 hours ago  4 images  Before v2.0`. */
+export function pointChoice(point: PointLine, now: string): string {
+  const age = `${ageOf(point.timestamp, now)} ago`;
+  const label = printable(point.description || point.name || '');
+  return `${point.id}  ${age.padEnd(14)}  ${plural(point.images, 'image').padEnd(9)}  ${label}`.trimEnd();
+}
+
+/** `rb-a1b2c3d4e5f6 (Before v2.0 deployment)`. */
+export function pointLabel({ id, description }: { id: string; description: string }): string {
+  return description === '' ? id : `${id} (${printable(description)})`;
+}
+
+/** What is about to be deleted, one line a point. */
+export function goingLine(point: PointSummary, now: string): string {
+  const kind = point.kind === 'manual' ? '' : `  [${point.kind}]`;
+  const text = `${point.id}  ${ageOf(point.timestamp, now)} old${kind}  ${printable(point.description)}`;
+  return `  ${text.trimEnd()}`;
+}

@@ -1,0 +1,28 @@
+import type { RollbackEvent } from '../../index.js';
+import type { Output } from '../output.js';
+import { JsonProgress } from './json.js';
+import { PlainProgress } from './plain.js';
+
+/** How a run tells its way: one renderer of the library's event stream. */
+export interface Progress {
+  show(event: RollbackEvent): void;
+  /** Leaves the screen to somebody else: a question, the result. The next event takes it back. */
+  pause(): void;
+}
+
+const SILENT: Progress = { show: () => undefined, pause: () => undefined };
+
+/** JSON lines on stdout, or for a person on stderr: a spinner on a terminal, plain lines elsewhere, warnings alone with `--quiet`. */
+export async function openProgress(output: Output): Promise<Progress> {
+  const { json, quiet } = output.options;
+  if (json) return new JsonProgress(output);
+  if (quiet) return SILENT;
+  if (output.stderr.isTTY !== true) return new PlainProgress(output);
+  const { TtyProgress } = await import('./tty.js');
+  return TtyProgress.open(output);
+}
+
+/** Nothing but a sign of life on a terminal: for what only looks. */
+export async function openQuietProgress(output: Output): Promise<Progress> {
+  return output.options.json || output.stderr.isTTY !== true ? SILENT : openProgress(output);
+}

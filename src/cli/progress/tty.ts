@@ -1,0 +1,74 @@
+import ora, { type Ora } from 'ora';
+import type { RollbackEvent } from '../../index.js';
+import type { Output } from '../output.js';
+import { printable } from '../text.js';
+import type { Progress } from './progress.js';
+import { doing } from './wording.js';
+
+/** A spinner for what goes on, and a line for everything that was done. */
+export class TtyProgress implements Progress {
+  private constructor(
+    private readonly output: Output,
+    private readonly spinner: Ora,
+  ) {}
+
+  static open(output: Output): TtyProgress {
+    const colour = output.options.colour ? 'cyan' : false;
+    // Its default would put the terminal into raw mode, and Ctrl-C would no longer reach us.
+    return new TtyProgress(output, ora({ stream: process.stderr, discardStdin: false, color: colour }));
+  }
+
+  show(event: RollbackEvent): void {
+    switch (event.type) {
+      case 'phase':
+        if (event.phase === 'return') this.#say(this.#mark('yellow', '!'), printable(event.message));
+        else this.#spin(`${printable(event.message)}...`);
+        return;
+      case 'operation': {
+        const text = doing(event.operation);
+        if (event.state === 'doing') this.#spin(`→ ${text}...`);
+        else if (event.state === 'failed')
+          this.#say(this.#mark('red', '✗'), `${text}: ${printable(event.error)}`);
+        else
+          this.#say(
+            this.#mark('green', '✓'),
+            event.note === null ? text : `${text} (${printable(event.note)})`,
+          );
+        return;
+      }
+      case 'progress':
+        this.#spin(printable(`${event.service}: ${event.message}`));
+        return;
+      case 'verdict':
+        if (event.verdict.status === 'inconclusive') {
+          this.#say(this.#mark('yellow', '!'), printable(`${event.service}: ${event.verdict.reason}`));
+        }
+        return;
+      case 'warning':
+        this.#say(this.#mark('yellow', '!'), printable(event.message));
+        return;
+      case 'safety-point':
+        this.#say(this.#mark('green', '✓'), `Recorded the present as ${event.id}`);
+        return;
+      case 'plan':
+        return;
+    }
+  }
+
+  pause(): void {
+    this.spinner.stop();
+  }
+
+  #spin(text: string): void {
+    this.spinner.start(text);
+  }
+
+  #say(mark: string, text: string): void {
+    this.spinner.stop();
+    this.output.note(`${mark} ${text}`);
+  }
+
+  #mark(style: 'green' | 'red' | 'yellow', mark: string): string {
+    return this.output.noteStyle(style, mark);
+  }
+}

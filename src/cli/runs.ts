@@ -1,0 +1,189 @@
+import {
+  renderPlan,
+  RollbackError,
+  type EventSink,
+  type Plan,
+  type RollbackManager,
+  type RollbackOptions,
+  type RollbackOutcome,
+  type Verdict,
+} from '../index.js';
+import { CHANGES } from './exit-codes.js';
+import { BlockedRehearsal } from './errors.js';
+import { pointLabel } from './points.js';
+import { openProgress, openQuietProgress, type Progress } from './progress/progress.js';
+import { assertCanAsk, askYesNo } from './prompt.js';
+import type { Session } from './session.js';
+import { indented, printable, printableLines, utc } from './text.js';
+
+/** What rollback, quick-rollback, rollback-service and undo have in common: plan, ask, act, tell. */
+
+export interface RunRequest {
+  /** Go ahead without asking. */
+  yes: boolean;
+  dryRun: boolean;
+  /** With a dry run: exit 5 when something would change. */
+  detailedExitcode?: boolean | undefined;
+  /** What is done, for messages: `rollback`, `undo`. */
+  what: string;
+  start(manager: RollbackManager, options: RollbackOptions): Promise<RollbackOutcome>;
+}
+
+export async function performRun(session: Session, request: RunRequest): Promise<void> {
+  if (request.detailedExitcode && !request.dryRun) {
+    throw new RollbackError('usage', '--detailed-exitcode says something about dry runs only', {
+      hint: 'add --dry-run',
+    });
+  }
+  if (request.dryRun) await rehearse(session, request);
+  else await act(session, request);
+}
+
+/** Throws `usage`, before anything is looked at, when the question could not be asked later. */
+export function assertConfirmable(
+  session: Session,
+  { yes, dryRun, what }: Pick<RunRequest, 'yes' | 'dryRun' | 'what'>,
+): void {
+  if (yes || dryRun) return;
+  assertCanAsk(
+    session,
+    `${what} has to be confirmed`,
+    'add --yes to go ahead without asking, or --dry-run to see the plan',
+  );
+}
+
+async function rehearse(session: Session, request: RunRequest): Promise<void> {
+  const { output } = session;
+  const progress = await openQuietProgress(output);
+  const witness = watch(progress);
+  const manager = session.manager({ onEvent: witness.onEvent });
+  try {
+    const { plan } = await request.start(manager, { dryRun: true });
+    progress.pause();
+    output.print(...planLines(plan));
+    output.document(plan);
+    if (request.detailedExitcode && plan.operations.length > 0) session.exitCode = CHANGES;
+  } catch (error) {
+    progress.pause();
+    if (!(error instanceof RollbackError) || error.code !== 'blocked' || !witness.plan) throw error;
+    // The plan names every blocker: it is the answer to the question, and the error only tells that it is a no.
+    output.print(...planLines(witness.plan));
+    throw new BlockedRehearsal(error, witness.plan, { detailed: output.options.json });
+  }
+}
+
+async function act(session: Session, request: RunRequest): Promise<void> {
+  const { output, interrupts } = session;
+  assertConfirmable(session, request);
+  const progress = await openProgress(output);
+  const witness = watch(progress);
+  const signal = interrupts.hold(() => {
+    progress.pause();
+    output.complain('', 'Interrupted: the earlier state is brought back. Ctrl-C again stops at once.');
+  });
+  const manager = session.manager({ onEvent: witness.onEvent, signal });
+  const confirm = async (plan: Plan) => {
+    progress.pause();
+    return confirmRun(session, plan, request.what);
+  };
+  try {
+    const outcome = await request.start(manager, request.yes ? {} : { confirm });
+    progress.pause();
+    if (output.options.json) output.record(resultDocument(outcome, witness.verdicts));
+    else tell(session, outcome, witness.verdicts, request.what);
+  } finally {
+    progress.pause();
+  }
+}
+
+/** Passes events on and remembers what the result is told with. */
+function watch(progress: Progress) {
+  const witness = {
+    plan: undefined as Plan | undefined,
+    verdicts: new Map<string, Verdict>(),
+    onEvent: ((event) => {
+      if (event.type === 'plan') witness.plan = event.plan;
+      if (event.type === 'verdict') witness.verdicts.set(event.service, event.verdict);
+      progress.show(event);
+    }) satisfies EventSink,
+  };
+  return witness;
+}
+
+async function confirmRun(session: Session, plan: Plan, what: string): Promise<boolean> {
+  const { output } = session;
+  const { target } = plan;
+  output.complain(
+    ...planLines(plan),
+    '',
+    output.noteStyle('yellow', `⚠️  WARNING: This will ${VERBS[plan.kind]}`),
+    `Rollback point: ${pointLabel(target)}`,
+    `Created: ${utc(target.timestamp)}`,
+    '',
+  );
+  return askYesNo(session, `Proceed with ${what}?`);
+}
+
+const VERBS: Record<Plan['kind'], string> = {
+  rollback: 'rollback the system to a previous state',
+  service: 'rollback one service to another image',
+  undo: 'take a rollback back',
+  return: 'bring the earlier state back',
+};
+
+/** The plan as text, safe to print whatever its point says of itself. */
+function planLines(plan: Plan): string[] {
+  const target = { ...plan.target, description: printable(plan.target.description) };
+  return printableLines(renderPlan({ ...plan, target }, new Date().toISOString()));
+}
+
+function resultDocument(outcome: RollbackOutcome, verdicts: ReadonlyMap<string, Verdict>) {
+  const { plan, result, run, safety, warnings } = outcome;
+  const { project, target } = plan;
+  return {
+    type: 'result',
+    result,
+    project,
+    target,
+    run,
+    safety,
+    warnings,
+    verdicts: Object.fromEntries(verdicts),
+  };
+}
+
+function tell(
+  session: Session,
+  outcome: RollbackOutcome,
+  verdicts: ReadonlyMap<string, Verdict>,
+  what: string,
+): void {
+  const { output } = session;
+  if (output.options.quiet) return;
+  const { plan, result, run } = outcome;
+  const done = output.style('green', '✓');
+  if (result === 'nothing-to-do') {
+    output.print(`${done} Nothing to do: everything is as it was at ${pointLabel(plan.target)}`);
+    return;
+  }
+  output.print(
+    `${done} ${DONE_WORDS[plan.kind]} ${pointLabel(plan.target)}`,
+    ...healthLines(session, verdicts),
+  );
+  if (run !== null) output.print(`To take this ${what} back: compose-rollback undo ${run}`);
+}
+
+const DONE_WORDS: Record<Plan['kind'], string> = {
+  rollback: 'Rolled back to',
+  service: 'Rolled back to',
+  undo: 'Back at',
+  return: 'Back at',
+};
+
+function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>): string[] {
+  if (verdicts.size === 0) return [];
+  const unsure = [...verdicts].filter(([, { status }]) => status !== 'pass');
+  if (unsure.length === 0) return [`${output.style('green', '✓')} All services healthy`];
+  const lines = unsure.map(([service, { reason }]) => printable(`${service}: ${reason}`));
+  return [`${output.style('yellow', '!')} Health not known:`, ...indented(lines)];
+}

@@ -1,0 +1,37 @@
+import { RollbackManager, type EventSink } from '../index.js';
+import type { Globals } from './globals.js';
+import type { Interrupts } from './interrupts.js';
+import { DONE } from './exit-codes.js';
+import type { Output } from './output.js';
+
+/** What the process gives a command to work with. */
+export interface Environment {
+  stdin: NodeJS.ReadStream;
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+  env: Record<string, string | undefined>;
+  interrupts: Interrupts;
+}
+
+/** One call of the program: its global flags, where it prints, and the exit code it will end with. */
+export class Session {
+  exitCode = DONE;
+
+  constructor(
+    readonly environment: Environment,
+    readonly globals: Globals,
+    readonly output: Output,
+  ) {}
+
+  get interrupts(): Interrupts {
+    return this.environment.interrupts;
+  }
+
+  /** The library, for the project that the global flags name. */
+  manager(run: { onEvent?: EventSink; signal?: AbortSignal } = {}): RollbackManager {
+    const { files, projectName, projectDirectory, profiles, envFiles, backupDir, engine, host, context } =
+      this.globals;
+    const project = { files, projectName, projectDirectory, profiles, envFiles, backupDir };
+    return new RollbackManager({ ...project, engine, host, context, env: this.environment.env, ...run });
+  }
+}

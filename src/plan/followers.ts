@@ -1,0 +1,47 @@
+import type { ComposeService } from '../model/compose.js';
+import type { Decision } from './services.js';
+import type { Target } from './target.js';
+
+/** Services whose network, process or IPC namespace, or whose volumes, this one uses. */
+export function lendersOf(service: ComposeService): string[] {
+  const modes = [service.network_mode, service['pid'], service['ipc']];
+  const namespaces = modes.flatMap((mode) =>
+    typeof mode === 'string' ? (/^service:(.+)$/.exec(mode)?.[1] ?? []) : [],
+  );
+  const volumes = Array.isArray(service['volumes_from']) ? service['volumes_from'] : [];
+  return [
+    ...namespaces,
+    ...volumes.flatMap((from) => (typeof from === 'string' ? (from.split(':')[0] ?? []) : [])),
+  ];
+}
+
+/**
+ * Why a service that could stay as it is has to follow others that are started: it lives in the namespaces of one, or asked to be
+ * restarted with it (`depends_on: restart: true`). Undefined when it need not.
+ */
+export function following(
+  name: string,
+  { model, point }: Target,
+  decisions: ReadonlyMap<string, Decision>,
+): Decision | undefined {
+  const service = model?.services[name];
+  const recorded = point.containers[name];
+  if (!service || !recorded || recorded.running === 0) return undefined;
+  const started = (other: string) => ['up', 'start', 'restart'].includes(decisions.get(other)?.action ?? '');
+  const lender = lendersOf(service).find(started);
+  if (lender !== undefined && decisions.get(lender)?.action === 'up') {
+    const { replicas } = recorded;
+    return {
+      action: 'up',
+      cause: `it lives in ${lender}, which is made anew`,
+      start: true,
+      replicas,
+      stop: true,
+    };
+  }
+  const restarting = Object.entries(service.depends_on).flatMap(([needed, { restart }]) =>
+    restart === true ? needed : [],
+  );
+  const leader = lender ?? restarting.find(started);
+  return leader === undefined ? undefined : { action: 'restart', cause: `it follows ${leader}` };
+}

@@ -1,0 +1,269 @@
+import { createHash } from 'node:crypto';
+import { lstat, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterAll } from 'vitest';
+import { docker, testProject, type TestProject } from './engine.js';
+
+/**
+ * What end-to-end tests work with: a real stack, the built program as a user runs it, and facts to compare before and after. Nothing
+ * here asks our own code how things are.
+ */
+
+export { docker } from './engine.js';
+export { eventually as until } from './handlers.js';
+
+const MAIN = process.env.E2E_SCRATCH_MAIN ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+export interface Stack extends TestProject {
+  /** Folder of the locks, outside of the project. */
+  locks: string;
+}
+
+const stacks = new Set<Stack>();
+
+// Runs before the projects themselves go: their points name the tags to take away.
+afterAll(async () => {
+  for (const stack of stacks) await stack.remove();
+});
+
+/**
+ * A project of its own with these files, nothing started. Give its compose file `name: ${name}` and its images names that start with
+ * `${name}`: then all of it goes when the test file ends, with its points, the tags they keep and its locks.
+ */
+export async function aStack(
+  prefix: string,
+  files: (name: string) => Record<string, string>,
+): Promise<Stack> {
+  const project = await testProject(prefix);
+  const locks = await mkdtemp(join(tmpdir(), `${project.name}-locks-`));
+  const stack: Stack = {
+    ...project,
+    locks,
+    async remove() {
+      const kept = Object.keys(await keptTags(stack));
+      if (kept.length > 0) await docker('image', 'rm', ...kept);
+      await project.remove();
+      await rm(locks, { recursive: true, force: true });
+      stacks.delete(stack);
+    },
+  };
+  stacks.add(stack);
+  await stack.write(files(project.name));
+  return stack;
+}
+
+// ---------------------------------------------------------------- the program
+
+export interface CliResult {
+  exitCode: number | undefined;
+  stdout: string;
+  stderr: string;
+}
+
+/** `compose-rollback ARGV…` in the stack's directory, without a terminal. A failure is a result, not an error. */
+export async function cli(stack: Stack, ...argv: string[]): Promise<CliResult> {
+  return await cliWith(stack, {}, ...argv);
+}
+
+/** As `cli`, with more variables in the shell (undefined: without one), or from another folder. */
+export async function cliWith(
+  stack: Stack,
+  { env = {}, cwd = stack.directory }: { env?: Record<string, string | undefined>; cwd?: string },
+  ...argv: string[]
+): Promise<CliResult> {
+  const { exitCode, stdout, stderr } = await execa(process.execPath, [MAIN, ...argv], {
+    cwd,
+    env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...env },
+    stdin: 'ignore',
+    reject: false,
+  });
+  return { exitCode, stdout, stderr };
+}
+
+/** As `cli`, for what has to succeed: throws with all that was printed when it does not. */
+export async function ok(stack: Stack, ...argv: string[]): Promise<CliResult> {
+  const result = await cli(stack, ...argv);
+  if (result.exitCode === 0) return result;
+  throw new Error(`${argv.join(' ')} exited with ${result.exitCode}\n${result.stdout}\n${result.stderr}`);
+}
+
+/** The one document that a command prints with `--json`; the command has to succeed. */
+export async function json(stack: Stack, ...argv: string[]): Promise<unknown> {
+  return JSON.parse((await ok(stack, ...argv, '--json')).stdout);
+}
+
+/** Makes a point; its id. */
+export async function create(stack: Stack, ...argv: string[]): Promise<string> {
+  const { stdout } = await ok(stack, 'create', ...argv);
+  const [id] = /\brb-[0-9a-f]{12}\b/.exec(stdout) ?? [];
+  if (id === undefined) throw new Error(`create named no point: ${stdout}`);
+  return id;
+}
+
+// ---------------------------------------------------------------- an API to roll back
+
+const API = `
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+const version = process.env.VERSION;
+// The flag is in a volume, so that a version that was well may turn out not to be when it comes back.
+const isBroken = () => existsSync('/data/broken-' + version);
+const server = createServer((request, response) => {
+  response.writeHead(request.url === '/health' && isBroken() ? 500 : 200).end(version);
+});
+server.listen(8000);
+process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeAllConnections(); });
+`;
+
+/**
+ * What an API is built from: it answers its version at / and /health on port 8000 and honours SIGTERM; /health is 500 once there is
+ * a file `/data/broken-VERSION`.
+ */
+export function apiSource(version: string): { Dockerfile: string; 'server.mjs': string } {
+  const steps = ['FROM node:20-alpine', `ENV VERSION=${version}`, 'COPY server.mjs /server.mjs'];
+  const start = ['EXPOSE 8000', 'CMD ["node", "/server.mjs"]'];
+  return { Dockerfile: [...steps, ...start, ''].join('\n'), 'server.mjs': `// ${version}\n${API}` };
+}
+
+/** Builds a version of the API under `tag`; its image id. No other stack has the same image. */
+export async function buildApi(stack: Stack, tag: string, version: string): Promise<string> {
+  const context = await mkdtemp(join(tmpdir(), `${stack.name}-build-`));
+  for (const [file, text] of Object.entries(apiSource(version))) await writeFile(join(context, file), text);
+  await docker('build', '--quiet', '--label', `of=${stack.name}`, '--tag', tag, context);
+  await rm(context, { recursive: true });
+  return await imageId(tag);
+}
+
+export async function imageId(reference: string): Promise<string> {
+  return await docker('image', 'inspect', '--format', '{{.Id}}', reference);
+}
+
+/** What is answered there, with another status than 200 in front of it; undefined when nobody answers. */
+export async function answer(port: number, path = '/'): Promise<string | undefined> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
+    const body = await response.text();
+    return response.status === 200 ? body : `${response.status} ${body}`;
+  } catch (error) {
+    if (error instanceof TypeError) return undefined; // what fetch throws when there is no answer
+    throw error;
+  }
+}
+
+/** A TCP port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port was given');
+  return address.port;
+}
+
+// ---------------------------------------------------------------- before and after
+
+export interface ContainerFacts {
+  id: string;
+  service: string;
+  state: string;
+  startedAt: string;
+  /** Of the image that runs. */
+  image: string;
+  restarts: number;
+}
+
+/** All that a command which changes nothing leaves as it is; compare with `toEqual`. */
+export interface Snapshot {
+  /** By container name. */
+  containers: Record<string, ContainerFacts>;
+  /** By path: type, mode and bytes of what is in the project, the backup directory left out. */
+  files: Record<string, string>;
+  /** The same of the backup directory: points, journals, audit trail, index. */
+  backups: Record<string, string>;
+  /** Reference to image id: of the project's images, and of the tags that keep images for it. */
+  tags: Record<string, string>;
+}
+
+const BACKUPS = 'rollback/backups';
+
+export async function snapshot(stack: Stack): Promise<Snapshot> {
+  const [containers, all] = await Promise.all([containersOf(stack), filesOf(stack.directory)]);
+  const entries = Object.entries(all);
+  const isBackup = ([path]: [string, string]) => path.startsWith(`${BACKUPS}/`);
+  return {
+    containers,
+    files: Object.fromEntries(entries.filter((entry) => !isBackup(entry))),
+    backups: Object.fromEntries(entries.filter(isBackup)),
+    tags: { ...(await ownTags(stack)), ...(await keptTags(stack)) },
+  };
+}
+
+/** The project's containers by name, as `docker inspect` tells. */
+export async function containersOf(stack: Stack): Promise<Record<string, ContainerFacts>> {
+  const label = `label=com.docker.compose.project=${stack.name}`;
+  const ids = lines(await docker('ps', '--all', '--quiet', '--filter', label));
+  if (ids.length === 0) return {};
+  const service = '{{index .Config.Labels "com.docker.compose.service"}}';
+  const format = `{{.Name}}|{{.Id}}|${service}|{{.State.Status}}|{{.State.StartedAt}}|{{.Image}}|{{.RestartCount}}`;
+  const rows = lines(await docker('inspect', '--type', 'container', '--format', format, ...ids)).toSorted();
+  return Object.fromEntries(
+    rows.map((row) => {
+      const [name = '', id = '', of = '', state = '', startedAt = '', image = '', restarts] = row.split('|');
+      return [name.slice(1), { id, service: of, state, startedAt, image, restarts: Number(restarts) }];
+    }),
+  );
+}
+
+/** Every path below a directory with its type, mode and bytes; long bytes as their hash. */
+export async function filesOf(directory: string): Promise<Record<string, string>> {
+  const paths = (await readdir(directory, { recursive: true })).toSorted();
+  const facts = paths.map(async (path) => [path, await describeFile(join(directory, path))] as const);
+  return Object.fromEntries(await Promise.all(facts));
+}
+
+async function describeFile(path: string): Promise<string> {
+  const stats = await lstat(path);
+  const mode = (stats.mode & 0o7777).toString(8);
+  if (stats.isSymbolicLink()) return `link to ${await readlink(path)}`;
+  if (stats.isDirectory()) return `directory ${mode}`;
+  if (!stats.isFile()) return `special ${mode}`;
+  const bytes = await readFile(path);
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  return `file ${mode} ${bytes.length > 2000 ? hash : bytes.toString('latin1')}`;
+}
+
+async function ownTags(stack: Stack): Promise<Record<string, string>> {
+  const found = await Promise.all([`${stack.name}*`, `${stack.name}*/*`].map(references));
+  return Object.fromEntries(found.flatMap((tags) => Object.entries(tags)));
+}
+
+/** Tags that keep images for the points below the stack's directory, and whatever else keeps the stack's own images. */
+async function keptTags(stack: Stack): Promise<Record<string, string>> {
+  const paths = await readdir(stack.directory, { recursive: true });
+  const points = new Set(paths.flatMap((path) => /rb-[0-9a-f]{12}/.exec(path)?.[0] ?? []));
+  const images = new Set(Object.values(await ownTags(stack)));
+  const tags = Object.entries(await references('compose-rollback/kept'));
+  const isOurs = ([tag, image]: [string, string]) =>
+    images.has(image) || [...points].some((point) => tag.includes(`:${point}-`));
+  return Object.fromEntries(tags.filter(isOurs));
+}
+
+/** References of the repositories that match (as `docker image ls` does) to image ids. */
+async function references(pattern: string): Promise<Record<string, string>> {
+  const format = '{{.Repository}}:{{.Tag}} {{.ID}}';
+  const list = ['image', 'ls', '--no-trunc', '--filter', `reference=${pattern}`, '--format', format];
+  return Object.fromEntries(
+    lines(await docker(...list)).map((row): [string, string] => {
+      const [reference = '', id = ''] = row.split(' ');
+      return [reference, id];
+    }),
+  );
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}

@@ -1,0 +1,395 @@
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createHash } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { composeModelSchema } from '../../src/model/compose.js';
+import type { Configuration, Project } from '../../src/model/project.js';
+import { readComposeFiles } from '../../src/project/compose-files.js';
+import { readConfiguration, type ConfigurationInput } from '../../src/project/configuration.js';
+import { containerOf, makeFolder, projectIn, type Folder } from '../support/folder.js';
+
+const sha256 = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+
+interface Mount {
+  source: string;
+  read_only?: boolean;
+}
+
+async function configurationOf(
+  folder: Folder,
+  more: Partial<ConfigurationInput> & { mounts?: Mount[]; files?: Partial<Project>; globs?: string[] } = {},
+): Promise<Configuration> {
+  const project = projectIn(folder, more.files);
+  const volumes = (more.mounts ?? []).map((mount) => ({ type: 'bind', target: '/x', ...mount }));
+  return readConfiguration({
+    project,
+    model: composeModelSchema.parse({ services: { api: { volumes } } }),
+    sources: await readComposeFiles(project, {}),
+    containers: [],
+    config: { config_files: more.globs ?? [] },
+    backupDir: folder.at('rollback/backups'),
+    ...more,
+  });
+}
+
+const paths = (configuration: Configuration) =>
+  configuration.entries.filter(({ type }) => type !== 'absent').map(({ path }) => path);
+const absent = (configuration: Configuration) =>
+  configuration.entries.filter(({ type }) => type === 'absent').map(({ path }) => path);
+
+test('compose files, .env and the absence of what compose would load by itself', async () => {
+  const folder = await makeFolder({ 'compose.yml': 'services: {}', 'docker-compose.yml': 'ignored' });
+  await folder.write({ '.env': 'A=1\n' }, 0o600);
+  const configuration = await configurationOf(folder, { files: { files: [folder.at('compose.yml')] } });
+  expect(configuration).toEqual({
+    entries: [
+      { path: '.env', type: 'file', mode: 0o600, size: 4, sha256: sha256('A=1\n') },
+      { path: 'compose.override.yaml', type: 'absent' },
+      { path: 'compose.override.yml', type: 'absent' },
+      { path: 'compose.yaml', type: 'absent' },
+      { path: 'compose.yml', type: 'file', mode: 0o644, size: 12, sha256: sha256('services: {}') },
+      { path: 'docker-compose.override.yaml', type: 'absent' },
+      { path: 'docker-compose.override.yml', type: 'absent' },
+    ],
+    outside: [],
+    skipped: [],
+    directories: [],
+  });
+});
+
+test('files that were named leave nothing to be found by default', async () => {
+  const folder = await makeFolder({ 'a.yaml': 'services: {}', '.env': '', 'prod.env': '' });
+  const files = { files: [folder.at('a.yaml')], origin: 'told' as const, envFiles: [folder.at('prod.env')] };
+  const configuration = await configurationOf(folder, { files });
+  expect(configuration.entries.map(({ path }) => path)).toEqual(['a.yaml', 'prod.env']);
+});
+
+test('env files, configs, secrets, includes and extends', async () => {
+  const folder = await makeFolder({
+    'compose.yaml':
+      'include: [sub/inc.yaml]\nservices: { api: { image: x, env_file: [api.env, gone.env], extends: { file: base.yaml, service: a } } }',
+    'sub/inc.yaml': '',
+    'base.yaml': 'services: { a: {} }',
+    'api.env': '',
+    'conf/app.conf': '',
+    'token.txt': '',
+  });
+  const model = composeModelSchema.parse({
+    configs: { app: { file: folder.at('conf/app.conf') } },
+    secrets: { token: { file: folder.at('token.txt') } },
+  });
+  const configuration = await configurationOf(folder, { model });
+  expect(paths(configuration)).toEqual([
+    'api.env',
+    'base.yaml',
+    'compose.yaml',
+    'conf/app.conf',
+    'sub/inc.yaml',
+    'token.txt',
+  ]);
+  expect(absent(configuration)).toEqual(expect.arrayContaining(['.env', 'gone.env', 'sub/.env']));
+});
+
+test('without a model, configs and secrets are taken from the files themselves', async () => {
+  const folder = await makeFolder({
+    'compose.yaml': 'configs: { a: { file: a.conf } }\nservices: [',
+    'a.conf': '',
+  });
+  expect(paths(await configurationOf(folder, { model: undefined }))).toEqual(['a.conf', 'compose.yaml']);
+});
+
+test('binds: files are configuration, read-only directories too, writable ones are data', async () => {
+  const folder = await makeFolder({
+    'compose.yaml': '',
+    'nginx.conf': 'server',
+    'conf/a.ini': '1',
+    'conf/deep/b.ini': '2',
+    'data/db.bin': '3',
+    'shared/x': '4',
+    'other/y': '5',
+  });
+  await mkdir(folder.at('conf/empty'), { mode: 0o700 });
+  await symlink('a.ini', folder.at('conf/link.ini'));
+  const mounts = [
+    { source: folder.at('nginx.conf') },
+    { source: folder.at('conf'), read_only: true },
+    { source: folder.at('data') },
+    { source: folder.at('shared'), read_only: true },
+  ];
+  const mounted = { type: 'bind' as const, name: undefined, target: '/s' };
+  const containers = [
+    containerOf('web', { mounts: [{ ...mounted, source: folder.at('shared'), readOnly: false }] }),
+    containerOf('job', { mounts: [{ ...mounted, source: folder.at('other'), readOnly: true }] }),
+  ];
+  const configuration = await configurationOf(folder, { mounts, containers });
+  expect(paths(configuration)).toEqual([
+    'compose.yaml',
+    'conf',
+    'conf/a.ini',
+    'conf/deep',
+    'conf/deep/b.ini',
+    'conf/empty',
+    'conf/link.ini',
+    'nginx.conf',
+    'other',
+    'other/y',
+  ]);
+  expect(configuration.directories).toEqual(['conf', 'other']);
+  expect(configuration.entries).toContainEqual({ path: 'conf/link.ini', type: 'symlink', target: 'a.ini' });
+  expect(configuration.entries).toContainEqual({ path: 'conf/empty', type: 'directory', mode: 0o700 });
+  expect(configuration.skipped).toEqual([]);
+});
+
+test('writable directories inside of a read-only one are data', async () => {
+  const folder = await makeFolder({ 'conf/a.ini': '', 'conf/cache/x': '' });
+  const mounts = [{ source: folder.at('conf'), read_only: true }, { source: folder.at('conf/cache') }];
+  const configuration = await configurationOf(folder, { mounts });
+  expect(paths(configuration)).toEqual(['conf', 'conf/a.ini']);
+});
+
+test.each([true, false])(
+  'the project root mounted (read-only: %s) takes neither points nor .git',
+  async (read_only) => {
+    const folder = await makeFolder({
+      'compose.yaml': '',
+      'src/app.js': '',
+      '.git/HEAD': '',
+      'sub/.git/HEAD': '',
+      'rollback/backups/rb-1/point.json': '',
+    });
+    const configuration = await configurationOf(folder, { mounts: [{ source: folder.path, read_only }] });
+    expect(paths(configuration)).toEqual(
+      read_only ? ['compose.yaml', 'rollback', 'src', 'src/app.js', 'sub'] : ['compose.yaml'],
+    );
+    expect(configuration.directories).toEqual(read_only ? ['.'] : []);
+  },
+);
+
+test('the backup directory itself, listed or mounted, is never configuration', async () => {
+  const folder = await makeFolder({ 'rollback/backups/rb-1/point.json': '' });
+  const configuration = await configurationOf(folder, {
+    mounts: [
+      { source: folder.at('rollback/backups'), read_only: true },
+      { source: folder.at('rollback/backups/rb-1/point.json') },
+    ],
+    globs: ['rollback/**'],
+  });
+  expect(paths(configuration)).toEqual([]);
+  expect(configuration.directories).toEqual([]);
+});
+
+test('sockets, pipes, kernel files and databases are left out; large files say why', async () => {
+  const folder = await makeFolder({
+    'small.db': '',
+    'plain.txt': 'SQLite format 3\0rest',
+    'just.conf': 'x'.repeat(1 << 20),
+  });
+  await writeFile(folder.at('under.conf'), 'x'.repeat((1 << 20) - 1));
+  const server = createServer().listen(folder.at('docker.sock'));
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  await promisify(execFile)('mkfifo', [folder.at('pipe')]);
+  const names = ['small.db', 'plain.txt', 'just.conf', 'under.conf', 'docker.sock', 'pipe', 'gone.conf'];
+  const mounts = [
+    ...names.map((name) => ({ source: folder.at(name) })),
+    { source: '/proc/meminfo' },
+    { source: '/sys', read_only: true },
+  ];
+  const configuration = await configurationOf(folder, { mounts });
+  expect(paths(configuration)).toEqual(['under.conf']);
+  expect(absent(configuration)).not.toContain('gone.conf');
+  expect(configuration.skipped).toEqual([
+    { path: 'just.conf', reason: expect.stringContaining('1.0 MB') },
+    { path: 'plain.txt', reason: expect.stringContaining('database') },
+    { path: 'small.db', reason: expect.stringContaining('database') },
+  ]);
+});
+
+test('what is too large is recorded when it is listed', async () => {
+  const folder = await makeFolder({ 'large.conf': 'x'.repeat(1 << 20) });
+  const configuration = await configurationOf(folder, {
+    mounts: [{ source: folder.at('large.conf') }],
+    globs: ['*.conf'],
+  });
+  expect(paths(configuration)).toEqual(['large.conf']);
+  expect(configuration.skipped).toEqual([]);
+});
+
+test('a read-only directory of 10 MB or more is left out and says why', async () => {
+  const folder = await makeFolder({
+    'models/a.bin': 'x'.repeat(6 << 20),
+    'models/b.bin': 'x'.repeat(4 << 20),
+  });
+  const configuration = await configurationOf(folder, {
+    mounts: [{ source: folder.at('models'), read_only: true }],
+  });
+  expect(paths(configuration)).toEqual([]);
+  expect(configuration.directories).toEqual([]);
+  expect(configuration.skipped).toEqual([{ path: 'models', reason: expect.stringContaining('10.0 MB') }]);
+});
+
+test('globs and plain paths from the settings; missing ones are remembered as missing', async () => {
+  const folder = await makeFolder({ 'a.ini': '', 'conf/b.ini': '', 'conf/.hidden': '', 'x.log': '' });
+  const elsewhere = await makeFolder({ 'etc/app.conf': 'hello' });
+  const globs = [
+    '**/*.ini',
+    '!a.ini',
+    'conf/.hidden',
+    'gone.ini',
+    `${elsewhere.path}/etc/*`,
+    `${elsewhere.path}/none`,
+  ];
+  const configuration = await configurationOf(folder, { globs });
+  expect(paths(configuration)).toEqual(['conf/.hidden', 'conf/b.ini']);
+  expect(absent(configuration)).toContain('gone.ini');
+  expect(configuration.outside).toEqual([
+    { path: elsewhere.at('etc/app.conf'), type: 'file', mode: 0o644, size: 5, sha256: sha256('hello') },
+    { path: elsewhere.at('none'), type: 'absent' },
+  ]);
+});
+
+test('outside of the project only what is listed', async () => {
+  const outside = await makeFolder({
+    'base.yaml': '',
+    'x.env': '',
+    'mounted.conf': '',
+    'dir/x': '',
+    'secret.txt': '',
+  });
+  const folder = await makeFolder({
+    'compose.yaml': `services: { api: { env_file: ${outside.at('x.env')} } }`,
+  });
+  const model = composeModelSchema.parse({
+    secrets: { s: { file: outside.at('secret.txt') } },
+    services: {
+      api: {
+        volumes: [
+          { type: 'bind', source: outside.at('mounted.conf'), target: '/a' },
+          { type: 'bind', source: outside.at('dir'), target: '/b', read_only: true },
+          { type: 'bind', source: outside.path, target: '/c' },
+        ],
+      },
+    },
+  });
+  const files = { files: [outside.at('base.yaml'), folder.at('compose.yaml')], origin: 'told' as const };
+  const configuration = await configurationOf(folder, { model, files });
+  expect(configuration.outside.map(({ path }) => path)).toEqual([
+    outside.at('base.yaml'),
+    outside.at('x.env'),
+  ]);
+  expect(configuration.skipped.map(({ path }) => path)).toEqual([
+    outside.at('dir'),
+    outside.at('mounted.conf'),
+    outside.at('secret.txt'),
+  ]);
+  for (const { reason } of configuration.skipped) expect(reason).toContain('config_files');
+});
+
+test('symlinks: followed inside, recorded and explained where they lead out or in circles', async () => {
+  const outside = await makeFolder({ secret: 'do not read' });
+  const folder = await makeFolder({ 'real/app.conf': '', 'real/dir/x.conf': '' });
+  await symlink('real/app.conf', folder.at('app.conf'));
+  await symlink('real', folder.at('way'));
+  await symlink(outside.at('secret'), folder.at('out.conf'));
+  await symlink(outside.path, folder.at('outdir'));
+  await symlink('b.conf', folder.at('a.conf'));
+  await symlink('a.conf', folder.at('b.conf'));
+  const configuration = await configurationOf(folder, {
+    globs: ['app.conf', 'way/dir/x.conf', 'out.conf', 'outdir/secret', 'a.conf'],
+  });
+  expect(paths(configuration)).toEqual([
+    'a.conf',
+    'app.conf',
+    'b.conf',
+    'out.conf',
+    'outdir',
+    'real/app.conf',
+    'real/dir/x.conf',
+    'way',
+  ]);
+  expect(configuration.entries).toContainEqual({
+    path: 'out.conf',
+    type: 'symlink',
+    target: outside.at('secret'),
+  });
+  expect(configuration.skipped).toEqual([
+    { path: 'a.conf', reason: expect.stringContaining('circles') },
+    { path: 'out.conf', reason: expect.stringContaining('leads out') },
+    { path: 'outdir/secret', reason: expect.stringContaining('leads out') },
+  ]);
+  expect(JSON.stringify(configuration)).not.toContain(sha256('do not read'));
+});
+
+test('a project that is reached through a symlink is the same project', async () => {
+  const folder = await makeFolder({ 'compose.yaml': '', 'conf/a': '' });
+  const link = `${folder.path}-link`;
+  await symlink(folder.path, link);
+  onTestFinished(() => rm(link));
+  const files = { directory: link, files: [`${link}/compose.yaml`] };
+  const mounts = [{ source: folder.at('conf'), read_only: true }];
+  expect(paths(await configurationOf(folder, { files, mounts }))).toEqual(['compose.yaml', 'conf', 'conf/a']);
+});
+
+test('the present state of wanted paths, whatever it is', async () => {
+  const outside = await makeFolder({ hosts: '' });
+  const folder = await makeFolder({
+    'a.txt': '',
+    'was-a-file/x': '',
+    'conf/new.ini': '',
+    'conf/sub/y': '',
+    'file/x': '',
+  });
+  await symlink('a.txt', folder.at('link'));
+  await symlink(outside.path, folder.at('escape'));
+  await promisify(execFile)('mkfifo', [folder.at('pipe')]);
+  const configuration = await configurationOf(folder, {
+    alsoPaths: ['a.txt', 'gone', 'link', 'was-a-file', 'pipe', 'escape/hosts', 'a.txt/below'],
+    alsoDirectories: ['conf', 'no-more'],
+    alsoOutside: [outside.at('hosts'), outside.at('none')],
+  });
+  const states = Object.fromEntries(configuration.entries.map((entry) => [entry.path, entry.type]));
+  expect(states).toMatchObject({
+    'a.txt': 'file',
+    gone: 'absent',
+    link: 'symlink',
+    'was-a-file': 'directory',
+    pipe: 'other',
+    'escape/hosts': 'other',
+    'a.txt/below': 'absent',
+    'conf/new.ini': 'file',
+    'conf/sub/y': 'file',
+  });
+  expect(configuration.directories).toEqual([]);
+  expect(configuration.outside.map(({ type }) => type)).toEqual(['file', 'absent']);
+});
+
+test.each(['../x', '/etc/passwd', 'a/../../x', 'a\nb', './a', ''])(
+  'a wanted path %j is refused',
+  async (path) => {
+    const folder = await makeFolder();
+    await expect(configurationOf(folder, { alsoPaths: [path] })).rejects.toMatchObject({ code: 'unsafe' });
+    await expect(configurationOf(folder, { alsoDirectories: [path] })).rejects.toMatchObject({
+      code: 'unsafe',
+    });
+  },
+);
+
+test('names that cannot be printed are not recorded, and their directory does not count as whole', async () => {
+  const folder = await makeFolder({ 'conf/ok': '', 'conf/new\nline': '' });
+  const configuration = await configurationOf(folder, {
+    mounts: [{ source: folder.at('conf'), read_only: true }],
+  });
+  expect(paths(configuration)).toEqual(['conf', 'conf/ok']);
+  expect(configuration.skipped).toEqual([{ path: '"conf/new\\nline"', reason: expect.any(String) }]);
+  expect(configuration.directories).toEqual([]);
+});
+
+test('set-id and sticky bits are part of the mode', async () => {
+  const folder = await makeFolder({ 'run.sh': '' });
+  await chmod(folder.at('run.sh'), 0o4750);
+  const configuration = await configurationOf(folder, { globs: ['run.sh'] });
+  expect(configuration.entries).toContainEqual(expect.objectContaining({ path: 'run.sh', mode: 0o4750 }));
+});

@@ -1,0 +1,118 @@
+import { chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { checkout, readGit } from '../../src/project/git.js';
+import { makeFolder, type Folder } from '../support/folder.js';
+
+async function git(folder: Folder, ...argv: string[]): Promise<string> {
+  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-c', 'init.defaultBranch=main'];
+  const { stdout } = await promisify(execFile)('git', [...identity, ...argv], { cwd: folder.path });
+  return stdout.trim();
+}
+
+async function repository(files: Record<string, string> = { 'compose.yaml': 'one' }): Promise<Folder> {
+  const folder = await makeFolder(files);
+  await git(folder, 'init', '--quiet');
+  await git(folder, 'config', 'user.name', 't');
+  await git(folder, 'config', 'user.email', 't@example.com');
+  await git(folder, 'add', '.');
+  await git(folder, 'commit', '--quiet', '--message', 'one');
+  return folder;
+}
+
+test('commit, branch, work tree and whether anything is uncommitted', async () => {
+  const folder = await repository({ 'deploy/compose.yaml': 'one' });
+  const commit = await git(folder, 'rev-parse', 'HEAD');
+  expect(await readGit(folder.at('deploy'))).toEqual({
+    commit,
+    branch: 'main',
+    dirty: false,
+    root: folder.path,
+  });
+  await folder.write({ 'untracked file': '' });
+  expect(await readGit(folder.path)).toMatchObject({ dirty: true });
+  await git(folder, 'checkout', '--quiet', '--detach');
+  expect(await readGit(folder.path)).toMatchObject({ branch: undefined });
+});
+
+test('no repository, no commit, a .git that is none', async () => {
+  const folder = await makeFolder();
+  expect(await readGit(folder.path)).toBeUndefined();
+  await git(folder, 'init', '--quiet');
+  expect(await readGit(folder.path)).toBeUndefined();
+  const broken = await makeFolder({ '.git': 'gitdir: /nowhere\n' });
+  const warnings: string[] = [];
+  expect(await readGit(broken.path, { warn: (message) => warnings.push(message) })).toBeUndefined();
+  expect(warnings).toEqual([expect.stringContaining('git could not be read: ')]);
+});
+
+test("another user's repository gives a warning that says what to do", async () => {
+  const folder = await repository();
+  await chown(folder.path, 1234, 1234);
+  await chown(folder.at('.git'), 1234, 1234);
+  const saved = process.env['HOME'];
+  onTestFinished(() => void (process.env['HOME'] = saved));
+  process.env['HOME'] = '/nonexistent';
+  const warnings: string[] = [];
+  expect(await readGit(folder.path, { warn: (message) => warnings.push(message) })).toBeUndefined();
+  expect(warnings).toEqual([expect.stringContaining('safe.directory')]);
+});
+
+test("called from a git hook, the project's own repository is read", async () => {
+  const [hooked, own] = [await repository(), await repository({ other: 'x' })];
+  process.env['GIT_DIR'] = hooked.at('.git');
+  onTestFinished(() => void delete process.env['GIT_DIR']);
+  const state = await readGit(own.path);
+  delete process.env['GIT_DIR'];
+  expect(state?.commit).toBe(await git(own, 'rev-parse', 'HEAD'));
+});
+
+test('checkout stashes everything but the backup directory, under the name of the run', async () => {
+  const folder = await repository();
+  const first = await git(folder, 'rev-parse', 'HEAD');
+  await folder.write({ 'compose.yaml': 'two' });
+  await git(folder, 'commit', '--quiet', '--all', '--message', 'two');
+  await folder.write({
+    'compose.yaml': 'edited',
+    'new.txt': 'untracked',
+    'rollback/backups/rb-1/point.json': '{}',
+  });
+  const options = { commit: first, branch: 'main', run: 'run-1', backupDir: folder.at('rollback/backups') };
+  const done = await checkout(folder.path, options);
+  expect(done).toMatchObject({ stash: expect.stringMatching(/^[0-9a-f]{40}$/), from: { branch: 'main' } });
+  expect(await readFile(folder.at('compose.yaml'), 'utf8')).toBe('one');
+  await expect(stat(folder.at('new.txt'))).rejects.toThrow('ENOENT');
+  expect(await readFile(folder.at('rollback/backups/rb-1/point.json'), 'utf8')).toBe('{}');
+  expect(await git(folder, 'stash', 'list')).toContain('run-1');
+  expect(await readGit(folder.path)).toMatchObject({ commit: first, branch: undefined });
+  // Done is done: nothing is left to stash or to check out.
+  expect(await checkout(folder.path, { ...options, branch: null })).toMatchObject({ stash: undefined });
+});
+
+test('a branch that still points to the commit is checked out as a branch', async () => {
+  const folder = await repository();
+  const commit = await git(folder, 'rev-parse', 'HEAD');
+  await git(folder, 'checkout', '--quiet', '-b', 'feature');
+  await checkout(folder.path, { commit, branch: 'main', run: 'run-1', backupDir: '/elsewhere' });
+  expect(await readGit(folder.path)).toMatchObject({ commit, branch: 'main' });
+});
+
+test('a commit that is not there is refused before anything is stashed', async () => {
+  const folder = await repository();
+  await folder.write({ 'compose.yaml': 'edited' });
+  for (const commit of ['f'.repeat(40), '--help', 'HEAD~1; rm -rf x']) {
+    const attempt = checkout(folder.path, { commit, branch: null, run: 'run-1', backupDir: '/elsewhere' });
+    await expect(attempt).rejects.toMatchObject({ code: 'failed' });
+  }
+  expect(await readFile(folder.at('compose.yaml'), 'utf8')).toBe('edited');
+  expect(await git(folder, 'stash', 'list')).toBe('');
+});
+
+test('without a repository there is nothing to check out', async () => {
+  const folder = await makeFolder();
+  await mkdir(folder.at('x'));
+  await writeFile(folder.at('x/y'), '');
+  const attempt = checkout(folder.path, { commit: 'f'.repeat(40), branch: null, run: 'r', backupDir: '/e' });
+  await expect(attempt).rejects.toMatchObject({ code: 'failed', hint: expect.stringContaining('--git') });
+});
