@@ -24,11 +24,13 @@ export function pointBlock(point: PointLine, number: number, bold: (text: string
   ];
 }
 
-/** One line for a choice: `rb-a1b2c3d4e5f6  2 hours ago  4 images  Before v2.0`. */
-export function pointChoice(point: PointLine, now: string): string {
+/** One line for a choice, at most `width` characters: `rb-a1b2c3d4e5f6  2 hours ago  4 images  Before v2.0`. */
+export function pointChoice(point: PointLine, now: string, width: number): string {
   const age = `${ageOf(point.timestamp, now)} ago`;
   const label = printable(point.description || point.name || '');
-  return `${point.id}  ${age.padEnd(14)}  ${plural(point.images, 'image').padEnd(9)}  ${label}`.trimEnd();
+  const line =
+    `${point.id}  ${age.padEnd(14)}  ${plural(point.images, 'image').padEnd(9)}  ${label}`.trimEnd();
+  return line.length > width ? `${line.slice(0, width - 1)}…` : line;
 }
 
 /** `rb-a1b2c3d4e5f6 (Before v2.0 deployment)`. */

@@ -43,6 +43,8 @@ export async function askYesNo({ environment, interrupts }: Session, question: s
 export interface Choice {
   name: string;
   value: string;
+  /** What stays on the screen once it is chosen. */
+  short: string;
 }
 
 /** Lets a person choose from a list; undefined when they would not. */

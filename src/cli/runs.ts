@@ -14,7 +14,7 @@ import { pointLabel } from './points.js';
 import { openProgress, openQuietProgress, type Progress } from './progress/progress.js';
 import { assertCanAsk, askYesNo } from './prompt.js';
 import type { Session } from './session.js';
-import { indented, printable, printableLines, utc } from './text.js';
+import { printable, printableLines, utc } from './text.js';
 
 /** What rollback, quick-rollback, rollback-service and undo have in common: plan, ask, act, tell. */
 
@@ -117,7 +117,7 @@ async function confirmRun(session: Session, plan: Plan, what: string): Promise<b
     ...planLines(plan),
     '',
     output.noteStyle('yellow', `⚠️  WARNING: This will ${VERBS[plan.kind]}`),
-    `Rollback point: ${pointLabel(target)}`,
+    `Rollback point: ${printable(target.description || target.id)}`,
     `Created: ${utc(target.timestamp)}`,
     '',
   );
@@ -184,6 +184,8 @@ function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>
   if (verdicts.size === 0) return [];
   const unsure = [...verdicts].filter(([, { status }]) => status !== 'pass');
   if (unsure.length === 0) return [`${output.style('green', '✓')} All services healthy`];
-  const lines = unsure.map(([service, { reason }]) => printable(`${service}: ${reason}`));
-  return [`${output.style('yellow', '!')} Health not known:`, ...indented(lines)];
+  // Why was told on the way.
+  return [
+    `${output.style('yellow', '!')} Not known to be healthy: ${unsure.map(([service]) => printable(service)).join(', ')}`,
+  ];
 }

@@ -50,6 +50,11 @@ export class ComposeV1 implements ComposeProvider {
     return parseHashes(await this.#run(request, ['config', '--hash=*']));
   }
 
+  /** It does, and leaves them in when they are not named. */
+  hashesDependencies(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   async up(
     request: ComposeRequest,
     services: string[],

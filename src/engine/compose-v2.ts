@@ -43,6 +43,12 @@ export class ComposeV2 implements ComposeProvider {
     return parseHashes(await runCompose(this.#program, request, request.profiles, ['config', '--hash', '*']));
   }
 
+  /** Until 2.29.3, docker/compose d658fecc6. */
+  async hashesDependencies(): Promise<boolean> {
+    const [major = 0, minor = 0, patch = 0] = (await this.version()).split('.').map(Number.parseFloat);
+    return major * 1e6 + minor * 1e3 + patch < 2_029_003;
+  }
+
   async up(
     request: ComposeRequest,
     services: string[],

@@ -28,6 +28,11 @@ export interface ComposeProvider {
   /** Config hash of each service as its containers' labels would carry it; empty when the program cannot tell. */
   hashes(request: ComposeRequest): Promise<Record<string, string>>;
   /**
+   * Does a service's config hash cover its dependencies? Then making the service without naming them gives it another hash than a plain
+   * `up` would, and the next one makes it anew.
+   */
+  hashesDependencies(): Promise<boolean>;
+  /**
    * `up -d --no-deps --no-build --pull never SERVICE…`: makes what differs, starts it unless told not to. Dependencies are not touched,
    * volumes are never recreated.
    */

@@ -29,21 +29,24 @@ export interface ComposeSources {
 
 /** Never throws for what is inside the files. */
 export async function readComposeFiles(
-  project: Pick<Project, 'directory' | 'files' | 'envFiles'>,
+  project: Pick<Project, 'name' | 'directory' | 'files' | 'envFiles'>,
   env: Record<string, string | undefined>,
 ): Promise<ComposeSources> {
   const envFiles =
     project.envFiles.length > 0 ? project.envFiles.toReversed() : [join(project.directory, '.env')];
-  const reader = new Reader(await environmentOf({ env }, envFiles));
+  const outer = await environmentOf({ env }, envFiles);
+  // Compose sets this one itself.
+  const lookup: Lookup = (name) => (name === 'COMPOSE_PROJECT_NAME' ? project.name : outer(name));
+  const reader = new Reader(lookup);
   for (const file of project.files) await reader.readFile(file, project.directory);
   for (const file of [...envFiles, ...reader.envFiles]) await reader.readEnvFile(file);
   return {
     files: [...reader.files],
     envFiles: [...reader.envFiles],
     resourceFiles: [...reader.resourceFiles],
-    variables: [...reader.variables].toSorted(),
+    variables: [...reader.variables].filter((name) => name !== 'COMPOSE_PROJECT_NAME').toSorted(),
     services: Object.fromEntries(reader.services),
-    lookup: reader.lookup,
+    lookup,
   };
 }
 

@@ -42,7 +42,7 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   const listed = [...sources.files, ...loadedByDefault(project), ...dotEnv(project), ...sources.envFiles];
   for (const file of listed) await collector.addFile(file, { listed: true });
   for (const file of resourceFiles(model, sources)) await collector.addFile(file, { listed: false });
-  for (const file of await expand(config.config_files, project.directory)) {
+  for (const file of await expand(config.config_files, project.directory, backupDir)) {
     await collector.addFile(file, { listed: true });
   }
   for (const { source, readOnly } of binds) await collector.addBind(source, readOnly);
@@ -80,11 +80,12 @@ function resourceFiles(
 }
 
 /** Globs into files; a plain path stays, there or not. */
-async function expand(patterns: string[], directory: string): Promise<string[]> {
+async function expand(patterns: string[], directory: string, backupDir: string): Promise<string[]> {
   if (patterns.length === 0) return [];
-  const { glob, isDynamicPattern } = await import('tinyglobby');
+  const { escapePath, glob, isDynamicPattern } = await import('tinyglobby');
   const plain = patterns.filter((pattern) => !isDynamicPattern(pattern) && !pattern.startsWith('!'));
-  const options = { dot: true, followSymbolicLinks: false, absolute: true, ignore: ['**/.git/**'] };
+  const ignore = ['**/.git/**', `${escapePath(backupDir)}/**`];
+  const options = { dot: true, followSymbolicLinks: false, absolute: true, ignore };
   const [inner, outer] = [
     patterns.filter((pattern) => !isAbsolute(pattern)),
     patterns.filter((pattern) => isAbsolute(pattern)),

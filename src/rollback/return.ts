@@ -65,7 +65,10 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
       emit: workspace.emit,
       signal: calm.signal,
     });
-    const { plan: left } = await planBack(calm, target, failure.options);
+    const made = way.plan.operations.flatMap((operation) =>
+      operation.kind === 'up' ? operation.services : [],
+    );
+    const { plan: left } = await planBack(calm, target, failure.options, made);
     const remaining = stillToDo(left, failure.prepared.observation);
     if (remaining.length > 0) return await lost(failure, remaining);
   } catch (second) {
@@ -84,11 +87,13 @@ async function planBack(
   workspace: Workspace,
   target: Target,
   options: Options,
+  made: string[] = [],
 ): Promise<{ plan: Plan; observation: Observation }> {
-  const [observation, findings] = await Promise.all([
+  const [present, findings] = await Promise.all([
     observePresent(workspace, target.point),
     findOut(workspace, target),
   ]);
+  const observation = trusting(present, made);
   const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
     ...options,
     kind: 'return',
@@ -96,6 +101,19 @@ async function planBack(
     now: new Date().toISOString(),
   });
   return { plan: way, observation };
+}
+
+/**
+ * What the provider has just made from the files of the safety point is as they say, whatever hash it wrote down: it may leave
+ * dependencies out of it.
+ */
+function trusting(observation: Observation, made: string[]): Observation {
+  const services = Object.entries(observation.services).map(([name, service]) => {
+    if (!made.includes(name)) return [name, service] as const;
+    const containers = service.containers.map((container) => ({ ...container, configHash: undefined }));
+    return [name, { ...service, containers }] as const;
+  });
+  return { ...observation, services: Object.fromEntries(services) };
 }
 
 /** What still differs. A service that already failed before we came may go on failing: that is the earlier state. */

@@ -10,7 +10,8 @@ import type { Verdict } from '../model/verdict.js';
 import { checkout } from '../project/git.js';
 import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
 import type { Outcome, Performers } from './executor.js';
-import { composeRequest, handlerContext, handlerOf, serviceConfig, type Workspace } from './workspace.js';
+import { bringUp } from './up.js';
+import { handlerContext, handlerOf, serviceConfig, type Workspace } from './workspace.js';
 
 /** Where the operations lead: the point, opened, and the project as it is once its files are back. */
 export interface Destination {
@@ -27,7 +28,7 @@ const DONE: Outcome = { note: null, warning: null };
 
 /** How each operation is done in this workspace. */
 export function performers(workspace: Workspace, destination: Destination): Performers {
-  const { engine, provider, store, emit } = workspace;
+  const { engine, store, emit } = workspace;
   const { point, project } = destination;
 
   const handlerFor = (service: string) =>
@@ -122,10 +123,8 @@ export function performers(workspace: Workspace, destination: Destination): Perf
       await engine.tag(image, ref);
       return DONE;
     },
-    up: async ({ services, start, scale }) => {
-      // Without the signal: an operation that was begun is finished.
-      const { signal: _, ...request } = composeRequest(workspace, project, destination.variables);
-      await provider.up(request, services, { start, scale });
+    up: async (operation) => {
+      await bringUp(workspace, destination, operation);
       return DONE;
     },
     start: async ({ containers }) => {

@@ -16,7 +16,7 @@ import { docker, testProject, type TestProject } from './engine.js';
 export { docker } from './engine.js';
 export { eventually as until } from './handlers.js';
 
-const MAIN = process.env.E2E_SCRATCH_MAIN ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export interface Stack extends TestProject {
   /** Folder of the locks, outside of the project. */
@@ -98,10 +98,7 @@ export async function json(stack: Stack, ...argv: string[]): Promise<unknown> {
 
 /** Makes a point; its id. */
 export async function create(stack: Stack, ...argv: string[]): Promise<string> {
-  const { stdout } = await ok(stack, 'create', ...argv);
-  const [id] = /\brb-[0-9a-f]{12}\b/.exec(stdout) ?? [];
-  if (id === undefined) throw new Error(`create named no point: ${stdout}`);
-  return id;
+  return (await ok(stack, 'create', '--quiet', ...argv)).stdout;
 }
 
 // ---------------------------------------------------------------- an API to roll back

@@ -144,6 +144,14 @@ test('env files pass shell variables on, and their comments do not', async () =>
   expect((await read(folder)).variables).toEqual(['CI_TAG', 'FROM_SHELL', 'SECRET']);
 });
 
+test("the project's own name is no variable", async () => {
+  const folder = await makeFolder({
+    'compose.yaml': 'secrets: { s: { file: "${COMPOSE_PROJECT_NAME}.txt" } }',
+    '.env': 'X=${COMPOSE_PROJECT_NAME}',
+  });
+  expect(await read(folder)).toMatchObject({ variables: [], resourceFiles: ['shop.txt'] });
+});
+
 test('files of configs and secrets, with variables in their paths', async () => {
   const folder = await makeFolder({
     'compose.yaml':

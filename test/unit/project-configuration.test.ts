@@ -143,6 +143,15 @@ test('binds: files are configuration, read-only directories too, writable ones a
   expect(configuration.skipped).toEqual([]);
 });
 
+test('a directory that is writable under its other name is data', async () => {
+  const folder = await makeFolder({ 'real/x': '' });
+  await symlink('real', folder.at('way'));
+  const mounts = [{ source: folder.at('way'), read_only: true }, { source: folder.at('real') }];
+  const configuration = await configurationOf(folder, { mounts });
+  expect(paths(configuration)).toEqual(['way']);
+  expect(configuration.directories).toEqual([]);
+});
+
 test('writable directories inside of a read-only one are data', async () => {
   const folder = await makeFolder({ 'conf/a.ini': '', 'conf/cache/x': '' });
   const mounts = [{ source: folder.at('conf'), read_only: true }, { source: folder.at('conf/cache') }];

@@ -129,6 +129,12 @@ test('a guess that the hash does not confirm is no value', async () => {
   expect(result.warnings).toEqual(['api runs with other settings than its files give now']);
 });
 
+test('what its default explains is no guess, and costs no second question', async () => {
+  const containers = [made('api', 'of an edited file', { imageRef: 'app:v1' })];
+  const result = await deduce({ api: API }, containers);
+  expect(result).toMatchObject({ readings: 0, variables: [{ name: 'TAG', source: 'file' }] });
+});
+
 test('only what is confirmed is believed, where one service was edited', async () => {
   const web = { image: 'web:${WEB:-1}', labels: { edited: 'yes' } };
   const containers = [

@@ -49,7 +49,12 @@ async function choose(session: Session): Promise<string> {
     });
   }
   const now = new Date().toISOString();
-  const choices = points.map((point) => ({ name: pointChoice(point, now), value: point.id }));
+  const width = (session.environment.stderr.columns ?? 80) - 4;
+  const choices = points.map((point) => ({
+    name: pointChoice(point, now, width),
+    value: point.id,
+    short: point.id,
+  }));
   const chosen = await pick(session, 'Roll back to', choices);
   if (chosen === undefined) throw new RollbackError('declined', 'no point was chosen; nothing was touched');
   return chosen;

@@ -2,7 +2,7 @@ import type { RollbackEvent } from '../../index.js';
 import type { Output } from '../output.js';
 import { printable } from '../text.js';
 import type { Progress } from './progress.js';
-import { doing } from './wording.js';
+import { wordingOf } from './wording.js';
 
 /** One line for everything that begins, and for everything that did not go as usual. */
 export class PlainProgress implements Progress {
@@ -21,15 +21,16 @@ function lineOf(event: RollbackEvent): string | undefined {
     case 'phase':
       return printable(event.message);
     case 'operation':
-      if (event.state === 'doing') return `→ ${doing(event.operation)}...`;
-      if (event.state === 'failed') return `✗ ${doing(event.operation)}: ${printable(event.error)}`;
+      if (event.state === 'doing') return `→ ${wordingOf(event.operation).doing}...`;
+      if (event.state === 'failed') return `✗ ${wordingOf(event.operation).doing}: ${printable(event.error)}`;
       return event.note === null ? undefined : `  ${printable(event.note)}`;
     case 'progress':
       return `  ${printable(`${event.service}: ${event.message}`)}`;
-    case 'verdict': {
-      const mark = { pass: '✓', fail: '✗', inconclusive: '!' }[event.verdict.status];
-      return `${mark} ${printable(`${event.service}: ${event.verdict.reason}`)}`;
-    }
+    case 'verdict':
+      // The others come again: as a warning, or as the failure of the operation.
+      return event.verdict.status === 'pass'
+        ? `✓ ${printable(`${event.service}: ${event.verdict.reason}`)}`
+        : undefined;
     case 'safety-point':
       return `  ${event.id}`;
     case 'warning':

@@ -3,7 +3,7 @@ import type { RollbackEvent } from '../../index.js';
 import type { Output } from '../output.js';
 import { printable } from '../text.js';
 import type { Progress } from './progress.js';
-import { doing } from './wording.js';
+import { wordingOf } from './wording.js';
 
 /** A spinner for what goes on, and a line for everything that was done. */
 export class TtyProgress implements Progress {
@@ -25,24 +25,19 @@ export class TtyProgress implements Progress {
         else this.#spin(`${printable(event.message)}...`);
         return;
       case 'operation': {
-        const text = doing(event.operation);
-        if (event.state === 'doing') this.#spin(`→ ${text}...`);
+        const { doing, done } = wordingOf(event.operation);
+        if (event.state === 'doing') this.#spin(`→ ${doing}...`);
         else if (event.state === 'failed')
-          this.#say(this.#mark('red', '✗'), `${text}: ${printable(event.error)}`);
+          this.#say(this.#mark('red', '✗'), `${doing}: ${printable(event.error)}`);
         else
           this.#say(
             this.#mark('green', '✓'),
-            event.note === null ? text : `${text} (${printable(event.note)})`,
+            event.note === null ? done : `${done} (${printable(event.note)})`,
           );
         return;
       }
       case 'progress':
         this.#spin(printable(`${event.service}: ${event.message}`));
-        return;
-      case 'verdict':
-        if (event.verdict.status === 'inconclusive') {
-          this.#say(this.#mark('yellow', '!'), printable(`${event.service}: ${event.verdict.reason}`));
-        }
         return;
       case 'warning':
         this.#say(this.#mark('yellow', '!'), printable(event.message));
@@ -51,6 +46,7 @@ export class TtyProgress implements Progress {
         this.#say(this.#mark('green', '✓'), `Recorded the present as ${event.id}`);
         return;
       case 'plan':
+      case 'verdict': // comes again: as a warning, as a failure, and in the result
         return;
     }
   }

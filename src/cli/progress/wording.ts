@@ -1,40 +1,52 @@
-import { describe, type Operation } from '../../index.js';
+import type { Operation } from '../../index.js';
 import { printable } from '../text.js';
 
-/** An operation while it goes: `Stopping api, redis`. */
-export function doing(operation: Operation): string {
-  return printable(wording(operation));
+/** An operation while it goes (`Stopping api, redis`) and when it is done (`Stopped api, redis`). */
+export interface Wording {
+  doing: string;
+  done: string;
 }
 
-function wording(operation: Operation): string {
+export function wordingOf(operation: Operation): Wording {
+  const [doing, done, rest] = wording(operation);
+  return { doing: printable(`${doing} ${rest}`), done: printable(`${done} ${rest}`) };
+}
+
+function wording(operation: Operation): [doing: string, done: string, what: string] {
   switch (operation.kind) {
     case 'prepare':
-      return `Preparing ${operation.service}`;
+      return ['Preparing', 'Prepared', operation.service];
     case 'hook':
-      return `Running the hook ${operation.phase} rollback of ${operation.service}: ${operation.what}`;
+      return [
+        'Running',
+        'Ran',
+        `hook ${operation.phase} rollback of ${operation.service}: ${operation.what}`,
+      ];
     case 'checkout':
-      return `Checking out ${operation.commit.slice(0, 8)}`;
+      return ['Checking out', 'Checked out', operation.commit.slice(0, 8)];
     case 'stop':
-      return `Stopping ${operation.services.join(', ')}`;
+      return ['Stopping', 'Stopped', operation.services.join(', ')];
     case 'remove':
-      return `Removing the containers of ${operation.services.join(', ')}`;
+      return ['Removing', 'Removed', `the containers of ${operation.services.join(', ')}`];
     case 'restore-file':
     case 'restore-link':
     case 'restore-directory':
-      return `Restoring ${operation.path}`;
+      return ['Restoring', 'Restored', operation.path];
     case 'remove-file':
-      return `Removing ${operation.path}`;
-    case 'up':
-      return `${operation.start ? 'Starting' : 'Creating'} ${operation.services.join(', ')}`;
-    case 'start':
-      return `Starting ${operation.services.join(', ')}`;
-    case 'reload':
-      return `Reloading ${operation.service}`;
-    case 'settle':
-      return `Letting ${operation.service} settle`;
-    case 'verify':
-      return `Verifying ${operation.service}`;
+      return ['Removing', 'Removed', operation.path];
     case 'retag':
-      return `${operation.ref}: ${describe(operation)}`;
+      return ['Restoring', 'Restored', `image ${operation.ref}`];
+    case 'up':
+      return operation.start
+        ? ['Starting', 'Started', operation.services.join(', ')]
+        : ['Creating', 'Created', operation.services.join(', ')];
+    case 'start':
+      return ['Starting', 'Started', operation.services.join(', ')];
+    case 'reload':
+      return ['Reloading', 'Reloaded', operation.service];
+    case 'settle':
+      return ['Waiting for', 'Waited for', `${operation.service} to settle`];
+    case 'verify':
+      return ['Verifying', 'Verified', operation.service];
   }
 }
