@@ -254,7 +254,7 @@ export class RollbackManager {
       workspace: Workspace,
     ) => Promise<Target & { undoes?: string; reach?: { outside: boolean; git: boolean } }>,
   ): Promise<RollbackOutcome> {
-    const { rollback } = await import('./rollback/rollback.js');
+    const { blockedByDamage, rollback } = await import('./rollback/rollback.js');
     const request = {
       kind,
       options: planOptions(kind, options),
@@ -264,7 +264,7 @@ export class RollbackManager {
       expected: options.plan,
     };
     const act = async (workspace: Workspace) => {
-      const { undoes, reach, ...target } = await find(workspace);
+      const { undoes, reach, ...target } = await find(workspace).catch(blockedByDamage);
       const { outside, git } = request.options;
       const wider = { outside: outside || (reach?.outside ?? false), git: git || (reach?.git ?? false) };
       return rollback(workspace, target, { ...request, options: { ...request.options, ...wider }, undoes });

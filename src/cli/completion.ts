@@ -1,4 +1,4 @@
-import { CommanderError, type Command, type Option } from 'commander';
+import type { Command, Option } from 'commander';
 import { RollbackError, type RollbackManager } from '../index.js';
 import { COMMANDS, findEntry } from './commands.js';
 import { readGlobals } from './globals.js';
@@ -24,16 +24,13 @@ interface Answer {
 
 const only = (candidates: Candidate[]): Answer => ({ candidates, directive: DIRECTIVES.nothing });
 
-/** Never fails: what goes wrong while a person types is no news to them, and leaves nothing to offer. */
+/** Never fails, whatever goes wrong: while a person types it is no news to them, and the command itself will tell. */
 export async function complete(
   program: Command,
   words: readonly string[],
   environment: Environment,
 ): Promise<string> {
-  const answer = await answerTo(program, words, environment).catch((error: unknown) => {
-    if (error instanceof RollbackError || error instanceof CommanderError) return only([]);
-    throw error;
-  });
+  const answer = await answerTo(program, words, environment).catch(() => only([]));
   const current = currentWord(words);
   const lines = answer.candidates
     .filter(([value]) => value.startsWith(current))

@@ -27,7 +27,8 @@ export class BlockedRehearsal extends RollbackError {
 
 export function errorDocument(error: unknown): ErrorDocument {
   if (!(error instanceof RollbackError)) {
-    return { error: { code: 'bug', message: messageOf(error), details: [], hint: BUG_HINT } };
+    const [message = '', ...details] = messageOf(error).split('\n');
+    return { error: { code: 'bug', message, details, hint: BUG_HINT } };
   }
   const { code, message, details, hint } = error;
   return {

@@ -21,6 +21,16 @@ export function pluginMetadata(argv: readonly string[]): object | undefined {
   };
 }
 
+/**
+ * The environment without what docker tells its plugins in it: handed on, it would have `docker-compose` take itself for a plugin
+ * that was called by docker.
+ */
+export function withoutPluginVariables(
+  env: Record<string, string | undefined>,
+): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('DOCKER_CLI_PLUGIN_')));
+}
+
 export interface PluginCall {
   /** As the program itself would have been called. */
   argv: string[];

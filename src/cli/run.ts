@@ -4,7 +4,13 @@ import { errorDocument, reportError } from './errors.js';
 import { exitCodeOf, DONE } from './exit-codes.js';
 import { flagsAhead, readGlobals } from './globals.js';
 import { Output, wantsColour } from './output.js';
-import { COMPLETE, isPluginName, pluginMetadata, translatePluginCall } from './plugin.js';
+import {
+  COMPLETE,
+  isPluginName,
+  pluginMetadata,
+  translatePluginCall,
+  withoutPluginVariables,
+} from './plugin.js';
 import { buildProgram, isCallable, usageError } from './program.js';
 import { Session, type Environment } from './session.js';
 
@@ -42,7 +48,7 @@ async function dispatch(
   const asPlugin = isPluginName(calledAs);
   const call = asPlugin ? translatePluginCall(argv, isCallable) : { argv: [...argv], env: {} };
   const name = asPlugin ? 'docker rollback' : 'compose-rollback';
-  const within = { ...environment, env: { ...environment.env, ...call.env } };
+  const within = { ...environment, env: { ...withoutPluginVariables(environment.env), ...call.env } };
   let session: Session | undefined;
   const program = buildProgram(name, () => (session ??= new Session(within, readGlobals(program), output)));
   if (call.argv[0] === COMPLETE) {

@@ -40,7 +40,8 @@ export async function explained(context: HandlerContext, failure: Verdict): Prom
   return fail(`${failure.reason}${restarts}${await lastWords(context, culprit)}`);
 }
 
-function problemOf(before: Container, now: Container | undefined, found: Verdict): string | undefined {
+/** What happened to a container since it was found well; undefined when nothing did. */
+export function problemOf(before: Container, now: Container | undefined, found: Verdict): string | undefined {
   if (now === undefined) return 'its container was removed';
   if (now.state === 'restarting') return `crashes and is restarted again and again (${describeExit(now)})`;
   if (now.restartCount > before.restartCount || now.startedAt !== before.startedAt) return 'was restarted';

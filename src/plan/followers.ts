@@ -17,10 +17,11 @@ export function lendersOf(service: ComposeService): string[] {
 
 /**
  * Why a service that could stay as it is has to follow others that are started: it lives in the namespaces of one, or asked to be
- * restarted with it (`depends_on: restart: true`). Undefined when it need not.
+ * restarted with it (`depends_on: restart: true`). Undefined when it need not, or already does.
  */
 export function following(
   name: string,
+  { action }: Decision,
   { model, point }: Target,
   decisions: ReadonlyMap<string, Decision>,
 ): Decision | undefined {
@@ -28,8 +29,10 @@ export function following(
   const recorded = point.containers[name];
   if (!service || !recorded || recorded.running === 0) return undefined;
   const started = (other: string) => ['up', 'start', 'restart'].includes(decisions.get(other)?.action ?? '');
-  const lender = lendersOf(service).find(started);
-  if (lender !== undefined && decisions.get(lender)?.action === 'up') {
+  const lenders = lendersOf(service);
+  const lender = lenders.find((other) => decisions.get(other)?.action === 'up');
+  // A container that is only started again would look for the namespaces of one that is gone.
+  if (lender !== undefined && ['keep', 'reload', 'start', 'restart'].includes(action)) {
     const { replicas } = recorded;
     return {
       action: 'up',
@@ -42,6 +45,7 @@ export function following(
   const restarting = Object.entries(service.depends_on).flatMap(([needed, { restart }]) =>
     restart === true ? needed : [],
   );
-  const leader = lender ?? restarting.find(started);
+  if (action !== 'keep' && action !== 'reload') return undefined;
+  const leader = [...lenders, ...restarting].find(started);
   return leader === undefined ? undefined : { action: 'restart', cause: `it follows ${leader}` };
 }

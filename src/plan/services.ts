@@ -50,10 +50,14 @@ export function decide(
       decisions.set(name, { action: 'remove', cause: 'it had no containers at the point' });
     }
   }
-  for (const [name, { action }] of decisions) {
-    const decision =
-      action === 'keep' || action === 'reload' ? following(name, target, decisions) : undefined;
-    if (decision) decisions.set(name, decision);
+  // Followers have followers: until nobody follows any more.
+  for (let moved = true; moved;) {
+    moved = false;
+    for (const [name, decision] of decisions) {
+      const next = following(name, decision, target, decisions);
+      if (next) decisions.set(name, next);
+      moved ||= next !== undefined;
+    }
   }
   return decisions;
 }

@@ -1,4 +1,4 @@
-import type { Point, PointEntry } from '../model/point.js';
+import type { Point, PointEntry, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { shortId } from '../plan/target.js';
 import { entryFacts, pointOf } from './facts.js';
@@ -73,7 +73,7 @@ function serviceChanges(from: Point, to: Point, name: string): string[] {
   const changes: string[] = [];
   const [image, newImage] = [from.images[name], to.images[name]];
   if (image && newImage && image.id !== newImage.id) {
-    changes.push(`image ${image.ref} ${shortId(image.id)} -> ${newImage.ref} ${shortId(newImage.id)}`);
+    changes.push(imageChange(image, newImage));
   } else if (image && newImage && image.tag_id !== newImage.tag_id) {
     changes.push(`the tag ${image.ref} points to another image, which does not run yet`);
   }
@@ -81,6 +81,11 @@ function serviceChanges(from: Point, to: Point, name: string): string[] {
   if (was.replicas !== is.replicas) changes.push(`containers ${was.replicas} -> ${is.replicas}`);
   if (was.state !== is.state) changes.push(`${was.state} -> ${is.state}`);
   return changes;
+}
+
+function imageChange(was: PointImage, is: PointImage): string {
+  const ref = was.ref === is.ref ? '' : `${is.ref} `;
+  return `image ${was.ref} ${shortId(was.id)} -> ${ref}${shortId(is.id)}`;
 }
 
 function gitDifferences(from: Point, to: Point): Difference[] {

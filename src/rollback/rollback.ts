@@ -75,6 +75,15 @@ export class PlanBlocked extends RollbackError {
   }
 }
 
+/** A target that cannot be read stands in the way like anything else; other errors are thrown as they are. */
+export function blockedByDamage(error: unknown): never {
+  if (!(error instanceof RollbackError) || error.code !== 'damaged') throw error;
+  throw new RollbackError('blocked', `${error.message}; nothing was touched`, {
+    hint: error.hint ?? 'take another point; compose-rollback verify --all shows which are whole',
+    cause: error,
+  });
+}
+
 function stale(): RollbackError {
   return new RollbackError('stale', 'the project changed since the plan was made; nothing was touched', {
     hint: 'look at the new plan and try again',

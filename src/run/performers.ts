@@ -136,7 +136,7 @@ export function performers(workspace: Workspace, destination: Destination): Perf
     verify: async ({ service }) => {
       const verdict = await verifyService(handlerFor(service), after(service));
       emit({ type: 'verdict', service, verdict });
-      return judge(service, verdict);
+      return { ...judge(service, verdict), note: null };
     },
   };
 }

@@ -17,7 +17,7 @@ services:
     volumes: ['./prometheus.yml:${TARGET}:ro']
   deaf:
     image: prom/prometheus:latest
-    entrypoint: ['sh', '-c', 'trap "" HUP; prometheus --config.file=${TARGET}; true']
+    entrypoint: ['sh', '-c', 'trap "" HUP; prometheus --config.file=${TARGET} --storage.tsdb.path=/tmp/data; true']
   down:
     image: prom/prometheus:latest
     entrypoint: ['sleep', '600']

@@ -1,5 +1,5 @@
 import { mkdir, readFile, symlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import type { Endpoint } from '../../src/engine/endpoint.js';
@@ -151,7 +151,11 @@ describe('findProvider', () => {
   it('runs nothing from a relative entry of PATH', async () => {
     const project = await testProject('engfind');
     await project.write({ 'docker-compose': '#!/bin/sh\necho 2.0.0\n' }, 0o755);
-    const env = { HOME: project.directory, DOCKER_CONFIG: project.directory, PATH: '.:' };
+    const env = {
+      HOME: project.directory,
+      DOCKER_CONFIG: project.directory,
+      PATH: relative(process.cwd(), project.directory),
+    };
     await expect(findProvider({ endpoint: prod, env, prefer: 'docker-compose' })).rejects.toMatchObject({
       code: 'provider-failed',
     });

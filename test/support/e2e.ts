@@ -139,14 +139,19 @@ export async function imageId(reference: string): Promise<string> {
   return await docker('image', 'inspect', '--format', '{{.Id}}', reference);
 }
 
-/** What is answered there, with another status than 200 in front of it; undefined when nobody answers. */
+/** What is answered there, with another status than 200 in front of it; undefined when nobody answers within 2 s. */
 export async function answer(port: number, path = '/'): Promise<string | undefined> {
+  const headers = { connection: 'close' };
   try {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } });
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      headers,
+      signal: AbortSignal.timeout(2000),
+    });
     const body = await response.text();
     return response.status === 200 ? body : `${response.status} ${body}`;
   } catch (error) {
-    if (error instanceof TypeError) return undefined; // what fetch throws when there is no answer
+    const late = error instanceof DOMException && error.name === 'TimeoutError';
+    if (late || error instanceof TypeError) return undefined; // a TypeError is what fetch throws when there is no answer
     throw error;
   }
 }
@@ -170,6 +175,8 @@ export interface ContainerFacts {
   startedAt: string;
   /** Of the image that runs. */
   image: string;
+  /** Compose's own, from the label. */
+  configHash: string;
   restarts: number;
 }
 
@@ -204,13 +211,15 @@ export async function containersOf(stack: Stack): Promise<Record<string, Contain
   const label = `label=com.docker.compose.project=${stack.name}`;
   const ids = lines(await docker('ps', '--all', '--quiet', '--filter', label));
   if (ids.length === 0) return {};
-  const service = '{{index .Config.Labels "com.docker.compose.service"}}';
-  const format = `{{.Name}}|{{.Id}}|${service}|{{.State.Status}}|{{.State.StartedAt}}|{{.Image}}|{{.RestartCount}}`;
+  const compose = (what: string) => `{{json (index .Config.Labels "com.docker.compose.${what}")}}`;
+  const state = '"state":{{json .State.Status}},"startedAt":{{json .State.StartedAt}}';
+  const more = `"restarts":{{.RestartCount}},"service":${compose('service')},"configHash":${compose('config-hash')}`;
+  const format = `{"name":{{json .Name}},"id":{{json .Id}},"image":{{json .Image}},${state},${more}}`;
   const rows = lines(await docker('inspect', '--type', 'container', '--format', format, ...ids)).toSorted();
   return Object.fromEntries(
     rows.map((row) => {
-      const [name = '', id = '', of = '', state = '', startedAt = '', image = '', restarts] = row.split('|');
-      return [name.slice(1), { id, service: of, state, startedAt, image, restarts: Number(restarts) }];
+      const { name, ...facts }: ContainerFacts & { name: string } = JSON.parse(row);
+      return [name.slice(1), facts];
     }),
   );
 }

@@ -33,6 +33,10 @@ export interface ServiceSpec {
   scale?: number;
   /** Service to condition: `service_started`, `service_healthy`, … */
   needs?: Record<string, string>;
+  /** Services it is restarted with (`restart: true`). */
+  follows?: string[];
+  /** The service whose network it lives in. */
+  lender?: string;
   /** Bind mounts: path in the project (`.` is the whole of it) or absolute. */
   binds?: string[];
   /** Named volumes. */
@@ -155,14 +159,22 @@ function modelOf(services: [string, ServiceSpec][]): ComposeModel {
         {
           image: refOf(name, spec),
           scale: spec.scale,
-          depends_on: Object.fromEntries(
-            Object.entries(spec.needs ?? {}).map(([needed, condition]) => [needed, { condition }]),
-          ),
+          depends_on: dependsOn(spec),
+          network_mode: spec.lender === undefined ? undefined : `service:${spec.lender}`,
           volumes: (spec.volumes ?? []).map((source) => ({ type: 'volume', source, target: '/data' })),
         },
       ]),
     ),
   });
+}
+
+/** As compose resolves it: who lends a network is needed, too. */
+function dependsOn({ needs = {}, follows = [], lender }: ServiceSpec) {
+  const restarted = [...follows, ...(lender === undefined ? [] : [lender])];
+  return Object.fromEntries([
+    ...Object.entries(needs).map(([needed, condition]) => [needed, { condition }]),
+    ...restarted.map((needed) => [needed, { restart: true }]),
+  ]);
 }
 
 function containersOf(service: string, spec: ServiceSpec, directory: string): Container[] {

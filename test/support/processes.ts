@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
+import { Terminal } from './cli.js';
 import { type CliResult, MAIN, type Stack, until } from './e2e.js';
 
-/** The program while it runs: without a terminal, to be signalled; or on a real one (a pty, by util-linux' `script`), to be typed at. */
+/** The program while it runs: without a terminal, to be signalled; or on one, to be typed at. */
 
 export interface Running {
   /** Of the program itself. */
@@ -16,46 +17,21 @@ export interface Running {
   ended: Promise<CliResult>;
 }
 
-export interface AtTerminal extends Running {
-  /** As if these keys were pressed; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`. */
-  type: (keys: string) => void;
-}
-
 /** Starts `compose-rollback ARGV…` in the stack's directory without a terminal; killed when the test ends, if it runs by then. */
 export function begin(stack: Stack, ...argv: string[]): Running {
-  const child = start(stack, process.execPath, [MAIN, ...argv]);
+  const child = spawn(process.execPath, [MAIN, ...argv], {
+    cwd: stack.directory,
+    env: { ...process.env, COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
   return { ...watch(child), pid: child.pid ?? 0 };
 }
 
-/** The same on a terminal. There is one stream then: it comes as stdout. */
-export async function atTerminal(stack: Stack, ...argv: string[]): Promise<AtTerminal> {
-  // The shell's own pid becomes the program's: it is printed, then the shell becomes the program.
-  const words = [process.execPath, MAIN, ...argv].map(
-    (word) => `'${word.replaceAll("'", String.raw`'\''`)}'`,
-  );
-  const command = `echo "pid:$$"; exec ${words.join(' ')}`;
-  const child = start(stack, 'script', ['--quiet', '--return', '--flush', '--command', command, '/dev/null']);
-  const running = watch(child);
-  await running.says('pid:');
-  await until(async () => /pid:\d+\s/.test(running.output()), 'the program told its pid');
-  const pid = Number(/pid:(\d+)/.exec(running.output())?.[1]);
-  return {
-    ...running,
-    pid,
-    signal: (name) => process.kill(pid, name),
-    type: (keys) => child.stdin?.write(keys),
-  };
-}
-
-function start(stack: Stack, file: string, argv: string[]): ChildProcess {
-  const child = spawn(file, argv, {
-    cwd: stack.directory,
-    env: { ...process.env, COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, SHELL: '/bin/sh', TERM: 'xterm' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  if (file !== 'script') child.stdin?.end();
-  onTestFinished(() => void child.kill('SIGKILL'));
-  return child;
+/** The same on a terminal. */
+export function atTerminal(stack: Stack, ...argv: string[]): Terminal {
+  const env = { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks };
+  return new Terminal([process.execPath, MAIN, ...argv], { cwd: stack.directory, env });
 }
 
 function watch(child: ChildProcess): Omit<Running, 'pid'> {

@@ -30,11 +30,14 @@ function someService(name: string, states: ContainerState[]): fc.Arbitrary<Servi
       states: fc.array(fc.constantFrom('running' as const, ...states), { maxLength: 3 }),
       scale: fc.constantFrom(1, 1, 2),
       needs: earlier.length === 0 ? fc.constant({}) : fc.dictionary(fc.constantFrom(...earlier), conditions),
+      follows: fc.subarray(earlier.slice(0, 1)),
+      lender: fc.constantFrom(undefined, undefined, undefined, earlier.at(-1)),
       binds: fc.subarray(['app.conf', 'conf.d', '.'], { maxLength: 1 }),
       orphan: fc.constantFrom(false, false, false, false, false, false, true),
     })
-    .map(({ image, version, drift, ...rest }) => ({
+    .map(({ image, version, drift, lender, ...rest }) => ({
       ...rest,
+      ...(lender !== undefined && { lender }),
       ...image,
       hash: `${name} of ${image.ref} ${version}`,
       filesHash: `${name} of ${image.ref} ${drift ?? version}`,

@@ -6,9 +6,12 @@ import { engineAddress } from '../../src/handlers/ports.js';
 import { parseReloadMetrics } from '../../src/handlers/prometheus.js';
 import { passwordOf } from '../../src/handlers/redis.js';
 import { HandlerRegistry, repositoryOf } from '../../src/handlers/registry.js';
+import { problemOf } from '../../src/handlers/stability.js';
 import { listeningPorts } from '../../src/handlers/tcp.js';
 import { type Attempt, waitFor, waiting } from '../../src/handlers/waiting.js';
+import type { Container } from '../../src/model/engine.js';
 import { inconclusive, pass } from '../../src/model/verdict.js';
+import { containerOf } from '../support/folder.js';
 
 describe('an image reference', () => {
   test.each([
@@ -129,6 +132,21 @@ test('listening ports are read from the kernel’s tables', () => {
    5: 0000000000000000FFFF00000100007F:2384 00000000000000000000000000000000:0000 0A 00000000:00000000 0`;
   expect([...listeningPorts(table, { loopback: false })]).toEqual([8080, 9090]);
   expect([...listeningPorts(table, { loopback: true })]).toEqual([8080, 53, 9090, 9091, 9092]);
+});
+
+test('what may happen to a container while it is watched', () => {
+  const before = containerOf('api');
+  const became = (more: Partial<Container>, found = pass('well')) =>
+    problemOf(before, containerOf('api', more), found);
+  expect(became({})).toBeUndefined();
+  expect(became({ restartCount: 1 })).toBe('was restarted');
+  expect(became({ startedAt: '2026-01-01T00:00:01Z' })).toBe('was restarted');
+  expect(became({ state: 'restarting', exitCode: 2 })).toMatch(/again and again \(exited with code 2\)/);
+  expect(became({ state: 'exited', exitCode: 0 })).toBe('exited with code 0');
+  expect(became({ state: 'exited', exitCode: 0 }, inconclusive('a job?'))).toBeUndefined();
+  expect(became({ state: 'exited', exitCode: 1 }, inconclusive('a job?'))).toBe('exited with code 1');
+  expect(became({ state: 'paused' })).toBe('is paused, not running,');
+  expect(problemOf(before, undefined, pass('well'))).toBe('its container was removed');
 });
 
 test.each([

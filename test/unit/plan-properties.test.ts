@@ -75,7 +75,12 @@ function starts(operations: Operation[], service: string): boolean {
 /** Every `depends_on` of a model, as pairs. */
 function dependencies({ model }: { model: ComposeModel | undefined }) {
   return Object.entries(model?.services ?? {}).flatMap(([service, { depends_on }]) =>
-    Object.entries(depends_on).map(([needed, { condition }]) => ({ service, needed, condition })),
+    Object.entries(depends_on).map(([needed, { condition, restart }]) => ({
+      service,
+      needed,
+      condition,
+      restart,
+    })),
   );
 }
 
@@ -194,7 +199,22 @@ describe('every plan', () => {
     });
   });
 
-  it('stops nothing whose image, definition, files, number and state are right', () => {
+  it('makes anew what lives in the network of what it makes anew', () => {
+    everyPlan(({ operations, unchanged }, _present, target) => {
+      const tenants = Object.entries(target.model?.services ?? {}).flatMap(([name, { network_mode }]) => {
+        const lender = network_mode?.replace(/^service:/, '');
+        return lender !== undefined && (target.point.containers[name]?.running ?? 0) > 0
+          ? [{ name, lender }]
+          : [];
+      });
+      const left = tenants.filter(
+        ({ name, lender }) => positions(operations, ['up'], lender).length > 0 && unchanged.includes(name),
+      );
+      expect(left).toEqual([]);
+    });
+  });
+
+  it('stops nothing whose image, definition, files, number and state are right, and that follows nobody', () => {
     everyPlan(({ operations }, present, target) => {
       const paths = operations.flatMap((operation) => ('path' in operation ? operation.path : []));
       const right = ALL.filter((service) => isRight(service, paths, present, target));
@@ -231,6 +251,7 @@ function isRight(service: string, paths: string[], present: Observation, target:
   return (
     recorded !== undefined &&
     recorded.running > 0 &&
+    dependencies(target).every((one) => one.service !== service || !one.restart) &&
     containers.every(
       ({ state, imageId, configHash }) =>
         state === 'running' &&

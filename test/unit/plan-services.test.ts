@@ -277,7 +277,7 @@ describe('a changed number of replicas', () => {
     const target = aPoint(three);
     const worker = target.model?.services.worker;
     if (worker) Object.assign(worker, { scale: undefined, deploy: { replicas: 3 } });
-    expect(planned(aPresent(two), target).operations[0]).toMatchObject({ kind: 'up', scale: {} });
+    expect(planned(aPresent(two), target).operations[0]).toHaveProperty('scale', {});
   });
 
   it('stops those that run when none ran at the point', () => {

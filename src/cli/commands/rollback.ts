@@ -49,7 +49,7 @@ async function choose(session: Session): Promise<string> {
     });
   }
   const now = new Date().toISOString();
-  const width = (session.environment.stderr.columns ?? 80) - 4;
+  const width = (session.environment.stderr.columns || 80) - 4;
   const choices = points.map((point) => ({
     name: pointChoice(point, now, width),
     value: point.id,

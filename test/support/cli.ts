@@ -1,0 +1,129 @@
+import { chmod, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll } from 'vitest';
+
+/** The real program, built for one test file and called as a person calls it. */
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+export interface Ended {
+  code: number | undefined;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CallOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  input?: string;
+  /** Node's own flags. */
+  nodeOptions?: string[];
+}
+
+export interface Cli {
+  /** Absolute path of the built main.js, executable. */
+  readonly main: string;
+  /** A directory with `compose-rollback` and `docker-rollback` in it, for PATH. */
+  readonly bin: string;
+  /** Calls it without a terminal. */
+  run(argv: string[], options?: CallOptions): Promise<Ended>;
+  /** Calls it on a terminal of its own. */
+  terminal(argv: string[], options?: CallOptions): Terminal;
+}
+
+/** Builds the program before the tests of a file, beside everything else, and removes it afterwards. */
+export function builtCli(): Cli {
+  let home = '';
+  beforeAll(async () => {
+    home = await mkdtemp(join(tmpdir(), 'compose-rollback-cli-'));
+    await symlink(join(ROOT, 'package.json'), join(home, 'package.json'));
+    await symlink(join(ROOT, 'node_modules'), join(home, 'node_modules'));
+    await execa('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', join(home, 'dist')], { cwd: ROOT });
+    await chmod(cli.main, 0o755);
+    await mkdir(cli.bin);
+    for (const name of ['compose-rollback', 'docker-rollback']) await symlink(cli.main, join(cli.bin, name));
+  });
+  afterAll(async () => {
+    await rm(home, { recursive: true, force: true });
+  });
+  const cli: Cli = {
+    get main() {
+      return join(home, 'dist', 'main.js');
+    },
+    get bin() {
+      return join(home, 'bin');
+    },
+    run: (argv, options = {}) =>
+      call(process.execPath, [...(options.nodeOptions ?? []), cli.main, ...argv], options),
+    terminal: (argv, options = {}) => new Terminal([process.execPath, cli.main, ...argv], options),
+  };
+  return cli;
+}
+
+/** Runs any program; a failure is a result. */
+export async function call(
+  file: string,
+  argv: string[],
+  { cwd, env, input }: CallOptions = {},
+): Promise<Ended> {
+  const { exitCode, stdout, stderr } = await execa(file, argv, {
+    reject: false,
+    stripFinalNewline: false,
+    env: { NO_COLOR: '', ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
+  });
+  return { code: exitCode, stdout, stderr };
+}
+
+/** A program on a pseudo-terminal (util-linux' `script`): what it shows is seen, what is typed reaches it. */
+export class Terminal {
+  readonly #process;
+  #shown = '';
+  #watchers: (() => void)[] = [];
+
+  constructor(argv: string[], { cwd, env }: CallOptions) {
+    this.#process = execa('script', ['-qec', argv.map(quoted).join(' '), '/dev/null'], {
+      reject: false,
+      stdin: 'pipe',
+      env: { TERM: 'xterm', SHELL: '/bin/sh', NO_COLOR: '1', ...env },
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    this.#process.stdout.on('data', (chunk: Buffer) => {
+      this.#shown += chunk.toString();
+      for (const watcher of this.#watchers) watcher();
+    });
+  }
+
+  get shown(): string {
+    return this.#shown;
+  }
+
+  /** Resolves once `text` was shown; throws with what was shown when the program ends first. */
+  async sees(text: string): Promise<void> {
+    const seen = new Promise<boolean>((resolve) => {
+      const look = () => this.#shown.includes(text) && resolve(true);
+      this.#watchers.push(look);
+      look();
+    });
+    const ended = this.#process.then(() => this.#shown.includes(text));
+    if (!(await Promise.race([seen, ended]))) throw new Error(`never saw ${text} in:\n${this.#shown}`);
+  }
+
+  type(text: string): void {
+    this.#process.stdin.write(text);
+  }
+
+  /** The program's exit code; closes its terminal's input only when it has ended. */
+  async ended(): Promise<number | undefined> {
+    return (await this.#process).exitCode;
+  }
+}
+
+export const CTRL_C = '\u0003';
+export const CTRL_D = '\u0004';
+
+/** For /bin/sh, which `script` cannot do without. */
+const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;

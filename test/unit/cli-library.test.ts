@@ -1,0 +1,113 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { COMMANDS } from '../../src/cli/commands.js';
+import { configSchema, serviceConfigSchema } from '../../src/model/config.js';
+import { DOCUMENTS, jsonSchemaOf } from '../../src/model/documents.js';
+import { assertDescription } from '../../src/model/names.js';
+import { initProject } from '../../src/points/init.js';
+
+/** What the command line needs of the library: descriptions, documents, init. */
+
+describe('a description', () => {
+  it.each([['Before v2.0'], [''], ['-leading dash; $(echo) `x` "quotes" – ünïcode'], ['x'.repeat(500)]])(
+    'may be %j',
+    (text) => {
+      expect(() => assertDescription(text)).not.toThrow();
+    },
+  );
+
+  it.each([['two\nlines'], ['\u001b[31mred'], ['tab\t'], ['\u0000'], ['\u2028'], ['x'.repeat(501)]])(
+    'may not be %j',
+    (text) => {
+      expect(() => assertDescription(text)).toThrow(expect.objectContaining({ code: 'usage' }));
+    },
+  );
+});
+
+describe('the documents', () => {
+  const SILENT = ['schema', 'completion'];
+
+  it.each(COMMANDS.map(({ name }) => name).filter((name) => !SILENT.includes(name)))(
+    '%s has a JSON Schema',
+    (name) => {
+      expect(jsonSchemaOf(name)).toMatchObject({ $schema: expect.stringContaining('json-schema.org') });
+    },
+  );
+
+  it('has none for what is no document', () => {
+    expect(jsonSchemaOf('nonsense')).toBeUndefined();
+    expect(jsonSchemaOf('constructor')).toBeUndefined();
+    expect(Object.keys(DOCUMENTS)).toEqual(expect.arrayContaining(['plan', 'error']));
+  });
+});
+
+describe('init', () => {
+  let directory = '';
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'cli-init-'));
+  });
+  afterEach(async () => {
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const init = () => initProject({ directory, backupDir: join(directory, 'rollback/backups') });
+  const settings = () => readFile(join(directory, 'rollback.yaml'), 'utf8');
+  const ignored = () => readFile(join(directory, '.gitignore'), 'utf8');
+
+  it('writes settings that change nothing as they are', async () => {
+    await init();
+    expect(configSchema.parse(parse(await settings()) ?? {})).toEqual(configSchema.parse({}));
+  });
+
+  it('names every setting with its default', async () => {
+    await init();
+    const all: unknown = parse(
+      (await settings()).split('\n').slice(4).filter(isSetting).join('\n').replaceAll(/^# /gm, ''),
+    );
+    const parsed = configSchema.parse(all);
+    const { services, backup_dir: backupDir, ...scalars } = parsed;
+    const { services: _, ...defaults } = configSchema.parse({});
+    expect(scalars).toEqual(defaults);
+    expect(backupDir).toBe('rollback/backups');
+    expect(Object.keys(configSchema.shape).toSorted()).toEqual(Object.keys(parsed).toSorted());
+    expect(Object.keys(services['api'] ?? {}).toSorted()).toEqual(
+      Object.keys(serviceConfigSchema.shape).toSorted(),
+    );
+  });
+
+  it('overwrites nothing', async () => {
+    await writeFile(join(directory, 'rollback.yaml'), 'mine');
+    await expect(init()).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('is there already'),
+    });
+    expect(await settings()).toBe('mine');
+  });
+
+  it('has git ignore the backup directory, once', async () => {
+    await execa('git', ['init', '--quiet', directory]);
+    await writeFile(join(directory, '.gitignore'), 'node_modules'); // no newline at its end
+    expect((await init()).ignored).toBe('/rollback/backups/');
+    expect(await ignored()).toBe('node_modules\n/rollback/backups/\n');
+    await rm(join(directory, 'rollback.yaml'));
+    expect((await init()).ignored).toBeNull();
+    expect(await ignored()).toBe('node_modules\n/rollback/backups/\n');
+  });
+
+  it('leaves git alone where there is none, or where points are kept elsewhere', async () => {
+    expect((await init()).ignored).toBeNull();
+    await execa('git', ['init', '--quiet', directory]);
+    await rm(join(directory, 'rollback.yaml'));
+    expect((await initProject({ directory, backupDir: '/somewhere/else' })).ignored).toBeNull();
+    await expect(ignored()).rejects.toThrow('ENOENT');
+  });
+
+  /** Comments that are settings, not prose: `# key: value` and what is indented below. */
+  function isSetting(line: string): boolean {
+    return /^# (?:[a-z_]+:(?: |$)|  )/.test(line);
+  }
+});

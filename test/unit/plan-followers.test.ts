@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { aPoint } from '../support/mirror.js';
+import { aPresent, outline, planned, type ServiceSpec } from '../support/planning.js';
+
+/** Services that cannot stay as they are because another does not. */
+
+const changed = { hash: 'other' };
+
+/** What happens to `now` on the way to the same services without `now`'s differences. */
+function operations(services: Record<string, ServiceSpec>, now: Record<string, ServiceSpec>) {
+  const present = Object.fromEntries(
+    Object.entries(services).map(([name, spec]) => [name, { ...spec, ...now[name] }]),
+  );
+  return planned(aPresent({ services: present }), aPoint({ services })).operations;
+}
+
+describe('a service in the network of another', () => {
+  const services = { vpn: {}, app: { lender: 'vpn' }, web: {} };
+
+  it('is made anew with it', () => {
+    const plan = operations(services, { vpn: changed });
+    expect(outline(plan)).toEqual(['stop app', 'stop vpn', 'up vpn', 'up app', 'verify app', 'verify vpn']);
+    expect(plan[0]?.cause).toBe('it lives in vpn, which is made anew');
+  });
+
+  it('is made anew, not started again, when it is stopped', () => {
+    const plan = operations(services, { vpn: changed, app: { states: ['exited'] } });
+    expect(outline(plan)).toEqual(['stop vpn', 'up vpn', 'up app', 'verify app', 'verify vpn']);
+  });
+
+  it('is restarted with it', () => {
+    const plan = operations(services, { vpn: { states: ['exited'] } });
+    expect(outline(plan)).toEqual(['stop app', 'start vpn', 'start app', 'verify app', 'verify vpn']);
+    expect(plan[0]?.cause).toBe('it follows vpn');
+  });
+
+  it('has followers of its own, whatever their names', () => {
+    const chain = { a: { lender: 'b' }, b: { lender: 'c' }, c: {} };
+    expect(outline(operations(chain, { c: changed })).filter((line) => line.startsWith('up'))).toEqual([
+      'up c',
+      'up b',
+      'up a',
+    ]);
+  });
+
+  it('that did not run at the point does not follow', () => {
+    const stopped = { ...services, app: { lender: 'vpn', states: ['exited' as const] } };
+    expect(outline(operations(stopped, { vpn: changed }))).toEqual(['stop vpn', 'up vpn', 'verify vpn']);
+  });
+});
+
+describe('a service that asked to be restarted with another', () => {
+  const services = { redis: {}, api: { follows: ['redis'] }, web: { follows: ['api'] } };
+
+  it('is restarted with it, and so are its followers', () => {
+    expect(outline(operations(services, { redis: changed }))).toEqual([
+      'stop web',
+      'stop api',
+      'stop redis',
+      'up redis',
+      'start api',
+      'start web',
+      'verify api',
+      'verify redis',
+      'verify web',
+    ]);
+  });
+
+  it('stays as it is when the other does', () => {
+    expect(outline(operations(services, { web: changed }))).toEqual(['stop web', 'up web', 'verify web']);
+  });
+});
