@@ -79,7 +79,8 @@ export function handlerContext(
   return {
     service,
     engine,
-    local: identity.local,
+    // A rootless engine has addresses and processes of its own.
+    local: identity.local && !identity.rootless,
     containers: async () => {
       const all = await engine.containers({ project: project.name });
       return all.filter((container) => container.service === service && !container.oneOff);

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ComposeModel } from '../../src/model/compose.js';
-import { composeModelSchema } from '../../src/model/compose.js';
+import type { ComposeModel, ComposeService } from '../../src/model/compose.js';
 import type { Container, ContainerMount, ContainerState, Image } from '../../src/model/engine.js';
 import type { Findings, HandlerTraits, Operation, Plan, PlanOptions } from '../../src/model/plan.js';
 import type { ConfigEntry, InterpolationVariable, Observation } from '../../src/model/project.js';
@@ -151,29 +150,39 @@ const imageOf = (name: string, spec: ServiceSpec) => spec.image ?? `${name}-v1`;
 
 function modelOf(services: [string, ServiceSpec][]): ComposeModel {
   const defined = services.filter(([, spec]) => !spec.orphan);
-  return composeModelSchema.parse({
+  return {
     name: 'shop',
-    services: Object.fromEntries(
-      defined.map(([name, spec]) => [
-        name,
-        {
-          image: refOf(name, spec),
-          scale: spec.scale,
-          depends_on: dependsOn(spec),
-          network_mode: spec.lender === undefined ? undefined : `service:${spec.lender}`,
-          volumes: (spec.volumes ?? []).map((source) => ({ type: 'volume', source, target: '/data' })),
-        },
-      ]),
-    ),
-  });
+    services: Object.fromEntries(defined.map(([name, spec]) => [name, serviceOf(name, spec)])),
+    networks: {},
+    volumes: {},
+    configs: {},
+    secrets: {},
+  };
+}
+
+function serviceOf(name: string, spec: ServiceSpec): ComposeService {
+  return {
+    image: refOf(name, spec),
+    environment: {},
+    labels: {},
+    ports: [],
+    expose: [],
+    volumes: (spec.volumes ?? []).map((source) => ({ type: 'volume', source, target: '/data' })),
+    configs: [],
+    secrets: [],
+    depends_on: dependsOn(spec),
+    profiles: [],
+    network_mode: spec.lender === undefined ? undefined : `service:${spec.lender}`,
+    scale: spec.scale,
+  };
 }
 
 /** As compose resolves it: who lends a network is needed, too. */
 function dependsOn({ needs = {}, follows = [], lender }: ServiceSpec) {
   const restarted = [...follows, ...(lender === undefined ? [] : [lender])];
-  return Object.fromEntries([
-    ...Object.entries(needs).map(([needed, condition]) => [needed, { condition }]),
-    ...restarted.map((needed) => [needed, { restart: true }]),
+  return Object.fromEntries<ComposeService['depends_on'][string]>([
+    ...Object.entries(needs).map(([needed, condition]) => [needed, { condition }] as const),
+    ...restarted.map((needed) => [needed, { condition: 'service_started', restart: true }] as const),
   ]);
 }
 

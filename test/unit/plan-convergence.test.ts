@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Observation } from '../../src/model/project.js';
 import { isUp, recordsContainers } from '../../src/plan/services.js';
 import type { Target } from '../../src/plan/target.js';
@@ -11,6 +11,8 @@ import { changes, someTraits } from '../support/stacks.js';
 /** Plans that are carried out on a simulated engine: they arrive, from wherever they were interrupted, and lead back. */
 
 const RUNS = { numRuns: 1000 };
+// half a second each; more on a machine that is busy with engines
+vi.setConfig({ testTimeout: 60_000 });
 const everything = { outside: true, git: true };
 
 const journeys = fc.record({ stacks: changes, traits: someTraits });

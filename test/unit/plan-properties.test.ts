@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ComposeModel } from '../../src/model/compose.js';
 import { planSchema, type Operation, type OperationKind, type Plan } from '../../src/model/plan.js';
 import type { Observation } from '../../src/model/project.js';
@@ -18,6 +18,8 @@ import {
 /** What holds for every plan, whatever the stack. Plans that are carried out: plan-convergence.test.ts. */
 
 const RUNS = { numRuns: 1000 };
+// half a second each; more on a machine that is busy with engines
+vi.setConfig({ testTimeout: 60_000 });
 
 /** A present and a point, and how they meet. */
 const meetings = fc

@@ -79,13 +79,11 @@ describe('a stored file', () => {
 });
 
 test('bytes that points share are missed by each of them', async () => {
-  await damages('configs/rollback.yaml');
-  await writeFile(stored('configs/rollback.yaml'), 'config_files: [app.conf]#'); // in place: a hard link of both
-  const both = { [shop.point]: ['configs/rollback.yaml'], [sound]: ['configs/rollback.yaml'] };
+  const [file, text] = [stored('configs/compose.yaml'), await readFile(stored('configs/compose.yaml'))];
+  await writeFile(file, '# in place: the two points hold one file by two links\n');
+  const both = { [shop.point]: ['configs/compose.yaml'], [sound]: ['configs/compose.yaml'] };
   expect(await verify(shop)).toEqual({ exitCode: 1, damaged: both });
-  await restore();
-  await rm(stored('configs/rollback.yaml', sound));
-  await writeFile(stored('configs/rollback.yaml', sound), await readFile(stored('configs/rollback.yaml')));
+  await writeFile(file, text);
 });
 
 describe('a file that the point itself is described by', () => {
