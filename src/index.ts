@@ -1,6 +1,7 @@
 /** The library's public face. */
 export { RollbackManager } from './manager.js';
-export type { ConfirmDeletion, ListRequest, ManagerOptions, RollbackOptions } from './manager.js';
+export type { ConfirmDeletion, ListRequest, RollbackOptions } from './manager.js';
+export type { ManagerOptions } from './options.js';
 export { getServiceRollback } from './service-rollback.js';
 export type { ServiceRollback } from './service-rollback.js';
 export { RollbackError, messageOf } from './model/errors.js';

@@ -1,6 +1,5 @@
-import type { Handler } from './handlers/handler.js';
+import type { ManagerOptions } from './options.js';
 import { messageOf, RollbackError } from './model/errors.js';
-import type { EventSink } from './model/events.js';
 import type { Plan } from './model/plan.js';
 import { LISTED_KINDS } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
@@ -17,33 +16,6 @@ import type { Workspace } from './run/workspace.js';
 import type { IndexDb, PointFilter, PointLine } from './store/index-db.js';
 import type { ReindexReport } from './store/reindex.js';
 import { locatePlace, openStore, openWorkspace, type OpenedStore } from './wiring.js';
-
-export interface ManagerOptions {
-  /** Where the project is looked for, as if called there; the current directory when absent. */
-  projectRoot?: string | undefined;
-  /** Compose's own flags. */
-  files?: string[] | undefined;
-  projectName?: string | undefined;
-  projectDirectory?: string | undefined;
-  profiles?: string[] | undefined;
-  envFiles?: string[] | undefined;
-  /** Relative to the project; `rollback/backups` when neither this nor the configuration says. */
-  backupDir?: string | undefined;
-  /** Points kept; 10 when neither this nor the configuration says. */
-  maxRollbackPoints?: number | undefined;
-  engine?: 'auto' | 'docker' | 'podman' | undefined;
-  /** Address of the engine, e.g. `unix:///run/docker.sock`. */
-  host?: string | undefined;
-  /** Name of a docker context. */
-  context?: string | undefined;
-  /** Handlers beside the built-in ones; one of the same kind is replaced. */
-  handlers?: Handler[] | undefined;
-  onEvent?: EventSink | undefined;
-  /** Aborting it ends a run after its current operation and brings the earlier state back. */
-  signal?: AbortSignal | undefined;
-  /** The process' own when absent. */
-  env?: Record<string, string | undefined> | undefined;
-}
 
 export interface RollbackOptions {
   /** Plan only; changes nothing. */

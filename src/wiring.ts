@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
-import type { ManagerOptions } from './manager.js';
+import type { ManagerOptions } from './options.js';
 import type { Endpoint } from './engine/endpoint.js';
 import type { Engine } from './engine/engine.js';
 import type { Container } from './model/engine.js';
@@ -54,7 +54,9 @@ async function backupDir(
 }
 
 /** Where a project's settings and points belong (absolute), without asking any engine. Throws `project-not-found`. */
-export async function locatePlace(options: ManagerOptions): Promise<{ directory: string; backupDir: string }> {
+export async function locatePlace(
+  options: ManagerOptions,
+): Promise<{ directory: string; backupDir: string }> {
   const project = await locateProject(selectionOf(options));
   return { directory: project.directory, backupDir: await backupDir(options, project) };
 }

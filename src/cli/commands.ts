@@ -18,7 +18,7 @@ export interface CommandEntry {
 
 const POINTS = 'Points:';
 const BACK = 'Going back:';
-export const CARE = 'Care:';
+const CARE = 'Care:';
 
 export const COMMANDS: readonly CommandEntry[] = [
   {

@@ -102,7 +102,9 @@ async function valuesOf(option: Option, current: string, library: () => Rollback
       return { candidates: [], directive: DIRECTIVES.directories };
     case 'services': {
       const chosen = current.slice(0, current.lastIndexOf(',') + 1);
-      const services = await servicesOf(library());
+      const services = (await servicesOf(library())).filter(
+        ([service]) => !chosen.split(',').includes(service),
+      );
       return only(services.map(([service, description]) => [chosen + service, description]));
     }
     case 'toSnapshot':

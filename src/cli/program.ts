@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { RollbackError, VERSION } from '../index.js';
-import { CARE, COMMANDS, findEntry } from './commands.js';
+import { COMMANDS, findEntry } from './commands.js';
 import { addGlobalOptions } from './globals.js';
 import type { Session } from './session.js';
 
@@ -28,18 +28,24 @@ Help of a command: ${name} <command> --help`,
     .optionsGroup('About:')
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help, or that of a command');
-  program.commandsGroup(CARE).helpCommand('help [command]', 'print the help of a command');
+  program.helpCommand(false); // it would print the help of a command that is not loaded; see `asHelpFlag`
   for (const { name: command, alias, summary, group } of COMMANDS) {
     const added = program.command(command).description(summary).helpGroup(group);
     if (alias !== undefined) added.alias(alias);
   }
   program.hook('preSubcommand', async (_, command) => {
     const entry = findEntry(command.name());
-    if (!entry) return; // commander's own `help`
+    if (!entry) return;
     (await entry.load()).define(command, session);
     command.addHelpText('after', `\n${MORE_HELP}`);
   });
   return program;
+}
+
+/** `help create` is `create --help`. */
+export function asHelpFlag(argv: string[]): string[] {
+  const [first, ...rest] = argv;
+  return first === 'help' ? [...rest, '--help'] : argv;
 }
 
 /** The global flags alone: to find a command, or a project, in words that are not to be acted upon. */

@@ -11,7 +11,7 @@ import {
   translatePluginCall,
   withoutPluginVariables,
 } from './plugin.js';
-import { buildProgram, isCallable, usageError } from './program.js';
+import { asHelpFlag, buildProgram, isCallable, usageError } from './program.js';
 import { Session, type Environment } from './session.js';
 
 /** One call of the program: arguments in, exit code out. Everything that goes wrong is told here. */
@@ -57,7 +57,7 @@ async function dispatch(
     return DONE;
   }
   try {
-    await program.parseAsync(call.argv, { from: 'user' });
+    await program.parseAsync(asHelpFlag(call.argv), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const wrong = usageError(error, name);

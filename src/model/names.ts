@@ -1,5 +1,4 @@
 import { RollbackError } from './errors.js';
-import type { PointKind } from './point.js';
 
 /** Ids and names that reach us from outside, and what they may look like. No schema library here: `list` loads this. */
 
@@ -9,7 +8,7 @@ export const RUN_ID = /^run-[0-9a-f]{12}$/;
 export const POINT_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 
 /** What lists show and `latest` means: safety points are for undo. */
-export const LISTED_KINDS: PointKind[] = ['manual', 'deploy', 'migration'];
+export const LISTED_KINDS = ['manual', 'deploy', 'migration'] as const;
 
 const RESERVED_NAME = /^(?:latest(?:~\d+)?|rb-[0-9a-f]*)$/;
 const LATEST = /^latest(?:~(\d{1,6}))?$/;

@@ -1,5 +1,5 @@
 import type { ComposeService } from '../model/compose.js';
-import type { Decision } from './services.js';
+import type { Decision } from './decision.js';
 import type { Target } from './target.js';
 
 /** Services whose network, process or IPC namespace, or whose volumes, this one uses. */

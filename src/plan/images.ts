@@ -1,6 +1,6 @@
 import type { OperationOf, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
-import type { Decisions } from './services.js';
+import type { Decisions } from './decision.js';
 import { findImage, shortId, type Target } from './target.js';
 
 export type Retag = OperationOf<'retag'>;

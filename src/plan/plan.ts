@@ -7,11 +7,12 @@ import {
   type PlanOptions,
 } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
+import type { Decision, Decisions } from './decision.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
 import { retagAfterwards, retagForStart, Tags } from './images.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
-import { absolutePath, decide, isUp, type Decision, type Decisions } from './services.js';
+import { absolutePath, decide, isUp } from './services.js';
 import type { Target, Traits } from './target.js';
 
 /**

@@ -2,7 +2,8 @@ import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { FileChanges } from './files.js';
 import { imageBlockers, sharedTags } from './images.js';
-import { recordsContainers, type Decisions } from './services.js';
+import { recordsContainers } from './services.js';
+import type { Decisions } from './decision.js';
 import { ageOf } from './text.js';
 import type { Target } from './target.js';
 

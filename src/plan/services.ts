@@ -2,23 +2,9 @@ import type { Container } from '../model/engine.js';
 import type { Point, PointContainers } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { isInside, type FileOperation } from './files.js';
+import type { Decision, Decisions } from './decision.js';
 import { following, lendersOf } from './followers.js';
 import { isImage, shortId, type Target, type Traits } from './target.js';
-
-/** What has to happen to one service, and why. */
-export type Decision =
-  | { action: 'keep' }
-  /** The provider makes its containers anew, or with `stop: false` only more or fewer of the same. */
-  | { action: 'up'; cause: string; start: boolean; replicas: number; stop: boolean }
-  /** The same containers run, and shall stop, start, or be stopped and started. */
-  | { action: 'stop' | 'start' | 'restart'; cause: string }
-  | { action: 'reload'; cause: string; paths: string[] }
-  /** The point does not know it. */
-  | { action: 'remove'; cause: string }
-  /** It should change, and nothing we have can make it. */
-  | { action: 'cannot'; cause: string };
-
-export type Decisions = ReadonlyMap<string, Decision>;
 
 const RUNNING: ReadonlySet<Container['state']> = new Set(['running', 'paused', 'restarting']);
 

@@ -1,11 +1,11 @@
 import { RollbackError } from '../model/errors.js';
-import { LISTED_KINDS, parsePointSelector, quoted } from '../model/names.js';
+import { parsePointSelector, quoted } from '../model/names.js';
 import { pointModelSchema, type PointSummary } from '../model/point.js';
 import { composeModelSchema } from '../model/compose.js';
 import type { Target } from '../plan/target.js';
 import type { Store } from '../store/store.js';
 
-export const isListed = ({ kind }: PointSummary): boolean => LISTED_KINDS.includes(kind);
+export const isListed = ({ kind }: PointSummary): boolean => kind !== 'safety';
 
 /** The point a person means. Throws `no-such-point`, or `usage` for text that cannot mean one or means several. */
 export async function findPoint(store: Store, project: string, text: string): Promise<PointSummary> {

@@ -132,11 +132,10 @@ class Reader {
       const base = await this.#baseOf(fieldOf(service, 'extends'), at);
       if (base) await this.#readService(template, base, [...passed, visit]);
       addTemplate(template, service);
-      for (const path of this.#paths(fieldOf(service, 'env_file'))) {
-        this.envFiles.add(resolve(at.directory, this.#render(path)));
-      }
-      for (const path of this.#paths(fieldOf(service, 'label_file'))) {
-        this.envFiles.add(resolve(at.directory, this.#render(path)));
+      for (const key of ['env_file', 'label_file']) {
+        for (const path of this.#paths(fieldOf(service, key))) {
+          this.envFiles.add(resolve(at.directory, this.#render(path)));
+        }
       }
       for (const name of template.passedOn) this.variables.add(name);
     }

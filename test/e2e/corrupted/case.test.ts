@@ -96,8 +96,7 @@ describe('a file that the point itself is described by', () => {
         ['rollback', shop.point, '--dry-run'],
       ]) {
         const { exitCode, stderr } = await leavesOnlyATrace(shop, () => cli(shop, ...argv));
-        expect(exitCode).toBe(3);
-        expect(stderr).toContain('nothing was touched');
+        expect([exitCode, stderr]).toEqual([3, expect.stringContaining('nothing was touched')]);
         expect(stderr).toContain(file.replace('.sha256', ''));
       }
       const { exitCode, damaged } = await verify(shop, '--all');
@@ -110,8 +109,7 @@ describe('a file that the point itself is described by', () => {
       const { exitCode, stderr } = await leavesOnlyATrace(shop, () =>
         cli(shop, 'rollback', shop.point, '--yes'),
       );
-      expect(exitCode).toBe(3);
-      expect(stderr).toContain(file);
+      expect([exitCode, stderr]).toEqual([3, expect.stringContaining(file)]);
       expect((await verify(shop)).exitCode).toBe(1);
     });
   }
