@@ -58,7 +58,8 @@ export class Output {
   }
 
   #styled(stream: Stream, style: Style, text: string): string {
-    return this.options.colour && stream.isTTY === true ? styleText(style, text) : text;
+    if (!this.options.colour || stream.isTTY !== true) return text;
+    return styleText(style, text, { validateStream: false }); // it would ask stdout, whatever the stream
   }
 }
 

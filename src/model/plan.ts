@@ -125,6 +125,8 @@ export interface Findings {
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */
   missingVolumes: string[];
+  /** True when the point's commit is to be checked out and the repository does not have it. */
+  commitMissing: boolean;
   /** Bytes the safety point needs and the backup file system lacks; 0 when it fits. */
   missingBytes: number;
 }

@@ -47,6 +47,13 @@ export function blockers(
       hint: `try: docker ${what} create ${name}`,
     });
   }
+  if (findings.commitMissing) {
+    result.push({
+      code: 'commit-missing',
+      message: `commit ${target.point.metadata.git_commit?.slice(0, 12)} of the point is not in this repository`,
+      hint: 'fetch it, or leave --git away',
+    });
+  }
   if (findings.missingBytes > 0) {
     result.push({
       code: 'disk-full',

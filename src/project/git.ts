@@ -6,6 +6,8 @@ import { hasCode, look } from './paths.js';
 
 /** The project's git work tree, read with one process: simple-git takes three and 30 ms to load. */
 
+const COMMIT = /^[0-9a-f]{40,64}$/;
+
 export interface GitOptions {
   /** Told in one line why git could not be read, where there is a repository. */
   warn?: (message: string) => void;
@@ -88,11 +90,12 @@ export interface CheckoutOptions {
   branch: string | null;
   /** Names the run in the stash's message. */
   run: string;
-  /** Absolute; never stashed. */
-  backupDir: string;
 }
 
-/** Stashes what is not committed, untracked files too, and checks a commit out. Throws `failed` with git's words. */
+/**
+ * Stashes changes of tracked files and checks a commit out. Untracked files stay where they are: among them may be data that a
+ * service is using. Throws `failed` with git's words.
+ */
 export async function checkout(directory: string, options: CheckoutOptions): Promise<Checkout> {
   const before = await readGit(directory);
   if (before === undefined) {
@@ -103,9 +106,9 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
   const { simpleGit } = await import('simple-git');
   const git = simpleGit(before.root).env(environmentWithout(PROGRAMS));
   try {
-    if (!/^[0-9a-f]{40,64}$/.test(options.commit)) throw new Error('the recorded commit is no commit id');
+    if (!COMMIT.test(options.commit)) throw new Error('the recorded commit is no commit id');
     await git.raw(['cat-file', '-e', `${options.commit}^{commit}`]);
-    const stash = before.dirty ? await stashAll(options) : undefined;
+    const stash = before.dirty ? await stashChanges(options) : undefined;
     if (before.commit !== options.commit || before.branch !== (options.branch ?? undefined)) {
       const onBranch = options.branch !== null && (await tipOf(options.branch)) === options.commit;
       await git.raw(
@@ -131,19 +134,10 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
     return listed.trim() || undefined;
   }
 
-  async function stashAll({ run, backupDir }: CheckoutOptions): Promise<string | undefined> {
+  async function stashChanges({ run }: CheckoutOptions): Promise<string | undefined> {
     const previous = await newestStash();
     const message = `compose-rollback ${run}: before checking out ${options.commit.slice(0, 12)}`;
-    await git.raw([
-      'stash',
-      'push',
-      '--include-untracked',
-      '--message',
-      message,
-      '--',
-      ':/',
-      ...without(backupDir),
-    ]);
+    await git.raw(['stash', 'push', '--message', message]);
     const stash = await newestStash();
     return stash === previous ? undefined : stash;
   }
@@ -151,13 +145,15 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
   async function newestStash(): Promise<string | undefined> {
     return (await git.raw(['for-each-ref', '--format=%(objectname)', 'refs/stash'])).trim() || undefined;
   }
+}
 
-  function without(backupDir: string): string[] {
-    const root = before?.root ?? directory;
-    return backupDir.startsWith(`${root}/`)
-      ? [`:(exclude,top,literal)${backupDir.slice(root.length + 1)}`]
-      : [];
-  }
+/** Is the commit in the repository around `directory`? */
+export async function hasCommit(directory: string, commit: string): Promise<boolean> {
+  const root = await findRoot(directory);
+  if (root === undefined || !COMMIT.test(commit)) return false;
+  const argv = ['-C', root, 'cat-file', '-e', `${commit}^{commit}`];
+  const { exitCode } = await execa('git', argv, { reject: false, stdin: 'ignore' });
+  return exitCode === 0;
 }
 
 function firstLine(error: unknown): string {

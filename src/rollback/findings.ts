@@ -5,21 +5,26 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
 import type { Findings } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
+import { hasCommit } from '../project/git.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../run/workspace.js';
 
 /** Everything a plan can be blocked by, looked at before anything stops. All checks run at once. */
-export async function findOut(workspace: Workspace, target: Target): Promise<Findings> {
+export async function findOut(workspace: Workspace, target: Target, git: boolean): Promise<Findings> {
   const { model, point } = target;
-  const [damaged, modelError, takenPorts, missingExternal, missingVolumes, missingBytes] = await Promise.all([
-    target.stored ? workspace.store.verify(point) : [],
-    resolveModel(workspace, target),
-    findTakenPorts(workspace, model),
-    findMissingExternal(workspace, model),
-    findMissingVolumes(workspace, model),
-    findMissingBytes(workspace, point.sizes.total),
-  ]);
-  return { damaged, modelError, takenPorts, missingExternal, missingVolumes, missingBytes };
+  const [damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes] =
+    await Promise.all([
+      target.stored ? workspace.store.verify(point) : [],
+      resolveModel(workspace, target),
+      findTakenPorts(workspace, model),
+      findMissingExternal(workspace, model),
+      findMissingVolumes(workspace, model),
+      git &&
+        point.metadata.git_commit !== null &&
+        !(await hasCommit(workspace.project.directory, point.metadata.git_commit)),
+      findMissingBytes(workspace, point.sizes.total),
+    ]);
+  return { damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes };
 }
 
 /**

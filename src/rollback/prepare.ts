@@ -25,7 +25,7 @@ export async function prepare(workspace: Workspace, target: Target, options: Opt
   assertServices(options.services, target);
   const [observation, findings] = await Promise.all([
     observePresent(workspace, target.point),
-    findOut(workspace, target),
+    findOut(workspace, target, options.git),
   ]);
   const labelled = await withLabels(workspace, observation.model ?? target.model);
   const result = plan(observation, target, traitsOf(labelled, target, observation), findings, {

@@ -91,7 +91,7 @@ async function planBack(
 ): Promise<{ plan: Plan; observation: Observation }> {
   const [present, findings] = await Promise.all([
     observePresent(workspace, target.point),
-    findOut(workspace, target),
+    findOut(workspace, target, options.git),
   ]);
   const observation = trusting(present, made);
   const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {

@@ -79,12 +79,7 @@ export function performers(workspace: Workspace, destination: Destination): Perf
       return judge(service, await runHook(hook, context, project.directory));
     },
     checkout: async ({ commit, branch }) => {
-      const { stash } = await checkout(project.directory, {
-        commit,
-        branch,
-        run: destination.run,
-        backupDir: store.path,
-      });
+      const { stash } = await checkout(project.directory, { commit, branch, run: destination.run });
       return {
         note: stash ? `changes are stashed: git stash apply ${stash.slice(0, 12)}` : null,
         warning: null,

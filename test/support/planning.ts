@@ -271,6 +271,7 @@ export const noFindings: Findings = {
   takenPorts: [],
   missingExternal: [],
   missingVolumes: [],
+  commitMissing: false,
   missingBytes: 0,
 };
 

@@ -1,8 +1,8 @@
-import { chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { checkout, readGit } from '../../src/project/git.js';
+import { checkout, hasCommit, readGit } from '../../src/project/git.js';
 import { makeFolder, type Folder } from '../support/folder.js';
 
 async function git(folder: Folder, ...argv: string[]): Promise<string> {
@@ -68,7 +68,7 @@ test("called from a git hook, the project's own repository is read", async () =>
   expect(state?.commit).toBe(await git(own, 'rev-parse', 'HEAD'));
 });
 
-test('checkout stashes everything but the backup directory, under the name of the run', async () => {
+test('checkout stashes changes of tracked files under the name of the run, and leaves untracked ones: they may be data', async () => {
   const folder = await repository();
   const first = await git(folder, 'rev-parse', 'HEAD');
   await folder.write({ 'compose.yaml': 'two' });
@@ -78,11 +78,11 @@ test('checkout stashes everything but the backup directory, under the name of th
     'new.txt': 'untracked',
     'rollback/backups/rb-1/point.json': '{}',
   });
-  const options = { commit: first, branch: 'main', run: 'run-1', backupDir: folder.at('rollback/backups') };
+  const options = { commit: first, branch: 'main', run: 'run-1' };
   const done = await checkout(folder.path, options);
   expect(done).toMatchObject({ stash: expect.stringMatching(/^[0-9a-f]{40}$/), from: { branch: 'main' } });
   expect(await readFile(folder.at('compose.yaml'), 'utf8')).toBe('one');
-  await expect(stat(folder.at('new.txt'))).rejects.toThrow('ENOENT');
+  expect(await readFile(folder.at('new.txt'), 'utf8')).toBe('untracked');
   expect(await readFile(folder.at('rollback/backups/rb-1/point.json'), 'utf8')).toBe('{}');
   expect(await git(folder, 'stash', 'list')).toContain('run-1');
   expect(await readGit(folder.path)).toMatchObject({ commit: first, branch: undefined });
@@ -94,7 +94,7 @@ test('a branch that still points to the commit is checked out as a branch', asyn
   const folder = await repository();
   const commit = await git(folder, 'rev-parse', 'HEAD');
   await git(folder, 'checkout', '--quiet', '-b', 'feature');
-  await checkout(folder.path, { commit, branch: 'main', run: 'run-1', backupDir: '/elsewhere' });
+  await checkout(folder.path, { commit, branch: 'main', run: 'run-1' });
   expect(await readGit(folder.path)).toMatchObject({ commit, branch: 'main' });
 });
 
@@ -102,17 +102,25 @@ test('a commit that is not there is refused before anything is stashed', async (
   const folder = await repository();
   await folder.write({ 'compose.yaml': 'edited' });
   for (const commit of ['f'.repeat(40), '--help', 'HEAD~1; rm -rf x']) {
-    const attempt = checkout(folder.path, { commit, branch: null, run: 'run-1', backupDir: '/elsewhere' });
+    const attempt = checkout(folder.path, { commit, branch: null, run: 'run-1' });
     await expect(attempt).rejects.toMatchObject({ code: 'failed' });
   }
   expect(await readFile(folder.at('compose.yaml'), 'utf8')).toBe('edited');
   expect(await git(folder, 'stash', 'list')).toBe('');
 });
 
+test('tells whether a commit is there', async () => {
+  const folder = await repository();
+  expect(await hasCommit(folder.path, await git(folder, 'rev-parse', 'HEAD'))).toBe(true);
+  expect(await hasCommit(folder.path, 'f'.repeat(40))).toBe(false);
+  expect(await hasCommit(folder.path, '--help')).toBe(false);
+  expect(await hasCommit((await makeFolder()).path, 'f'.repeat(40))).toBe(false);
+});
+
 test('without a repository there is nothing to check out', async () => {
   const folder = await makeFolder();
   await mkdir(folder.at('x'));
   await writeFile(folder.at('x/y'), '');
-  const attempt = checkout(folder.path, { commit: 'f'.repeat(40), branch: null, run: 'r', backupDir: '/e' });
+  const attempt = checkout(folder.path, { commit: 'f'.repeat(40), branch: null, run: 'r' });
   await expect(attempt).rejects.toMatchObject({ code: 'failed', hint: expect.stringContaining('--git') });
 });

@@ -8,29 +8,25 @@ let stack: Stack;
 let before: Snapshot;
 let after: Snapshot;
 
-const COMPOSE = `
+const IDLE = `image: busybox:latest\n    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
+
+const compose = (name: string, api: string) => `
+name: ${name}
 services:
   api:
-    image: busybox:latest
-    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+    ${IDLE}
     environment: { GREETING: '\${GREETING}' }
-    env_file: [settings/api.env]
+    ${api}
   other:
-    image: busybox:latest
-    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+    ${IDLE}
     volumes: ['./current.conf:/etc/other.conf:ro']
 `;
 
-const EXTRA = `
-services:
-  extra:
-    image: busybox:latest
-    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
-`;
+const EXTRA = `services:\n  extra:\n    ${IDLE}\n`;
 
 beforeAll(async () => {
   stack = await aStack('e2e-config', (name) => ({
-    'compose.yaml': `name: ${name}\n${COMPOSE}`,
+    'compose.yaml': compose(name, 'env_file: [settings/api.env]'),
     'settings/api.env': 'COLOUR=blue\n',
     'conf/one.conf': 'one\n',
     'conf/two.conf': 'two\n',
@@ -43,7 +39,7 @@ beforeAll(async () => {
   await create(stack, 'as it was');
 
   await stack.write({
-    'compose.yaml': `# edited\nname: ${stack.name}\n${COMPOSE.replace("['./current.conf", "[ './current.conf").replace('env_file: [settings/api.env]', 'hostname: changed')}`,
+    'compose.yaml': compose(stack.name, 'hostname: changed'),
     'compose.override.yaml': EXTRA,
     'README.md': 'Changed, and none of our business.\n',
     'notes.txt': 'New, and none of our business.\n',

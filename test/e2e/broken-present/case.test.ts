@@ -1,0 +1,114 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { answer, cliWith, containersOf, imageId, ok, snapshot } from '../../support/e2e.js';
+import { aShop, type Shop } from '../../support/shop.js';
+
+/** A present that is broken is when people come: it is rolled back all the same, and undo brings the very same breakage back. */
+
+let shop: Shop;
+let v2Files: Record<string, string>;
+
+beforeAll(async () => {
+  shop = await aShop('e2e-broken', { files: { '.env': 'COLOUR=blue\n' } });
+  v2Files = (await snapshot(shop)).files;
+});
+
+/** v1 serves, by the files of the point. */
+async function isBack(): Promise<void> {
+  expect(await answer(shop.port)).toBe('v1');
+  expect(await imageId(shop.tag)).toBe(shop.images.v1);
+  expect((await snapshot(shop)).files).toEqual(v2Files);
+  const states = Object.values(await containersOf(shop)).map(({ service, state }) => [service, state]);
+  expect(states.toSorted()).toEqual([
+    ['api', 'running'],
+    ['idle', 'running'],
+  ]);
+}
+
+/** What is broken, and how. */
+const breakages: Record<string, { make: () => Promise<unknown>; down: boolean }> = {
+  'the compose file no longer parses': {
+    make: () => shop.write({ 'compose.yaml': 'services:\n  api: [\n' }),
+    down: false,
+  },
+  'the compose file asks for what compose does not know': {
+    make: () => shop.write({ 'compose.yaml': 'services: { api: { image: 3, colour: red } }\n' }),
+    down: false,
+  },
+  'the compose file is gone': { make: () => rm(shop.path('compose.yaml')), down: false },
+  'every file of the project is gone': {
+    make: async () => {
+      await rm(shop.path('compose.yaml'));
+      await rm(shop.path('.env'));
+    },
+    down: false,
+  },
+  'the stack is down': { make: () => shop.compose('down'), down: true },
+  'the stack is down with its volumes, the compose file gone': {
+    make: async () => {
+      await shop.compose('down', '--volumes');
+      await rm(shop.path('compose.yaml'));
+    },
+    down: true,
+  },
+  'the stack is down, and the compose file no longer parses': {
+    make: async () => {
+      await shop.compose('down');
+      await shop.write({ 'compose.yaml': '\t' });
+    },
+    down: true,
+  },
+};
+
+for (const [what, { make, down }] of Object.entries(breakages)) {
+  test(`${what}: rolled back, and undone to that very state`, async () => {
+    await make();
+    const broken = await snapshot(shop);
+    await ok(shop, 'rollback', shop.point, '--yes');
+    await isBack();
+
+    await ok(shop, 'undo', '--yes');
+    const undone = await snapshot(shop);
+    expect(undone.files).toEqual(broken.files);
+    const running = ({ containers }: typeof broken) =>
+      Object.values(containers).map(({ service, state, image }) => ({ service, state, image }));
+    expect(running(undone)).toEqual(running(broken));
+    expect(running(undone)).toHaveLength(down ? 0 : 2);
+
+    await ok(shop, 'undo', '--yes');
+    await isBack();
+  });
+}
+
+describe('found from elsewhere by its name', () => {
+  let elsewhere: string;
+  beforeAll(async () => {
+    elsewhere = await mkdtemp(join(tmpdir(), `${shop.name}-elsewhere-`));
+    return () => rm(elsewhere, { recursive: true });
+  });
+
+  test('while containers tell where it lives', async () => {
+    await shop.write({ 'compose.yaml': 'services: [' });
+    const argv = ['-p', shop.name, 'rollback', shop.point, '--yes'];
+    const { exitCode, stderr } = await cliWith(shop, { cwd: elsewhere }, ...argv);
+    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    await isBack();
+  });
+
+  test('once nothing runs, by --project-directory', async () => {
+    await shop.compose('down');
+    await rm(shop.path('compose.yaml'));
+    const argv = ['--project-directory', shop.directory, 'rollback', shop.point, '--yes'];
+    const { exitCode, stderr } = await cliWith(shop, { cwd: elsewhere }, ...argv);
+    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    await isBack();
+  });
+
+  test('with nothing to go by, one clear line', async () => {
+    const { exitCode, stderr } = await cliWith(shop, { cwd: elsewhere }, 'rollback', 'latest', '--yes');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('no compose file in');
+  });
+});

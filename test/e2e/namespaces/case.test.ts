@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { aStack, docker, type Stack } from '../../support/e2e.js';
+import { composeAs, containerOf, roundTrip, SLEEPER } from '../../support/round-trip.js';
+
+/** Services that live in others or wait for them: whoever is made anew takes its followers along, in order. */
+
+const composeFile = (name: string, version = 1) => `
+name: ${name}
+services:
+  vpn: { ${SLEEPER}, container_name: ${name}-the-vpn, labels: [version=${version}] }
+  tenant: { ${SLEEPER}, network_mode: 'service:vpn' }
+  store: { ${SLEEPER}, volumes: [/data], labels: [version=${version}] }
+  reader: { ${SLEEPER}, volumes_from: [store] }
+  db:
+    ${SLEEPER.replaceAll(', ', '\n    ').replace('[sleep\n    ', '[sleep, ')}
+    labels: [version=${version}]
+    healthcheck: { test: [CMD, 'true'], interval: 1s, start_period: 30s }
+  restarted: { ${SLEEPER}, depends_on: { db: { condition: service_healthy, restart: true } } }
+  independent: { ${SLEEPER}, depends_on: [db] }
+`;
+
+async function inspect(stack: Stack, service: string, format: string): Promise<string> {
+  return await docker('inspect', '--format', format, (await containerOf(stack, service)).id);
+}
+
+test('followers follow, the others are left alone, and afterwards nothing is left to do', async () => {
+  const stack = await aStack('e2e-spaces', (name) => ({ 'compose.yaml': composeFile(name) }));
+  await composeAs(stack, {}, 'up', '--detach');
+  const inOrder = async () => {
+    const vpn = await containerOf(stack, 'vpn');
+    expect(await inspect(stack, 'tenant', '{{.HostConfig.NetworkMode}}')).toBe(`container:${vpn.id}`);
+    const data = '{{range .Mounts}}{{.Name}}{{end}}';
+    expect(await inspect(stack, 'reader', data)).toBe(await inspect(stack, 'store', data));
+    for (const [first, second] of [
+      ['vpn', 'tenant'],
+      ['store', 'reader'],
+    ] as const) {
+      expect((await startOf(stack, first)) < (await startOf(stack, second))).toBe(true);
+    }
+    const healthy = await inspect(stack, 'db', '{{json (index .State.Health.Log 0).End}}');
+    expect(Date.parse(JSON.parse(healthy))).toBeLessThanOrEqual(await startOf(stack, 'restarted'));
+  };
+  const change = async () => {
+    await stack.write({ 'compose.yaml': composeFile(stack.name, 2) });
+    await composeAs(stack, {}, 'up', '--detach');
+  };
+  await roundTrip(stack, {
+    change,
+    touched: ['vpn', 'tenant', 'store', 'reader', 'db', 'restarted'],
+    borrowers: ['tenant', 'reader'],
+    up: {},
+  });
+  await inOrder();
+});
+
+async function startOf(stack: Stack, service: string): Promise<number> {
+  return Date.parse((await containerOf(stack, service)).startedAt);
+}

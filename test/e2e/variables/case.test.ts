@@ -1,0 +1,110 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { beforeAll, expect, test } from 'vitest';
+import {
+  answer,
+  aStack,
+  buildApi,
+  cliWith,
+  docker,
+  freePort,
+  until,
+  type CliResult,
+  type Stack,
+} from '../../support/e2e.js';
+
+/** Variables that were only in the shell which started the stack: in effect again after a rollback, and never told. */
+
+let stack: Stack;
+let port: number;
+let images: { v2: string; v3: string };
+const printed: string[] = [];
+
+const PASSWORDS = { v2: 'correct-horse-two', v3: 'battery-staple-three' };
+
+beforeAll(async () => {
+  port = await freePort();
+  stack = await aStack('e2e-variables', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  api:
+    image: ${name}-api:\${TAG:?no tag was given}
+    environment: { PASSWORD: '\${PASSWORD}' }
+    ports: ['127.0.0.1:${port}:8000']
+`,
+  }));
+  images = {
+    v2: await buildApi(stack, `${stack.name}-api:v2`, 'v2'),
+    v3: await buildApi(stack, `${stack.name}-api:v3`, 'v3'),
+  };
+  await up('v2');
+  await inShell({}, 'create', 'v2 runs');
+  await up('v3');
+});
+
+/** `TAG=… PASSWORD=… docker compose up -d` */
+async function up(version: 'v2' | 'v3'): Promise<void> {
+  const env = { TAG: version, PASSWORD: PASSWORDS[version] };
+  await execa('docker', ['compose', 'up', '-d'], { cwd: stack.directory, env, stdin: 'ignore' });
+  await until(async () => (await answer(port)) === version, `the API answers ${version}`);
+}
+
+async function inShell(env: Record<string, string>, ...argv: string[]): Promise<CliResult> {
+  const result = await cliWith(stack, { env: { TAG: undefined, PASSWORD: undefined, ...env } }, ...argv);
+  printed.push(result.stdout, result.stderr);
+  expect(result).toMatchObject({ exitCode: 0 });
+  return result;
+}
+
+async function running(): Promise<{ image: string; password: string | undefined }> {
+  const [id = ''] = await stack.ids('api');
+  const format = '{{.Image}} {{range .Config.Env}}{{println .}}{{end}}';
+  const [image = '', ...env] = (await docker('inspect', '--format', format, id)).split(/\s+/);
+  return { image, password: env.find((one) => one.startsWith('PASSWORD='))?.slice('PASSWORD='.length) };
+}
+
+test.each([
+  ['in a shell without them', {}, 'v2', 'v3'],
+  ['in a shell with others', { TAG: 'v9', PASSWORD: 'another' }, 'v2', 'v3'],
+] as const)('rollback and undo %s', async (_, env, then, now) => {
+  await inShell(env, 'rollback', 'latest', '--yes');
+  expect(await answer(port)).toBe(then);
+  expect(await running()).toEqual({ image: images[then], password: PASSWORDS[then] });
+
+  await inShell(env, 'undo', '--yes');
+  expect(await answer(port)).toBe(now);
+  expect(await running()).toEqual({ image: images[now], password: PASSWORDS[now] });
+});
+
+test('no value is ever printed', async () => {
+  const verbose = ['--verbose', '--json'];
+  await inShell({}, 'rollback', 'latest', '--dry-run');
+  await inShell({ PASSWORD: 'another' }, 'rollback', 'latest', '--dry-run', ...verbose);
+  for (const command of [
+    ['show', 'latest'],
+    ['diff', 'latest'],
+    ['status'],
+    ['history'],
+    ['runs'],
+    ['list'],
+  ]) {
+    await inShell({}, ...command);
+    await inShell({}, ...command, ...verbose);
+  }
+  for (const value of [...Object.values(PASSWORDS), 'another'])
+    expect(printed.join('\n')).not.toContain(value);
+});
+
+test('values are in nothing that is stored, but in the secret half of a point', async () => {
+  const backups = stack.path('rollback/backups');
+  const entries = await readdir(backups, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const holders = new Set<string>();
+  for (const file of files) {
+    const bytes = await readFile(file);
+    if (Object.values(PASSWORDS).some((value) => bytes.includes(value))) holders.add(basename(file));
+  }
+  expect([...holders]).toEqual(['model.json']);
+});
