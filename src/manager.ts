@@ -15,7 +15,7 @@ import type { RollbackOutcome } from './rollback/rollback.js';
 import type { Workspace } from './run/workspace.js';
 import type { IndexDb, PointFilter, PointLine } from './store/index-db.js';
 import type { ReindexReport } from './store/reindex.js';
-import { locatePlace, openStore, openWorkspace, type OpenedStore } from './wiring.js';
+import { locatePlace, openBareStore, openStore, openWorkspace, type OpenedStore } from './wiring.js';
 
 export interface RollbackOptions {
   /** Plan only; changes nothing. */
@@ -206,7 +206,12 @@ export class RollbackManager {
 
   /** Makes the index again from points, journals and the audit trail. Loses nothing. */
   async reindex(): Promise<ReindexReport> {
-    return this.read(({ store }) => store.reindex());
+    const store = await openBareStore(this.options);
+    try {
+      return await store.reindex();
+    } finally {
+      store.close();
+    }
   }
 
   private async list<T>(

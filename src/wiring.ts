@@ -7,8 +7,8 @@ import type { Container } from './model/engine.js';
 import { RollbackError } from './model/errors.js';
 import type { Project, ProjectSelection } from './model/project.js';
 import { VERSION } from './model/version.js';
-import { locateProject } from './project/locate.js';
-import { findProject, locateIfAny } from './project/refine.js';
+import { givenName, locateProject } from './project/locate.js';
+import { findProject, locateIfAny, mayHaveOtherName } from './project/refine.js';
 import { readBackupDir, readConfig } from './project/config.js';
 import type { Workspace } from './run/workspace.js';
 import { Store } from './store/store.js';
@@ -36,14 +36,30 @@ function selectionOf(options: ManagerOptions): ProjectSelection {
 /** The store of the project meant, without asking any engine. */
 export async function openStore(options: ManagerOptions): Promise<OpenedStore> {
   const selection = selectionOf(options);
-  const project = await locateIfAny(selection);
-  const directory = project?.directory ?? selection.projectDirectory ?? selection.cwd;
-  const store = await Store.open(await backupDir(options, { directory, files: project?.files ?? [] }));
-  const name = project?.name ?? selection.projectName ?? (await onlyProject(store));
+  const located = await locateIfAny(selection);
+  const store = await storeOf(options, selection, located);
+  const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
   if (name !== undefined) return { store, project: name };
   await locateProject(selection); // tells what is missing
   throw new RollbackError('project-not-found', 'there is no compose project here');
 }
+
+/** The store alone, whatever state its index is in. */
+export async function openBareStore(options: ManagerOptions): Promise<Store> {
+  const selection = selectionOf(options);
+  return storeOf(options, selection, await locateIfAny(selection));
+}
+
+async function storeOf(
+  options: ManagerOptions,
+  selection: ProjectSelection,
+  located: Project | undefined,
+): Promise<Store> {
+  const directory = located?.directory ?? startOf(selection);
+  return Store.open(await backupDir(options, { directory, files: located?.files ?? [] }));
+}
+
+const startOf = ({ cwd, projectDirectory = '.' }: ProjectSelection) => resolve(cwd, projectDirectory);
 
 async function backupDir(
   options: ManagerOptions,
@@ -61,10 +77,21 @@ export async function locatePlace(
   return { directory: project.directory, backupDir: await backupDir(options, project) };
 }
 
-/** The project whose points a store holds, when it is one project: what is left to go by when the compose file is gone. */
-async function onlyProject(store: Store): Promise<string | undefined> {
-  const points = (await store.readIndex())?.points() ?? [];
-  const names = new Set(points.map((point) => point.project));
+/** Whose points a store holds: what is left to go by when the compose file is gone, or too broken to tell its name. */
+async function nameByPoints(
+  store: Store,
+  selection: ProjectSelection,
+  located: Project | undefined,
+): Promise<string | undefined> {
+  const index = await store.readIndex();
+  if (!index) return undefined;
+  if (located) {
+    const known = index.pointLines({ project: located.name, limit: 1 }).length > 0;
+    if (known || !(await mayHaveOtherName(located, selection))) return undefined;
+  }
+  const names = new Set(index.points().map((point) => point.project));
+  const given = givenName(selection);
+  if (given !== undefined) return names.has(given) ? given : undefined;
   return names.size === 1 ? [...names][0] : undefined;
 }
 
@@ -124,34 +151,51 @@ async function beginToRead(selection: ProjectSelection, endpoint: Endpoint, sign
   return { provider, located, early };
 }
 
-/** Compose file gone and stack down: then the points still tell which project this folder holds. */
+/** Compose file gone or broken, and stack down: then the points still tell which project this folder holds. */
 async function findIt(
   options: ManagerOptions,
   selection: ProjectSelection,
   engine: Engine,
   located: Project | undefined,
-): Promise<{ project: Project; containers: Container[] }> {
+): Promise<Found> {
   try {
-    return await findProject(selection, engine, located);
+    const found = await findProject(selection, engine, located);
+    if (found.containers.length > 0) return found;
+    return (await findByPoints(options, selection, engine, located)) ?? found;
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'project-not-found') throw error;
-    const project = await projectOfIndex(options, selection);
-    if (!project) throw error;
-    return { project, containers: await engine.containers({ project: project.name }) };
+    const found = await findByPoints(options, selection, engine, located);
+    if (!found) throw error;
+    return found;
   }
 }
 
-async function projectOfIndex(
+interface Found {
+  project: Project;
+  containers: Container[];
+}
+
+async function findByPoints(
   options: ManagerOptions,
   selection: ProjectSelection,
-): Promise<Project | undefined> {
-  const directory = resolve(selection.cwd, selection.projectDirectory ?? '.');
-  const store = await Store.open(await backupDir(options, { directory, files: [] }));
+  engine: Engine,
+  located: Project | undefined,
+): Promise<Found | undefined> {
+  const store = await storeOf(options, selection, located);
   try {
-    const name = selection.projectName ?? (await onlyProject(store));
-    return name === undefined
-      ? undefined
-      : { name, directory, files: [], origin: 'point', profiles: [], envFiles: [] };
+    const name = await nameByPoints(store, selection, located);
+    if (name === undefined) return undefined;
+    const bare: Omit<Project, 'name'> = {
+      directory: startOf(selection),
+      files: [],
+      origin: 'point',
+      profiles: [],
+      envFiles: [],
+    };
+    return {
+      project: { ...(located ?? bare), name },
+      containers: await engine.containers({ project: name }),
+    };
   } finally {
     store.close();
   }

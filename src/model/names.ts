@@ -61,7 +61,7 @@ export function parsePointSelector(text: string): PointSelector {
   });
 }
 
-/** Text from outside made safe to print: quoted, control characters escaped, cut at 80 characters. */
+/** Text from outside made safe to print: quoted, control characters escaped, cut in the middle: a path's end tells most. */
 export function quoted(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
+  return JSON.stringify(text.length > 120 ? `${text.slice(0, 39)}…${text.slice(-80)}` : text);
 }

@@ -1,11 +1,5 @@
-import { readFileSync } from 'node:fs';
+/** Put in by the build. */
+declare const __VERSION__: string | undefined;
 
-/** Version of this package, as its package.json says. */
-export const VERSION = readVersion();
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown';
-}
+/** Version of this package. */
+export const VERSION = typeof __VERSION__ === 'string' ? __VERSION__ : 'development';

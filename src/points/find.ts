@@ -3,6 +3,7 @@ import { parsePointSelector, quoted } from '../model/names.js';
 import { pointModelSchema, type PointSummary } from '../model/point.js';
 import { composeModelSchema } from '../model/compose.js';
 import type { Target } from '../plan/target.js';
+import type { IndexDb } from '../store/index-db.js';
 import type { Store } from '../store/store.js';
 
 export const isListed = ({ kind }: PointSummary): boolean => kind !== 'safety';
@@ -30,7 +31,7 @@ export async function findPoint(store: Store, project: string, text: string): Pr
       );
     case 'id': {
       const [found, ...others] = points.filter((point) => point.id.startsWith(selector.prefix));
-      if (!found) return none(`no point has the id ${text}`);
+      if (!found) return index ? notHere(index, project, text) : none(`no point has the id ${text}`);
       if (others.length === 0) return found;
       throw new RollbackError(
         'usage',
@@ -41,6 +42,19 @@ export async function findPoint(store: Store, project: string, text: string): Pr
       );
     }
   }
+}
+
+/** The backup directory may be shared: then it helps to know whose the point is. */
+function notHere(index: IndexDb, project: string, prefix: string): never {
+  const other = index.points().find((point) => point.id.startsWith(prefix));
+  if (!other) return none(`no point has the id ${prefix}`);
+  throw new RollbackError(
+    'no-such-point',
+    `${other.id} is a point of project ${other.project}, not of ${project}`,
+    {
+      hint: `say so with -p ${other.project}, if that is the project you mean`,
+    },
+  );
 }
 
 function none(message: string): never {

@@ -16,7 +16,7 @@ import {
   profilesOf,
 } from './locate.js';
 import { isMissing } from './paths.js';
-import { parseYaml, readText } from './yaml.js';
+import { isRecord, parseYaml, readText } from './yaml.js';
 
 /** What the running containers know of their project and the files no longer tell, or never told from here. */
 
@@ -116,14 +116,19 @@ async function ownContainers(
 }
 
 /** True when the name is no more than the folder's, because the files that may say otherwise are gone or broken. */
-async function mayHaveOtherName(located: Project | undefined, selection: ProjectSelection): Promise<boolean> {
+export async function mayHaveOtherName(
+  located: Project | undefined,
+  selection: ProjectSelection,
+): Promise<boolean> {
   if (givenName(selection) !== undefined) return false;
   if (located === undefined) return true;
   if (located.name !== nameOfDirectory(located.directory)) return false;
   const broken = await Promise.all(
     located.files.map(async (file) => {
       const text = await readText(file);
-      return text === undefined || (await parseYaml(text)).error !== undefined;
+      if (text === undefined) return true;
+      const { documents, error } = await parseYaml(text);
+      return error !== undefined || !documents.some(isRecord);
     }),
   );
   return broken.includes(true);

@@ -80,19 +80,22 @@ function portText(port: unknown): string | undefined {
 
 /**
  * Values that the service's variables must have had for the container to look as it does, where today's do not explain it: guesses, to be
- * confirmed. `fixed` variables cannot have another value.
+ * confirmed. `fixed` variables cannot have another value; `likely` ones, those of today's shell, have one only where nothing else explains it.
  */
 export function guessVariables(
   template: ServiceTemplate,
   container: Container,
-  { fixed, today }: { fixed: Lookup; today: Lookup },
+  { fixed, likely, today }: { fixed: Lookup; likely: Lookup; today: Lookup },
 ): Record<string, string> {
   const guesses: Record<string, string> = {};
   for (const [text, actuals] of comparisons(template, container)) {
     const parts = parseTemplate(text);
     if (variablesIn(text).length === 0 || actuals.includes(render(parts, today))) continue;
     const known: Lookup = (name) => guesses[name] ?? fixed(name);
-    const matches = actuals.map((actual) => matchTemplate(parts, actual, known));
+    const lookups: Lookup[] = [(name) => known(name) ?? likely(name), known];
+    const matches = lookups.flatMap((lookup) =>
+      actuals.map((actual) => matchTemplate(parts, actual, lookup)),
+    );
     Object.assign(
       guesses,
       matches.find((match) => match !== undefined),

@@ -122,8 +122,11 @@ function guessAll(differing: RunningService[], { sources, env }: DeductionInput)
   });
   const guesses: Record<string, string> = {};
   for (const { template, container } of newest) {
-    const fixed = (name: string) => guesses[name] ?? env[name];
-    const found = guessVariables(template, container, { fixed, today: sources.lookup });
+    const found = guessVariables(template, container, {
+      fixed: (name) => guesses[name],
+      likely: (name) => env[name],
+      today: sources.lookup,
+    });
     Object.assign(guesses, found);
   }
   return guesses;

@@ -16,12 +16,12 @@ const MAX_ALIASES = 10_000;
 
 /** The library takes 30 ms to load: only called when a file must really be understood. */
 export async function parseYaml(text: string): Promise<YamlText> {
-  const { parseAllDocuments } = await import('yaml');
+  const { default: yaml } = await import('yaml');
   const documents: unknown[] = [];
   let error: string | undefined;
   try {
     // Unknown tags (compose's !reset and !override) are warnings to the library, and kept silent.
-    const parsed = parseAllDocuments(text, { merge: true, logLevel: 'silent' });
+    const parsed = yaml.parseAllDocuments(text, { merge: true, logLevel: 'silent' });
     for (const document of Array.isArray(parsed) ? parsed : []) {
       error ??= document.errors[0]?.message.split('\n')[0];
       documents.push(document.toJS({ maxAliasCount: MAX_ALIASES }));

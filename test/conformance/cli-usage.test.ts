@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { DOCUMENTS } from '../../src/model/documents.js';
-import { builtCli, call } from '../support/cli.js';
+import { builtCli, call, documentOf } from '../support/cli.js';
 import { storeWithPoints } from '../support/cli-store.js';
 
 /** The real program without an engine: mistakes, flags, output, completion, scripts. */
@@ -113,7 +113,7 @@ describe('a mistake is told in one clear line, with what to do', () => {
     ] as const) {
       const ended = await inShop(...argv);
       expect(ended).toMatchObject({ code, stderr: '' });
-      expect(DOCUMENTS['error']?.safeParse(JSON.parse(ended.stdout)).error).toBeUndefined();
+      documentOf('error', ended.stdout);
     }
   });
 });
@@ -199,9 +199,7 @@ describe('list', () => {
 
   it('prints a document that keeps to its schema', async () => {
     const { stdout } = await inShop('list', '--json');
-    const document: unknown = JSON.parse(stdout);
-    expect(DOCUMENTS['list']?.safeParse(document).error).toBeUndefined();
-    expect(document).toMatchObject({
+    expect(documentOf('list', stdout)).toMatchObject({
       points: [{ id: 'rb-000000000003' }, { id: 'rb-000000000001', name: 'stable' }],
     });
   });
@@ -282,7 +280,7 @@ describe('init', () => {
     await writeFile(join(project, 'compose.yaml'), 'services: {}\n');
     const first = await cli.run(['init', '--json'], { cwd: project });
     expect(first.code).toBe(0);
-    expect(DOCUMENTS['init']?.parse(JSON.parse(first.stdout))).toMatchObject({
+    expect(documentOf('init', first.stdout)).toMatchObject({
       config: join(project, 'rollback.yaml'),
     });
     const second = await cli.run(['init'], { cwd: project });

@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { DOCUMENTS } from '../../src/model/documents.js';
 
 /** The real program, built for one test file and called as a person calls it. */
 
@@ -127,3 +128,12 @@ export const CTRL_D = '\u0004';
 
 /** For /bin/sh, which `script` cannot do without. */
 const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+
+/** The document that was printed, held against its published schema: nothing is missing, nothing is more. */
+export function documentOf(name: string, text: string): unknown {
+  const document: unknown = JSON.parse(text);
+  const parsed = DOCUMENTS[name]?.safeParse(document);
+  if (parsed?.error) throw new Error(`not a ${name} document: ${parsed.error.message}\n${text}`);
+  expect(parsed?.data).toEqual(document);
+  return document;
+}

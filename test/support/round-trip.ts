@@ -5,7 +5,12 @@ import { cliWith, type CliResult, containersOf, type ContainerFacts, filesOf, ty
 /** There and back again: a project is recorded, becomes another, is the recorded one by a rollback and the other one by undo. */
 
 /** For services of which only the definition counts, in YAML's flow style: `web: { ${SLEEPER}, labels: [a=b] }`. */
-export const SLEEPER = 'image: busybox:latest, command: [sleep, infinity], stop_signal: SIGKILL';
+export const SLEEPER = sleeper('busybox:latest');
+
+/** The same of another image. */
+export function sleeper(image: string): string {
+  return `image: ${image}, command: [sleep, infinity], stop_signal: SIGKILL`;
+}
 
 /** How a program is called: compose's global flags, more variables in its shell, and the folder it is called in. */
 export interface Call {
@@ -16,19 +21,19 @@ export interface Call {
 
 /** All that a rollback brings back: what runs, and every byte and mode of the stack's folder outside of `rollback/`. */
 export interface State {
-  /** By container name. */
-  containers: Record<string, Pick<ContainerFacts, 'service' | 'state' | 'image' | 'configHash'>>;
+  /** Sorted by name; names without the number, which is compose's to choose. */
+  containers: (Pick<ContainerFacts, 'service' | 'state' | 'image' | 'configHash'> & { name: string })[];
   files: Record<string, string>;
 }
 
 export async function stateOf(stack: Stack): Promise<State> {
   const [containers, files] = await Promise.all([containersOf(stack), filesOf(stack.directory)]);
   const facts = Object.entries(containers).map(([name, { service, state, image, configHash }]) => {
-    return [name, { service, state, image, configHash }] as const;
+    return { name: name.replace(/[-_]\d+$/, ''), service, state, image, configHash };
   });
   const isOurs = (path: string) => /(?:^|\/)rollback(?:\/|$)/.test(path);
   return {
-    containers: Object.fromEntries(facts),
+    containers: facts.toSorted((a, b) => (a.name + a.image < b.name + b.image ? -1 : 1)),
     files: Object.fromEntries(Object.entries(files).filter(([path]) => !isOurs(path))),
   };
 }
@@ -104,7 +109,7 @@ export async function starts<T>(stack: Stack, services: string[], act: () => Pro
     (name) => before[name]?.id !== after[name]?.id || before[name]?.startedAt !== after[name]?.startedAt,
   );
   const found = new Set(differing.map((name) => (after[name] ?? before[name])?.service));
-  expect([...found].toSorted()).toEqual(services.toSorted());
+  expect(found).toEqual(new Set(services));
   return result;
 }
 
@@ -116,8 +121,8 @@ export async function containerOf(stack: Stack, service: string): Promise<Contai
 }
 
 function withoutHashes({ containers, files }: State, services: string[]): State {
-  const cleared = Object.entries(containers).map(([name, facts]) => {
-    return [name, services.includes(facts.service) ? { ...facts, configHash: '' } : facts] as const;
-  });
-  return { containers: Object.fromEntries(cleared), files };
+  const cleared = containers.map((facts) =>
+    services.includes(facts.service) ? { ...facts, configHash: '' } : facts,
+  );
+  return { containers: cleared, files };
 }

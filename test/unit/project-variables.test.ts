@@ -86,11 +86,11 @@ test('TAG=v2 of the shell that started it is found again, and asked about once',
   expect(result.warnings.join()).not.toContain('v2');
 });
 
-test('the shell of today wins, and the difference is told without values', async () => {
+test('what runs wins over the shell of today, and the difference is told without values', async () => {
   const containers = [made('api', hashOf(API, { TAG: 'v2' }), { imageRef: 'app:v2' })];
   const result = await deduce({ api: API }, containers, { env: { TAG: 'v3' } });
-  expect(result.variables).toEqual([{ name: 'TAG', value: 'v3', source: 'shell' }]);
-  expect(result.warnings).toEqual(['api runs with other settings than its files give now']);
+  expect(result.variables).toEqual([{ name: 'TAG', value: 'v2', source: 'container' }]);
+  expect(result.warnings).toEqual(['the value of TAG is taken from the running containers, not from here']);
 });
 
 test('environment, labels, names, ports and commands tell too', async () => {

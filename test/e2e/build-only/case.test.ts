@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { aStack, docker, imageId, type Stack } from '../../support/e2e.js';
+import { aStack, docker, type Stack } from '../../support/e2e.js';
 import { composeAs, containerOf, roundTrip, SLEEPER } from '../../support/round-trip.js';
 
 /** Images that are built on the spot and have no name in the compose file, or a policy that would build or pull them again. */
@@ -44,7 +44,7 @@ async function release(version: string): Promise<void> {
 
 async function built(): Promise<string[]> {
   const list = ['image', 'ls', '--all', '--quiet', '--no-trunc', '--filter', `label=of=${stack.name}`];
-  return (await docker(...list)).split('\n').toSorted();
+  return [...new Set((await docker(...list)).split('\n'))].toSorted();
 }
 
 test('the image that ran comes back under the name that compose gave it; nothing is built or pulled', async () => {

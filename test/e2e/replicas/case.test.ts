@@ -24,7 +24,18 @@ test('the number of containers comes back, and those that need not change stay',
   const [worker, swollen] = [await containerOf(stack, 'worker'), await containerOf(stack, 'swollen')];
   const change = async () => {
     await stack.write({ 'compose.yaml': composeFile(stack.name, 2) });
-    await composeAs(stack, {}, 'up', '--detach', '--scale', 'web=2', '--scale', 'worker=1', '--scale', 'swollen=2');
+    await composeAs(
+      stack,
+      {},
+      'up',
+      '--detach',
+      '--scale',
+      'web=2',
+      '--scale',
+      'worker=1',
+      '--scale',
+      'swollen=2',
+    );
     expect(await count()).toEqual([2, 1, 2, 2]);
   };
   await roundTrip(stack, { change, touched: ['web', 'worker', 'swollen'] });

@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { aStack, answer, cli, docker, freePort, ok, until, type Stack } from '../../support/e2e.js';
+import { containerOf, roundTrip, SLEEPER, sleeper, stateOf } from '../../support/round-trip.js';
+import { leavesOnlyATrace } from '../../support/untouched.js';
+
+/** Images that are named by digest, out of a real registry on this machine. */
+
+let registry: ChildProcess;
+let stack: Stack;
+/** `127.0.0.1:PORT/NAME` */
+let repository: string;
+let digests: { one: string; two: string };
+
+const composeFile = (name: string, image: string) => `
+name: ${name}
+services:
+  pinned: { ${sleeper(image)} }
+  idle: { ${SLEEPER} }
+`;
+
+beforeAll(async () => {
+  const port = await freePort();
+  stack = await aStack('e2e-digest', (name) => ({
+    'registry/config.yml': `
+version: 0.1
+storage: { filesystem: { rootdirectory: /tmp/${name}-registry } }
+http: { addr: '127.0.0.1:${port}' }
+`,
+  }));
+  const program = process.env['REGISTRY_BIN'];
+  if (program === undefined) throw new Error('REGISTRY_BIN is not set: eval "$(scripts/lab.sh env)"');
+  registry = spawn(program, ['serve', stack.path('registry/config.yml')], { stdio: 'ignore' });
+  await until(async () => (await answer(port, '/v2/')) === '{}', 'the registry answers');
+
+  repository = `127.0.0.1:${port}/${stack.name}`;
+  digests = { one: await push('one'), two: await push('two') };
+  await stack.write({ 'compose.yaml': composeFile(stack.name, `${repository}@${digests.one}`) });
+  await stack.compose('up', '--detach', '--quiet-pull');
+});
+
+afterAll(async () => {
+  await stack.remove();
+  await docker(
+    'image',
+    'rm',
+    '--force',
+    ...Object.values(digests).map((digest) => `${repository}@${digest}`),
+  );
+  const ended = once(registry, 'exit');
+  registry.kill();
+  await ended;
+  await rm(`/tmp/${stack.name}-registry`, { recursive: true });
+});
+
+/** Builds an image and leaves it in the registry alone; its digest. */
+async function push(version: string): Promise<string> {
+  const tag = `${repository}:${version}`;
+  await stack.write({
+    'image/Dockerfile': `FROM busybox:latest\nLABEL of=${stack.name} version=${version}\n`,
+  });
+  await docker('build', '--quiet', '--tag', tag, stack.path('image'));
+  await docker('push', '--quiet', tag);
+  const reference = await docker('image', 'inspect', '--format', '{{index .RepoDigests 0}}', tag);
+  await docker('image', 'rm', tag);
+  return reference.replace(/^.*@/, '');
+}
+
+async function deployTwo(): Promise<void> {
+  await stack.write({ 'compose.yaml': composeFile(stack.name, `${repository}@${digests.two}`) });
+  await stack.compose('up', '--detach', '--quiet-pull');
+}
+
+test('from one digest to another and back', async () => {
+  const { image } = await containerOf(stack, 'pinned');
+  const change = async () => {
+    await deployTwo();
+    expect((await containerOf(stack, 'pinned')).image).not.toBe(image);
+  };
+  await roundTrip(stack, { change, touched: ['pinned'], up: {} });
+});
+
+test('a digest that is not here any more is named, and nothing is touched until it is pulled again', async () => {
+  await ok(stack, 'rollback', 'latest', '--yes');
+  const before = await stateOf(stack);
+  await ok(stack, 'create', 'with one');
+  await deployTwo();
+  await docker('image', 'rm', `${repository}@${digests.one}`);
+
+  const { exitCode, stderr } = await leavesOnlyATrace(stack, () => cli(stack, 'rollback', 'latest', '--yes'));
+  expect(exitCode).toBe(3);
+  expect(stderr).toContain(`docker pull ${repository}@${digests.one}`);
+
+  await docker('pull', '--quiet', `${repository}@${digests.one}`);
+  await ok(stack, 'rollback', 'latest', '--yes');
+  expect(await stateOf(stack)).toEqual(before);
+});

@@ -1,0 +1,72 @@
+import { mkdir, symlink } from 'node:fs/promises';
+import { beforeAll, expect, test } from 'vitest';
+import { aStack, filesOf, type Stack } from '../../support/e2e.js';
+import { composeAs, okAs, roundTrip, SLEEPER, type Call, type Trip } from '../../support/round-trip.js';
+
+/** A project that is named after its folder, and called from everywhere but there. */
+
+const composeFile = (version = 1) => `
+services:
+  web: { ${SLEEPER}, labels: [version=${version}], volumes: ['./web.conf:/etc/web.conf:ro'] }
+  idle: { ${SLEEPER}, volumes: ['./idle.conf:/etc/idle.conf:ro'] }
+`;
+
+let stack: Stack;
+/** The folder, and a link to it under another name and with the project's name. */
+let folder: string;
+let link: string;
+let user: Call;
+
+beforeAll(async () => {
+  stack = await aStack('e2e-folder', () => ({
+    'real/app/compose.yaml': composeFile(),
+    'real/app/web.conf': 'web\n',
+    'real/app/idle.conf': 'idle\n',
+  }));
+  await mkdir(stack.path('real/app/deep/er'), { recursive: true });
+  folder = stack.path('real/app');
+  link = stack.path(stack.name);
+  await symlink('real/app', link);
+  user = { cwd: link };
+  await composeAs(stack, user, 'up', '--detach');
+});
+
+function trip(call: Call): Trip {
+  const change = async () => {
+    await stack.write({ 'real/app/compose.yaml': composeFile(2) });
+    await composeAs(stack, user, 'up', '--detach');
+  };
+  return { change, touched: ['web'], call, up: user };
+}
+
+async function again(): Promise<void> {
+  await stack.write({ 'real/app/compose.yaml': composeFile(1) });
+  await composeAs(stack, user, 'up', '--detach');
+}
+
+test('from a folder below, through a symlink', async () => {
+  await roundTrip(stack, trip({ cwd: `${link}/deep/er` }));
+});
+
+test('from elsewhere, by the name of the project', async () => {
+  await again();
+  await roundTrip(stack, trip({ cwd: '/', flags: ['-p', stack.name] }));
+});
+
+test('from elsewhere, by its folder', async () => {
+  await again();
+  await roundTrip(stack, trip({ cwd: '/', flags: ['--project-directory', link] }));
+});
+
+test('by the real path of a folder that it was started from under another', async () => {
+  await again();
+  await roundTrip(stack, trip({ cwd: folder, flags: ['-p', stack.name] }));
+});
+
+test('all points are in the project, wherever they were made from', async () => {
+  const { stdout } = await okAs(stack, { cwd: `${link}/deep` }, 'list', '--json');
+  const { points }: { points: unknown[] } = JSON.parse(stdout);
+  expect(points).toHaveLength(4);
+  const folders = Object.keys(await filesOf(stack.directory)).filter((path) => path.endsWith('/backups'));
+  expect(folders).toEqual(['real/app/rollback/backups']);
+});
