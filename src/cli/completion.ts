@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander';
-import { RollbackError, type RollbackManager } from '../index.js';
+import { RollbackError, type PointLine, type RollbackManager } from '../index.js';
 import { COMMANDS, findEntry } from './commands.js';
 import { readGlobals } from './globals.js';
 import { Output } from './output.js';
@@ -50,15 +50,17 @@ async function answerTo(
 ): Promise<Answer> {
   const before = withoutEquals(words.slice(0, -1));
   const current = currentWord(words);
-  const { command, settled, pending } = await readWords(program, before);
+  const { name, command, settled, pending } = await readWords(program, before);
   const library = () => openLibrary(settled, environment);
   if (pending) return valuesOf(pending, current, library);
   if (current.startsWith('-')) return only(optionsOf(program, command));
-  if (!command) return only(COMMANDS.map(({ name, summary }) => [name, summary]));
-  return argumentsOf(command, settled, library);
+  if (name === undefined) return only(COMMANDS.map((entry) => [entry.name, entry.summary]));
+  return command ? argumentsOf(command, settled, library) : only([]);
 }
 
 interface Words {
+  /** The command's, as it was typed. */
+  name: string | undefined;
   command: Command | undefined;
   /** The words before the current one, without an option that still waits for its value. */
   settled: string[];
@@ -78,7 +80,7 @@ async function readWords(program: Command, before: string[]): Promise<Words> {
   const command = entry && program.commands.find((candidate) => candidate.name() === entry.name);
   if (entry && command) (await entry.load()).define(command, noSession);
   const pending = global ?? waiting(command?.options ?? []);
-  return { command, settled: pending ? before.slice(0, -1) : before, pending };
+  return { name, command, settled: pending ? before.slice(0, -1) : before, pending };
 }
 
 function noSession(): never {
@@ -108,7 +110,7 @@ async function valuesOf(option: Option, current: string, library: () => Rollback
       return only(services.map(([service, description]) => [chosen + service, description]));
     }
     case 'toSnapshot':
-      return only((await pointsOf(library())).filter(([value]) => !value.startsWith('rb-')));
+      return only(namesOf(await library().listPointLines()));
     default:
       return only([]);
   }
@@ -153,8 +155,11 @@ function operandsOf(command: Command, settled: string[]): string[] {
 async function pointsOf(manager: RollbackManager): Promise<Candidate[]> {
   const points = await manager.listPointLines();
   const ids = points.map(({ id, description, name }): Candidate => [id, description || (name ?? '')]);
-  const names = points.flatMap(({ id, name }): Candidate[] => (name === null ? [] : [[name, id]]));
-  return points.length === 0 ? [] : [...ids, ...names, ['latest', 'the newest point']];
+  return points.length === 0 ? [] : [...ids, ...namesOf(points), ['latest', 'the newest point']];
+}
+
+function namesOf(points: PointLine[]): Candidate[] {
+  return points.flatMap(({ id, name }): Candidate[] => (name === null ? [] : [[name, id]]));
 }
 
 /** Those that the newest point knows: no engine is asked while a person types. */

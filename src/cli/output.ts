@@ -5,7 +5,7 @@ import { styleText } from 'node:util';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-export type Stream = Pick<WriteStream, 'write'> & { isTTY?: boolean };
+export type Stream = Pick<WriteStream, 'write'> & { isTTY?: boolean; columns?: number };
 
 export interface OutputOptions {
   json: boolean;

@@ -77,5 +77,4 @@ export const composeModelSchema = z.looseObject({
 
 export type ComposeModel = z.infer<typeof composeModelSchema>;
 export type ComposeService = z.infer<typeof composeServiceSchema>;
-export type ComposePort = z.infer<typeof portSchema>;
 export type ComposeHealthcheck = z.infer<typeof healthcheckSchema>;

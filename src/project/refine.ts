@@ -75,7 +75,9 @@ export async function refineProject(
   if (located && !(await sameDirectory(located.directory, labelled.directory))) {
     const elsewhere = givenName(selection) !== undefined && (await someExist(labelled.files));
     if (!elsewhere) return { ...located, name };
-  } else if (located && labelled.origin === 'default') return { ...located, name };
+  } else if (located && labelled.origin === 'default') {
+    return { ...spelledAs(labelled.directory, located), name };
+  }
   const envFiles = located?.envFiles.length ? located.envFiles : labelled.envFiles;
   return {
     name,
@@ -85,6 +87,14 @@ export async function refineProject(
     profiles: await profilesThere(selection, labelled.directory, envFiles),
     envFiles,
   };
+}
+
+/** The same folder by the path that the containers were started from: compose hashes the paths of what it mounts. */
+function spelledAs(directory: string, located: Project): Project {
+  const files = located.files.map((file) =>
+    dirname(file) === located.directory ? join(directory, basename(file)) : file,
+  );
+  return { ...located, directory, files };
 }
 
 /** Containers of the project; when its name is in doubt, those that were started from its directory. */

@@ -1,13 +1,14 @@
-import { chmod, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { DOCUMENTS } from '../../src/model/documents.js';
 
-/** The real program, built for one test file and called as a person calls it. */
+/** The real program, called as a person calls it. */
 
-const ROOT = new URL('../..', import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Ended {
   code: number | undefined;
@@ -19,6 +20,8 @@ export interface CallOptions {
   cwd?: string;
   env?: Record<string, string>;
   input?: string;
+  /** Columns of the terminal; 80 when absent. */
+  columns?: number;
   /** Node's own flags. */
   nodeOptions?: string[];
 }
@@ -34,33 +37,32 @@ export interface Cli {
   terminal(argv: string[], options?: CallOptions): Terminal;
 }
 
-/** Builds the program before the tests of a file, beside everything else, and removes it afterwards. */
+/** The program that `npm run build` made, for one test file. Its terminals are closed at the end. */
 export function builtCli(): Cli {
-  let home = '';
+  const terminals: Terminal[] = [];
+  const main = join(ROOT, 'dist', 'main.js');
+  let bin = '';
   beforeAll(async () => {
-    home = await mkdtemp(join(tmpdir(), 'compose-rollback-cli-'));
-    await symlink(join(ROOT, 'package.json'), join(home, 'package.json'));
-    await symlink(join(ROOT, 'node_modules'), join(home, 'node_modules'));
-    await execa('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', join(home, 'dist')], { cwd: ROOT });
-    await chmod(cli.main, 0o755);
-    await mkdir(cli.bin);
-    for (const name of ['compose-rollback', 'docker-rollback']) await symlink(cli.main, join(cli.bin, name));
+    bin = await mkdtemp(join(tmpdir(), 'compose-rollback-bin-'));
+    for (const name of ['compose-rollback', 'docker-rollback']) await symlink(main, join(bin, name));
   });
   afterAll(async () => {
-    await rm(home, { recursive: true, force: true });
+    for (const terminal of terminals) terminal.close();
+    await rm(bin, { recursive: true, force: true });
   });
-  const cli: Cli = {
-    get main() {
-      return join(home, 'dist', 'main.js');
-    },
+  return {
+    main,
     get bin() {
-      return join(home, 'bin');
+      return bin;
     },
     run: (argv, options = {}) =>
-      call(process.execPath, [...(options.nodeOptions ?? []), cli.main, ...argv], options),
-    terminal: (argv, options = {}) => new Terminal([process.execPath, cli.main, ...argv], options),
+      call(process.execPath, [...(options.nodeOptions ?? []), main, ...argv], options),
+    terminal(argv, options = {}) {
+      const terminal = new Terminal([process.execPath, main, ...argv], options);
+      terminals.push(terminal);
+      return terminal;
+    },
   };
-  return cli;
 }
 
 /** Runs any program; a failure is a result. */
@@ -85,8 +87,9 @@ export class Terminal {
   #shown = '';
   #watchers: (() => void)[] = [];
 
-  constructor(argv: string[], { cwd, env }: CallOptions) {
-    this.#process = execa('script', ['-qec', argv.map(quoted).join(' '), '/dev/null'], {
+  constructor(argv: string[], { cwd, env, columns = 80 }: CallOptions) {
+    const command = `stty cols ${columns} rows 24 && exec ${argv.map(quoted).join(' ')}`;
+    this.#process = execa('script', ['-qec', command, '/dev/null'], {
       reject: false,
       stdin: 'pipe',
       env: { TERM: 'xterm', SHELL: '/bin/sh', NO_COLOR: '1', ...env },
@@ -117,7 +120,12 @@ export class Terminal {
     this.#process.stdin.write(text);
   }
 
-  /** The program's exit code; closes its terminal's input only when it has ended. */
+  /** Takes the terminal away from a program that still runs. */
+  close(): void {
+    this.#process.kill();
+  }
+
+  /** The program's exit code. */
   async ended(): Promise<number | undefined> {
     return (await this.#process).exitCode;
   }

@@ -45,8 +45,8 @@ export async function aStack(
     locks,
     async remove() {
       const kept = Object.keys(await keptTags(stack));
+      await project.remove(); // with the containers: a tag that is the last one of an image in use cannot go
       if (kept.length > 0) await docker('image', 'rm', ...kept);
-      await project.remove();
       await rm(locks, { recursive: true, force: true });
       stacks.delete(stack);
     },

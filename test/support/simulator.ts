@@ -34,8 +34,11 @@ function perform(now: Observation, target: Target, operation: Operation): Observ
       return withEntry(now, { ...operation, type: 'absent' });
     case 'retag':
       return { ...now, images: { ...now.images, [operation.ref]: imageNamed(now, operation.image) } };
-    case 'up':
-      return operation.services.reduce((before, service) => up(before, target, operation, service), now);
+    case 'up': {
+      // files are back before anything is made, and define what the target says
+      const defined = { ...now, model: target.model };
+      return operation.services.reduce((before, service) => up(before, target, operation, service), defined);
+    }
     case 'checkout':
       return { ...now, git: now.git && { ...now.git, commit: operation.commit, dirty: false } };
     case 'prepare':

@@ -3,7 +3,7 @@ import { exitCodeOf } from '../../src/cli/exit-codes.js';
 import type { ErrorCode } from '../../src/index.js';
 
 /** As DESIGN section 5 has them: scripts rely on these numbers. */
-const DOCUMENTED: Record<ErrorCode, number> = {
+const DOCUMENTED = {
   failed: 1,
   damaged: 1,
   'engine-unreachable': 1,
@@ -23,8 +23,9 @@ const DOCUMENTED: Record<ErrorCode, number> = {
   returned: 20,
   'not-returned': 21,
   interrupted: 130,
-};
+} satisfies Record<ErrorCode, number>;
 
-it.each(Object.entries(DOCUMENTED) as [ErrorCode, number][])('%s ends with %d', (code, expected) => {
-  expect(exitCodeOf(code)).toBe(expected);
+it('every error ends with its documented code', () => {
+  const codes = Object.keys(DOCUMENTED).filter((code): code is ErrorCode => code in DOCUMENTED);
+  expect(Object.fromEntries(codes.map((code) => [code, exitCodeOf(code)]))).toEqual(DOCUMENTED);
 });

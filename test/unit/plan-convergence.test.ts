@@ -10,7 +10,7 @@ import { changes, someTraits } from '../support/stacks.js';
 
 /** Plans that are carried out on a simulated engine: they arrive, from wherever they were interrupted, and lead back. */
 
-const RUNS = { numRuns: 1000 };
+const RUNS = { numRuns: 12_000 };
 // half a second each; more on a machine that is busy with engines
 vi.setConfig({ testTimeout: 60_000 });
 const everything = { outside: true, git: true };

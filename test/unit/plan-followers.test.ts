@@ -66,6 +66,15 @@ describe('a service that asked to be restarted with another', () => {
     ]);
   });
 
+  it('is not one that only needs it', () => {
+    const plain = { redis: {}, api: { needs: { redis: 'service_healthy' } } };
+    expect(outline(operations(plain, { redis: changed }))).toEqual([
+      'stop redis',
+      'up redis',
+      'verify redis',
+    ]);
+  });
+
   it('stays as it is when the other does', () => {
     expect(outline(operations(services, { web: changed }))).toEqual(['stop web', 'up web', 'verify web']);
   });

@@ -230,6 +230,20 @@ describe('a checkout', () => {
     ]);
   });
 
+  it('is followed by every recorded file: it may change them all', () => {
+    const files = { '.env': 'same', 'app.conf': 'old', link: { link: 'here' } };
+    const operations = plan(
+      { ...git('c0ffee01aa', false), files: { ...files, 'app.conf': 'new' } },
+      { ...git('decade01aa', false), files },
+    );
+    expect(operations.map((operation) => ['path' in operation && operation.path, operation.cause])).toEqual([
+      [false, 'it is at c0ffee01'],
+      ['app.conf', 'its content changed'],
+      ['.env', 'the checkout may change it'],
+      ['link', 'the checkout may change it'],
+    ]);
+  });
+
   it('stashes changes to a tree that was clean', () => {
     expect(plan(git('c0ffee01aa', true), git('c0ffee01aa', false))).toMatchObject([
       { kind: 'checkout', cause: 'it has changes' },

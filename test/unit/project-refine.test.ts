@@ -35,6 +35,18 @@ test('files that were given with -f are taken from the labels when they are not 
   expect(told).toMatchObject({ files: [folder.at('compose.yaml')], origin: 'told' });
 });
 
+test('a folder is called as the containers know it: by another path compose would hash their mounts otherwise', async () => {
+  const folder = await makeFolder({ 'compose.yaml': SERVICES, 'compose.override.yaml': SERVICES });
+  const link = join(dirname(folder.path), 'link');
+  await symlink(folder.path, link);
+  const project = await refine(folder, [startedWith(link, [join(link, 'compose.yaml')])]);
+  expect(project).toMatchObject({
+    directory: link,
+    files: [join(link, 'compose.yaml'), join(link, 'compose.override.yaml')],
+    origin: 'default',
+  });
+});
+
 test('an override that appeared since belongs to the project: compose loads it by itself', async () => {
   const folder = await makeFolder({ 'compose.yaml': SERVICES, 'compose.override.yaml': SERVICES });
   const project = await refine(folder, [startedWith(folder.path, [folder.at('compose.yaml')])]);

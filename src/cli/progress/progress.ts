@@ -1,5 +1,5 @@
 import type { RollbackEvent } from '../../index.js';
-import type { Output } from '../output.js';
+import type { Output, Stream } from '../output.js';
 import { JsonProgress } from './json.js';
 import { PlainProgress } from './plain.js';
 
@@ -17,12 +17,17 @@ export async function openProgress(output: Output): Promise<Progress> {
   const { json, quiet } = output.options;
   if (json) return new JsonProgress(output);
   if (quiet) return SILENT;
-  if (output.stderr.isTTY !== true) return new PlainProgress(output);
+  if (!hasWidth(output.stderr)) return new PlainProgress(output);
   const { TtyProgress } = await import('./tty.js');
   return TtyProgress.open(output);
 }
 
 /** Nothing but a sign of life on a terminal: for what only looks. */
 export async function openQuietProgress(output: Output): Promise<Progress> {
-  return output.options.json || output.stderr.isTTY !== true ? SILENT : openProgress(output);
+  return output.options.json || !hasWidth(output.stderr) ? SILENT : openProgress(output);
+}
+
+/** A terminal with a size: ora never ends on one that has no columns (`docker exec -t`, `script`). */
+function hasWidth({ isTTY, columns }: Stream): boolean {
+  return isTTY === true && columns !== undefined && columns > 0;
 }

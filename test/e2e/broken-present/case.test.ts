@@ -13,6 +13,7 @@ let v2Files: Record<string, string>;
 
 beforeAll(async () => {
   shop = await aShop('e2e-broken', { files: { '.env': 'COLOUR=blue\n' } });
+  await docker('tag', shop.images.v2, `${shop.name}-api:v2`); // it is to outlive every point
   v2Files = (await snapshot(shop)).files;
 });
 

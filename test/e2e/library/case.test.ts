@@ -13,6 +13,18 @@ const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
 const library: typeof Library = await import(`${PACKAGE}/dist/index.js`);
 const { getServiceRollback, pass, fail, inconclusive, RollbackManager } = library;
 
+/** The reference's example, in this language. */
+const EXAMPLE = `
+import { RollbackManager } from 'compose-rollback';
+
+const manager = new RollbackManager({ backupDir: 'rollback/backups', maxRollbackPoints: 10, projectRoot: '..' });
+const point = await manager.createRollbackPoint({ description: 'Before critical update', services: ['api', 'redis'] });
+for (const { id, description } of await manager.listRollbackPoints()) console.log(id, description);
+const { result } = await manager.rollback(point.id, { dryRun: false });
+const deleted = await manager.deleteRollbackPoint(point.id);
+console.log(result, deleted.length, (await manager.listRollbackPoints()).length);
+`;
+
 let stack: Stack;
 let port: number;
 let point: string;
@@ -22,6 +34,7 @@ beforeAll(async () => {
   port = await freePort();
   stack = await aStack('e2e-library', (name) => ({
     'redis/Dockerfile': 'FROM redis:7-alpine\n',
+    'deploy/example.mjs': EXAMPLE,
     'compose.yaml': `
 name: ${name}
 services:
@@ -31,6 +44,8 @@ services:
 volumes: { cache: }
 `,
   }));
+  await mkdir(stack.path('deploy/node_modules'));
+  await symlink(PACKAGE, stack.path('deploy/node_modules/compose-rollback'));
   vi.stubEnv('COMPOSE_ROLLBACK_LOCK_DIR', stack.locks);
   await release('v1');
   const manager = new RollbackManager({ projectRoot: stack.directory });
@@ -66,21 +81,9 @@ function judged(verdict: Library.Verdict, options: Library.ManagerOptions = {}) 
 }
 
 test("the reference's example", async () => {
-  await mkdir(stack.path('deploy/node_modules'), { recursive: true });
-  await symlink(PACKAGE, stack.path('deploy/node_modules/compose-rollback'));
-  const script = await stack.write({
-    'deploy/example.mjs': `
-import { RollbackManager } from 'compose-rollback';
-
-const manager = new RollbackManager({ backupDir: 'rollback/backups', maxRollbackPoints: 10, projectRoot: '..' });
-const point = await manager.createRollbackPoint({ description: 'Before critical update', services: ['api', 'redis'] });
-for (const { id, description } of await manager.listRollbackPoints()) console.log(id, description);
-const { result } = await manager.rollback(point.id, { dryRun: false });
-const deleted = await manager.deleteRollbackPoint(point.id);
-console.log(result, deleted.length, (await manager.listRollbackPoints()).length);
-`,
-  });
-  const { stdout } = await starts(stack, [], () => execa('node', [script], { cwd: stack.path('deploy') }));
+  const { stdout } = await starts(stack, [], () =>
+    execa('node', ['example.mjs'], { cwd: stack.path('deploy') }),
+  );
   const [made, first, ended] = stdout.split('\n');
   expect(made).toMatch(/^rb-[0-9a-f]{12} Before critical update$/);
   expect(first).toBe(`${point} with v1`);

@@ -45,22 +45,26 @@ async function again(): Promise<void> {
 }
 
 test('from a folder below, through a symlink', async () => {
-  await roundTrip(stack, trip({ cwd: `${link}/deep/er` }));
+  const { stderr } = await roundTrip(stack, trip({ cwd: `${link}/deep/er` }));
+  expect(stderr).toContain('Restoring compose.yaml');
 });
 
 test('from elsewhere, by the name of the project', async () => {
   await again();
-  await roundTrip(stack, trip({ cwd: '/', flags: ['-p', stack.name] }));
+  const { stderr } = await roundTrip(stack, trip({ cwd: '/', flags: ['-p', stack.name] }));
+  expect(stderr).toContain('Restoring compose.yaml');
 });
 
 test('from elsewhere, by its folder', async () => {
   await again();
-  await roundTrip(stack, trip({ cwd: '/', flags: ['--project-directory', link] }));
+  const { stderr } = await roundTrip(stack, trip({ cwd: '/', flags: ['--project-directory', link] }));
+  expect(stderr).toContain('Restoring compose.yaml');
 });
 
 test('by the real path of a folder that it was started from under another', async () => {
   await again();
-  await roundTrip(stack, trip({ cwd: folder, flags: ['-p', stack.name] }));
+  const { stderr } = await roundTrip(stack, trip({ cwd: folder, flags: ['-p', stack.name] }));
+  expect(stderr).toContain('Restoring compose.yaml');
 });
 
 test('all points are in the project, wherever they were made from', async () => {

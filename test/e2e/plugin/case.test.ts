@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { mkdir, symlink } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { answer, MAIN, type CliResult } from '../../support/e2e.js';
+import { answer, type CliResult } from '../../support/e2e.js';
+import { dockerConfigWithPlugin } from '../../support/plugin.js';
 import { starts, stateOf, type State } from '../../support/round-trip.js';
 import { aShop, type Shop } from '../../support/shop.js';
 
@@ -14,12 +12,7 @@ let config: string;
 
 beforeAll(async () => {
   shop = await aShop('e2e-plugin');
-  config = `${shop.locks}/docker-config`;
-  await mkdir(`${config}/cli-plugins`, { recursive: true });
-  await symlink(MAIN, `${config}/cli-plugins/docker-rollback`);
-  // Compose may just as well be installed for all users: then docker finds it anyway.
-  const compose = `${process.env['DOCKER_CONFIG'] ?? `${homedir()}/.docker`}/cli-plugins/docker-compose`;
-  if (existsSync(compose)) await symlink(compose, `${config}/cli-plugins/docker-compose`);
+  config = await dockerConfigWithPlugin(shop.locks);
   const host = process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock';
   await docker(['context', 'create', 'here', '--docker', `host=${host}`]);
   await docker(['context', 'create', 'nowhere', '--docker', 'host=tcp://127.0.0.1:1']);

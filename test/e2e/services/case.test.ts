@@ -80,12 +80,13 @@ describe('a part of what changed', () => {
 
   test('--services brings back those, and leaves the others running as they are', async () => {
     const worker = await containers('worker');
-    const { stderr } = await ok(stack, 'rollback', 'latest', '--services', 'api', '--yes');
+    const { stdout } = await ok(stack, 'rollback', 'latest', '--services', 'api', '--dry-run');
+    expect(stdout).toMatch(/also concern worker/);
+    await ok(stack, 'rollback', 'latest', '--services', 'api', '--yes');
     expect(await containers('api')).toMatchObject([{ image: images.v1, state: 'running' }]);
     expect(await imageId(tag)).toBe(images.v1);
     expect(await containers('worker')).toEqual(worker);
     expect((await snapshot(stack)).files['compose.yaml']).toContain('hostname: old');
-    expect(stderr).toMatch(/also concern worker/);
   });
 
   test('--config-only writes files, and touches neither containers nor tags', async () => {

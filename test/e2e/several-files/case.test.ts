@@ -45,6 +45,7 @@ describe('COMPOSE_FILE', () => {
     const change = async () => {
       await stack.write({ 'blue.yaml': overlay('purple') });
       await composeAs(stack, user, 'up', '--detach');
+      expect(await colourOf(stack)).toBe('purple');
     };
     await roundTrip(stack, { change, touched: ['web'], createCall: user, up: user });
   });
@@ -73,7 +74,8 @@ test('--project-directory beside files elsewhere: relative paths start there', a
   const change = async () => {
     await stack.write({ 'web.conf': 'two\n', 'deploy/mounted.yaml': `${mounted}# edited\n` });
   };
-  await roundTrip(stack, { change, touched: ['web'], createCall: user, up: user });
+  const { stderr } = await roundTrip(stack, { change, touched: ['web'], createCall: user, up: user });
+  for (const file of ['deploy/mounted.yaml', 'web.conf']) expect(stderr).toContain(`Restoring ${file}`);
 });
 
 test('several --env-file, the last one winning, are known later without', async () => {

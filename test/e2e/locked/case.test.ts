@@ -1,0 +1,87 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { answer, cli, docker, json, ok } from '../../support/e2e.js';
+import { begin, type Running } from '../../support/processes.js';
+import { aShop, type Shop } from '../../support/shop.js';
+import { leavesAllAsItWas } from '../../support/untouched.js';
+
+/** One change of a project at a time; the others are told at once who is at it. */
+
+let shop: Shop;
+
+/** Holds a rollback up for as long as the file `hold` is there. */
+const HOOK = `services:
+  api:
+    before_rollback:
+      - run: [sh, -c, 'while [ -e hold ]; do sleep 0.1; done']
+`;
+
+beforeAll(async () => {
+  shop = await aShop('e2e-locked', { files: { 'rollback.yaml': HOOK } });
+});
+
+beforeEach(async () => {
+  await docker('tag', shop.images.v2, shop.tag);
+  await shop.compose('up', '-d');
+  await shop.serves('v2');
+  await writeFile(shop.path('hold'), '');
+});
+
+/** A rollback that has begun and waits. */
+async function heldRollback(): Promise<Running> {
+  const running = begin(shop, 'rollback', shop.point, '--yes');
+  await running.says('Running the hook before rollback of api');
+  return running;
+}
+
+test('a second change is refused at once with the name of the holder; the first one runs to its end', async () => {
+  const first = await heldRollback();
+  const others = [
+    ['rollback', shop.point, '--yes'],
+    ['create', 'meanwhile'],
+    ['undo', '--yes'],
+    ['delete', shop.point, '--yes'],
+  ];
+  for (const argv of others) {
+    const { exitCode, stderr } = await leavesAllAsItWas(shop, () => cli(shop, ...argv));
+    expect([exitCode, stderr]).toEqual([
+      11,
+      expect.stringMatching(new RegExp(`locked by process ${first.pid} \\("rollback.*"\\), since`)),
+    ]);
+  }
+  await rm(shop.path('hold'));
+  expect((await first.ended).exitCode).toBe(0);
+  expect(await answer(shop.port)).toBe('v1');
+});
+
+test('what only looks is not kept waiting', async () => {
+  const first = await heldRollback();
+  for (const argv of [
+    ['list'],
+    ['show', shop.point],
+    ['status'],
+    ['diff', shop.point],
+    ['history'],
+    ['runs'],
+    ['verify'],
+  ]) {
+    await leavesAllAsItWas(shop, () => ok(shop, ...argv));
+  }
+  await rm(shop.path('hold'));
+  expect((await first.ended).exitCode).toBe(0);
+});
+
+describe('the holder was killed', () => {
+  test('the next command gets the lock at once, and the run is known as unfinished', async () => {
+    const first = await heldRollback();
+    first.signal('SIGKILL');
+    await first.ended;
+    await ok(shop, 'create', 'after the kill');
+    expect(await json(shop, 'runs')).toMatchObject({ runs: [{ result: null, ended: null }, {}, {}] });
+    expect((await ok(shop, 'status')).stderr).toContain('never ended: its process was killed');
+
+    await rm(shop.path('hold'));
+    await ok(shop, 'rollback', shop.point, '--yes');
+    expect(await answer(shop.port)).toBe('v1');
+  });
+});

@@ -1,0 +1,130 @@
+import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { answer, docker, MAIN, type CliResult } from '../../support/e2e.js';
+import { dockerConfigWithPlugin } from '../../support/plugin.js';
+import { aShop, type Shop } from '../../support/shop.js';
+
+/** What README.md tells people to type is typed here, in order, on a stack that every deployment breaks. */
+
+const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** What is not for a project's folder: who runs it instead. */
+const RUN_ELSEWHERE: Record<string, string> = {
+  'npm ci && npm run build': 'scripts/lib.sh, before any test',
+  'npm link': 'nobody: here compose-rollback is on the PATH by a link of our own',
+  'scripts/demo.sh': 'test/e2e/demo',
+  'scripts/test.sh': '.ci/run: it runs this',
+};
+
+/** Commands that end otherwise than with 0, because that is what the README says of them. */
+const EXPECTED_EXITS: Record<string, number> = {};
+
+/** A deployment, which the stack here does in its own way: there is no registry to pull from. */
+const DEPLOYMENT = /^docker compose pull && docker compose up -d$/;
+
+const readme = await readFile(`${PACKAGE}/README.md`, 'utf8');
+
+interface Block {
+  language: string;
+  text: string;
+}
+
+const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(
+  ([, language = '', text = '']) => ({ language, text }),
+);
+
+/** Lines of `sh` blocks, and lines after a prompt in all others; remarks at their ends left out. */
+function commandsOf({ language, text }: Block): string[] {
+  const lines = text.replaceAll(/\\\n\s*/g, '').split('\n');
+  const typed = language === 'sh' ? lines : lines.flatMap((line) => /^\$ (.*)$/.exec(line)?.[1] ?? []);
+  return typed.map((line) => line.replace(/(?:^|\s+)#.*$/, '').trim()).filter((line) => line !== '');
+}
+
+let shop: Shop;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  shop = await aShop('e2e-readme', {
+    api: `    volumes: ['./data:/data']`,
+    files: { 'data/broken-v2': '' },
+  });
+  await mkdir(`${shop.locks}/bin`);
+  env = {
+    PATH: `${shop.locks}/bin:${process.env['PATH'] ?? ''}`,
+    DOCKER_CONFIG: await dockerConfigWithPlugin(shop.locks),
+    COMPOSE_ROLLBACK_LOCK_DIR: shop.locks,
+  };
+  await symlink(MAIN, `${shop.locks}/bin/compose-rollback`);
+  await mkdir(shop.path('rollback'), { recursive: true });
+  await symlink(`${PACKAGE}/rollback/scripts`, shop.path('rollback/scripts'));
+  await mkdir(shop.path('node_modules'));
+  await symlink(PACKAGE, shop.path('node_modules/compose-rollback'));
+  await deploy('v1');
+});
+
+async function deploy(version: 'v1' | 'v2'): Promise<void> {
+  await docker('tag', shop.images[version], shop.tag);
+  await shop.compose('up', '--detach');
+  await shop.serves(version);
+}
+
+async function type(script: string): Promise<CliResult> {
+  const { exitCode, stdout, stderr } = await execa('bash', ['-c', script], {
+    cwd: shop.directory,
+    env,
+    stdin: 'ignore',
+    reject: false,
+  });
+  return { exitCode, stdout, stderr };
+}
+
+describe('commands', () => {
+  for (const command of blocks.flatMap(commandsOf)) {
+    if (command in RUN_ELSEWHERE) continue;
+    test(`$ ${command}`, async () => {
+      if (DEPLOYMENT.test(command)) {
+        await deploy('v2');
+        return;
+      }
+      expect(command).toMatch(/^(?:compose-rollback|docker rollback|(?:\.\/)?rollback\/scripts\/\w+\.sh)\b/);
+      const { exitCode, stderr } = await type(command);
+      expect({ exitCode, stderr }).toEqual({ exitCode: EXPECTED_EXITS[command] ?? 0, stderr });
+    });
+  }
+
+  test('there are some, and those that are run elsewhere are still there', () => {
+    const all = blocks.flatMap(commandsOf);
+    expect(all.length).toBeGreaterThan(8);
+    expect(all).toEqual(expect.arrayContaining(Object.keys(RUN_ELSEWHERE)));
+  });
+});
+
+test('the deploy script takes a broken release back', async () => {
+  const scripts = blocks.filter(({ language }) => language === 'bash');
+  expect(scripts).toHaveLength(1);
+  const script = (scripts[0]?.text ?? '')
+    .replace('docker compose pull', `docker tag ${shop.images.v2} ${shop.tag}`)
+    .replace('localhost:8000', `localhost:${shop.port}`);
+  await deploy('v1');
+  expect((await type(script)).exitCode).toBe(1);
+  expect(await answer(shop.port, '/health')).toBe('v1');
+});
+
+test('the configuration is accepted', async () => {
+  const examples = blocks.filter(({ language }) => language === 'yaml');
+  expect(examples).toHaveLength(1);
+  await shop.write({ 'rollback.yaml': examples[0]?.text ?? '' });
+  const { exitCode, stderr } = await type('compose-rollback status');
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+});
+
+test('the example of the library runs', async () => {
+  const examples = blocks.filter(({ language }) => language === 'ts');
+  expect(examples).toHaveLength(1);
+  await shop.write({ 'rollback.yaml': '', 'example.mjs': examples[0]?.text ?? '' });
+  const { exitCode, stdout, stderr } = await type(`${process.execPath} example.mjs`);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(stdout).toContain('GET /health answered 200');
+});
