@@ -8,12 +8,12 @@ const { version } = JSON.parse(await readFile(new URL('../package.json', import.
 
 // What is CommonJS inside of an ES module has to be given what it expects to find there.
 const banner = `
-import { createRequire as __createRequire } from 'node:module';
-import { dirname as __pathDirname } from 'node:path';
-import { fileURLToPath as __toPath } from 'node:url';
-const require = __createRequire(import.meta.url);
-const __filename = __toPath(import.meta.url);
-const __dirname = __pathDirname(__filename);
+import { createRequire as createRequireOf } from 'node:module';
+import { dirname as directoryOf } from 'node:path';
+import { fileURLToPath as pathOf } from 'node:url';
+const require = createRequireOf(import.meta.url);
+const __filename = pathOf(import.meta.url);
+const __dirname = directoryOf(__filename);
 `;
 
 await rm('dist/chunks', { recursive: true, force: true });
@@ -29,7 +29,7 @@ await build({
   // Machine code stays where npm put or made it.
   external: ['better-sqlite3', 'cpu-features', '*.node'],
   banner: { js: banner },
-  define: { __VERSION__: JSON.stringify(version) },
+  define: { PACKAGE_VERSION: JSON.stringify(version) },
   legalComments: 'linked',
   logLevel: 'warning',
 });

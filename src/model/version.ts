@@ -1,5 +1,5 @@
 /** Put in by the build. */
-declare const __VERSION__: string | undefined;
+declare const PACKAGE_VERSION: string | undefined;
 
 /** Version of this package. */
-export const VERSION = typeof __VERSION__ === 'string' ? __VERSION__ : 'development';
+export const VERSION = typeof PACKAGE_VERSION === 'string' ? PACKAGE_VERSION : 'development';

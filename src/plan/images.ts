@@ -35,7 +35,7 @@ export function retagForStart(
   tags: Tags,
 ): Retag[] {
   const wanted = target.point.images[service];
-  const image = wanted && findImage(observation, wanted);
+  const image = wanted && findImage(observation, target.point, wanted);
   if (!wanted || !image) return [];
   const now = tags.current(wanted.ref);
   const cause = now ? `the tag points to ${shortId(now)} now` : 'the tag is gone';
@@ -54,7 +54,9 @@ export function retagAfterwards(
     const wanted = target.point.images[service];
     if (!wanted?.tag_id) return [];
     const image =
-      wanted.tag_id === wanted.id ? findImage(observation, wanted) : observation.images[wanted.tag_id];
+      wanted.tag_id === wanted.id
+        ? findImage(observation, target.point, wanted)
+        : observation.images[wanted.tag_id];
     if (!image) return [];
     const move = tags.move(wanted.ref, image.id, `at the point the tag pointed to ${shortId(image.id)}`);
     return move ? [move] : [];
@@ -67,7 +69,7 @@ export function imageBlockers(observation: Observation, target: Target, decision
   for (const [service, decision] of decisions) {
     const wanted = target.point.images[service];
     if (decision.action !== 'up' || !wanted) continue;
-    const image = findImage(observation, wanted);
+    const image = findImage(observation, target.point, wanted);
     const digest = wanted.digests[0];
     if (!image) {
       blockers.push({

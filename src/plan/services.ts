@@ -112,7 +112,7 @@ function serveOn(
     containers.every(
       (container) =>
         container.state === 'running' &&
-        (!image || isImage(observation, container.imageId, image)) &&
+        (!image || isImage(observation, point, container.imageId, image)) &&
         (hash === null || container.configHash === hash),
     )
   );
@@ -128,15 +128,18 @@ function reasonToMakeAnew(
 ): string | undefined {
   if (containers.length === 0) return 'it has no container';
   const image = target.point.images[name];
-  const other = image && containers.find((container) => !isImage(observation, container.imageId, image));
+  const other =
+    image && containers.find((container) => !isImage(observation, point, container.imageId, image));
   if (image && other) return `it runs image ${shortId(other.imageId)}, the point has ${shortId(image.id)}`;
   const accepted = [recorded.config_hash, recorded.files_hash].filter((hash) => hash !== null);
   const changed = (container: Container) =>
     container.configHash !== undefined && !accepted.includes(container.configHash);
   const [now, then] = [observation.model?.services[name], target.model?.services[name]];
-  // Compose hashes the id of the container it lives in: then only the definitions themselves can be compared.
+  // Compose hashes the id of the container it lives in: while it runs, only the definitions themselves can be compared. One that
+  // is stopped may be what an interrupted run left of the other definition.
   const borrows = then !== undefined && lendersOf(then).length > 0;
-  const differs = borrows ? JSON.stringify(now) !== JSON.stringify(then) : containers.some(changed);
+  const left = recorded.running > 0 && containers.some((container) => !isUp(container) && changed(container));
+  const differs = borrows ? left || JSON.stringify(now) !== JSON.stringify(then) : containers.some(changed);
   if (accepted.length > 0 && differs) return 'its definition changed';
   if (containers.length !== recorded.replicas) {
     return `it has ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}, the point has ${recorded.replicas}`;

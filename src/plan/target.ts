@@ -18,24 +18,24 @@ export interface Target {
 export type Traits = Record<string, HandlerTraits>;
 
 /**
- * The local image that is the recorded one. An id means something only within one store, so the diff ids decide
- * where the id is unknown.
+ * The local image that is the recorded one. In the store where the point was made the id alone tells: images that differ only in their
+ * settings have the same layers. In another store ids mean nothing, and the layers decide.
  */
-export function findImage(observation: Observation, wanted: PointImage): Image | undefined {
-  const byId = observation.images[wanted.id];
-  if (byId) return byId;
+export function findImage(observation: Observation, point: Point, wanted: PointImage): Image | undefined {
+  const byId = observation.images[wanted.id] ?? undefined;
+  if (byId || isSameStore(observation, point)) return byId;
   const references = [wanted.kept_tag ?? wanted.id, wanted.ref, ...wanted.digests];
   const images = references.map((reference) => observation.images[reference] ?? undefined);
   return images.find((image) => image && sameLayers(image.diffIds, wanted.diff_ids));
 }
 
 /** Is the image with this id the recorded one? */
-export function isImage(observation: Observation, id: string, wanted: PointImage): boolean {
-  if (id === wanted.id) return true;
-  const image = observation.images[id];
-  return image
-    ? sameLayers(image.diffIds, wanted.diff_ids) && image.id === findImage(observation, wanted)?.id
-    : false;
+export function isImage(observation: Observation, point: Point, id: string, wanted: PointImage): boolean {
+  return id === wanted.id || id === findImage(observation, point, wanted)?.id;
+}
+
+function isSameStore({ engine }: Observation, { metadata }: Point): boolean {
+  return engine.id === metadata.engine.id && engine.storageDriver === metadata.engine.storage_driver;
 }
 
 function sameLayers(some: string[], others: string[]): boolean {

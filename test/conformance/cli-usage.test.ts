@@ -270,7 +270,9 @@ describe('help', () => {
     expect((await cli.run(['help', name])).stdout).toBe(stdout);
   });
 
-  it('tells the version', async () => {
+  it('tells the version, docker too', async () => {
+    const metadata = await cli.run(['docker-cli-plugin-metadata']);
+    expect(JSON.parse(metadata.stdout)).toHaveProperty('Version', expect.stringMatching(/^\d+\.\d+\.\d+$/));
     expect((await cli.run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isPluginName, pluginMetadata, translatePluginCall } from '../../src/cli/plugin.js';
 import { isCallable } from '../../src/cli/program.js';
+import { VERSION } from '../../src/index.js';
 
 const translated = (line: string) => translatePluginCall(line.split(' ').filter(Boolean), isCallable);
 
@@ -59,7 +60,7 @@ it('answers the question that docker asks of every plugin', () => {
   expect(pluginMetadata(['docker-cli-plugin-metadata'])).toMatchObject({
     SchemaVersion: '0.1.0',
     Vendor: 'compose-rollback',
-    Version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    Version: VERSION,
   });
   expect(pluginMetadata(['list'])).toBeUndefined();
 });

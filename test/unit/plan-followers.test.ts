@@ -34,6 +34,17 @@ describe('a service in the network of another', () => {
     expect(plan[0]?.cause).toBe('it follows vpn');
   });
 
+  it('is made anew when a run was interrupted before it was', () => {
+    const present = aPresent({
+      services: { ...services, app: { lender: 'vpn', ...changed, states: ['exited'] } },
+    });
+    expect(outline(planned(present, aPoint({ services })).operations)).toEqual(['up app', 'verify app']);
+  });
+
+  it('stays while it runs and its definition is the same: its hash changes with the id of the other', () => {
+    expect(operations(services, { app: changed })).toEqual([]);
+  });
+
   it('has followers of its own, whatever their names', () => {
     const chain = { a: { lender: 'b' }, b: { lender: 'c' }, c: {} };
     expect(outline(operations(chain, { c: changed })).filter((line) => line.startsWith('up'))).toEqual([

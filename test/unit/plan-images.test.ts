@@ -125,8 +125,9 @@ describe('a digest reference', () => {
   });
 });
 
-describe('an image that has another id in this store', () => {
+describe('an image of a point from another store, where it had another id', () => {
   const then = aPoint({ services: { api: {} } });
+  then.point.metadata.engine.storage_driver = 'overlayfs';
 
   it('is found by its kept tag and its layers', () => {
     const present = aPresent({ services: { api: { image: 'api-v2' } } });
@@ -169,5 +170,13 @@ describe('an image that has another id in this store', () => {
     const other = anImage('api-v2', { diffIds: [] });
     const seen = { ...present, images: { [other.id]: other, 'api:1': other } };
     expect(planned(seen, bare).blockers).toMatchObject([{ code: 'image-missing' }]);
+  });
+
+  it('is no other one with the same layers, when the store is the same: only its settings may differ', () => {
+    const here = aPoint({ services: { api: {} } });
+    const present = aPresent({ services: { api: { image: 'rebuilt' } } });
+    const rebuilt = anImage('rebuilt', { diffIds: ['layer-api-v1'] });
+    const seen = { ...present, images: { [rebuilt.id]: rebuilt, 'api:1': rebuilt } };
+    expect(planned(seen, here).blockers).toMatchObject([{ code: 'image-missing' }]);
   });
 });

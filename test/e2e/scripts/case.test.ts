@@ -17,7 +17,7 @@ beforeAll(async () => {
   // v2 answers, and is not healthy.
   shop = await aShop('e2e-scripts', {
     api: `    volumes: ['./data:/data']`,
-    files: { 'data/broken-v2': '' },
+    files: { 'data/broken-v2': '', 'rollback.yaml': 'services: { api: { health_timeout: 3s } }\n' },
   });
   await mkdir(shop.path('rollback'), { recursive: true });
   await symlink(SCRIPTS, shop.path('rollback/scripts'));
