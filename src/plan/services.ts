@@ -129,7 +129,7 @@ function reasonToMakeAnew(
   if (containers.length === 0) return 'it has no container';
   const image = target.point.images[name];
   const other =
-    image && containers.find((container) => !isImage(observation, point, container.imageId, image));
+    image && containers.find((container) => !isImage(observation, target.point, container.imageId, image));
   if (image && other) return `it runs image ${shortId(other.imageId)}, the point has ${shortId(image.id)}`;
   const accepted = [recorded.config_hash, recorded.files_hash].filter((hash) => hash !== null);
   const changed = (container: Container) =>

@@ -19,9 +19,7 @@ export async function findOut(workspace: Workspace, target: Target, git: boolean
       findTakenPorts(workspace, model),
       findMissingExternal(workspace, model),
       findMissingVolumes(workspace, model),
-      git &&
-        point.metadata.git_commit !== null &&
-        !(await hasCommit(workspace.project.directory, point.metadata.git_commit)),
+      git ? lacksCommit(workspace, point.metadata.git_commit) : false,
       findMissingBytes(workspace, point.sizes.total),
     ]);
   return { damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes };
@@ -143,6 +141,10 @@ async function findMissingVolumes(workspace: Workspace, model: ComposeModel | un
   const names = own.map(([key, resource]) => resource?.name ?? `${workspace.project.name}_${key}`);
   const there = await Promise.all(names.map((name) => workspace.engine.hasVolume(name)));
   return names.filter((_, index) => !there[index]);
+}
+
+async function lacksCommit({ project }: Workspace, commit: string | null): Promise<boolean> {
+  return commit !== null && !(await hasCommit(project.directory, commit));
 }
 
 /** A safety point holds about what the point holds; a megabyte is for the rest: journal, index, model. */

@@ -28,10 +28,12 @@ export function begin(stack: Stack, ...argv: string[]): Running {
   return { ...watch(child), pid: child.pid ?? 0 };
 }
 
-/** The same on a terminal. */
+/** The same on a terminal; taken away when the test ends. */
 export function atTerminal(stack: Stack, ...argv: string[]): Terminal {
   const env = { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks };
-  return new Terminal([process.execPath, MAIN, ...argv], { cwd: stack.directory, env });
+  const terminal = new Terminal([process.execPath, MAIN, ...argv], { cwd: stack.directory, env });
+  onTestFinished(() => terminal.close());
+  return terminal;
 }
 
 function watch(child: ChildProcess): Omit<Running, 'pid'> {

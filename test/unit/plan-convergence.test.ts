@@ -10,7 +10,7 @@ import { changes, someTraits } from '../support/stacks.js';
 
 /** Plans that are carried out on a simulated engine: they arrive, from wherever they were interrupted, and lead back. */
 
-const RUNS = { numRuns: 20_000 };
+const RUNS = { numRuns: 1000 };
 // half a second each; more on a machine that is busy with engines
 vi.setConfig({ testTimeout: 60_000 });
 const everything = { outside: true, git: true };
@@ -123,7 +123,7 @@ function essence(now: Observation, { model, point }: Target) {
           name,
           {
             images: containers.map(({ imageId }) => imageId),
-            // one that lives in another's network and does not run cannot be told from its like: followers.ts
+            // one that lives in another's network and does not run cannot be told from its like (services.ts)
             defined:
               (model?.services[name]?.network_mode !== undefined && !containers.some(isUp)) ||
               containers.every(({ configHash }) => accepted(name).includes(configHash)),

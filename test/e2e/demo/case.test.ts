@@ -28,7 +28,7 @@ async function leftovers(): Promise<Record<string, string[]>> {
   );
 }
 
-test('shows 200, 500, 200, and leaves nothing behind', async () => {
+test('shows 200, 500, 200, and leaves nothing behind', { timeout: 300_000 }, async () => {
   const temporary = await mkdtemp(join(tmpdir(), 'e2e-demo-'));
   const before = await leftovers();
   const { stdout } = await execa('bash', [DEMO], { env: { TMPDIR: temporary }, stdin: 'ignore' });

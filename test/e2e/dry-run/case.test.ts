@@ -75,7 +75,7 @@ describe('while a rollback runs', () => {
   test('a dry run is answered, and disturbs nothing', async () => {
     await writeFile(shop.path('hold'), '');
     const rollback = begin(shop, 'rollback', shop.point, '--yes');
-    await rollback.says('Running the hook before rollback of api');
+    await rollback.says('Running hook before rollback of api');
     expect((await dry('rollback', shop.point)).stdout).toContain('Stop services: api');
     await ok(shop, 'list');
     await rm(shop.path('hold'));

@@ -48,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     await configure('    before_rollback: [{ run: [sleep, "60"] }]');
     const before = await containersOf(shop);
     const run = begin(shop, 'rollback', shop.point, '--yes');
-    await run.says('Running the hook before rollback of api');
+    await run.says('Running hook before rollback of api');
     run.signal(signal);
     expect(await run.ended).toMatchObject({
       exitCode: 130,

@@ -1,4 +1,4 @@
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -17,7 +17,7 @@ const { getServiceRollback, pass, fail, inconclusive, RollbackManager } = librar
 const EXAMPLE = `
 import { RollbackManager } from 'compose-rollback';
 
-const manager = new RollbackManager({ backupDir: 'rollback/backups', maxRollbackPoints: 10, projectRoot: '..' });
+const manager = new RollbackManager({ backupDir: 'rollback/backups', maxRollbackPoints: 10, projectRoot: process.argv[2] });
 const point = await manager.createRollbackPoint({ description: 'Before critical update', services: ['api', 'redis'] });
 for (const { id, description } of await manager.listRollbackPoints()) console.log(id, description);
 const { result } = await manager.rollback(point.id, { dryRun: false });
@@ -34,7 +34,6 @@ beforeAll(async () => {
   port = await freePort();
   stack = await aStack('e2e-library', (name) => ({
     'redis/Dockerfile': 'FROM redis:7-alpine\n',
-    'deploy/example.mjs': EXAMPLE,
     'compose.yaml': `
 name: ${name}
 services:
@@ -44,8 +43,6 @@ services:
 volumes: { cache: }
 `,
   }));
-  await mkdir(stack.path('deploy/node_modules'));
-  await symlink(PACKAGE, stack.path('deploy/node_modules/compose-rollback'));
   vi.stubEnv('COMPOSE_ROLLBACK_LOCK_DIR', stack.locks);
   await release('v1');
   const manager = new RollbackManager({ projectRoot: stack.directory });
@@ -81,9 +78,12 @@ function judged(verdict: Library.Verdict, options: Library.ManagerOptions = {}) 
 }
 
 test("the reference's example", async () => {
-  const { stdout } = await starts(stack, [], () =>
-    execa('node', ['example.mjs'], { cwd: stack.path('deploy') }),
-  );
+  const folder = `${stack.locks}/deploy`;
+  await mkdir(`${folder}/node_modules`, { recursive: true });
+  await symlink(PACKAGE, `${folder}/node_modules/compose-rollback`);
+  await writeFile(`${folder}/example.mjs`, EXAMPLE);
+  const run = () => execa('node', [`${folder}/example.mjs`, stack.directory], { stdin: 'ignore' });
+  const { stdout } = await starts(stack, [], run);
   const [made, first, ended] = stdout.split('\n');
   expect(made).toMatch(/^rb-[0-9a-f]{12} Before critical update$/);
   expect(first).toBe(`${point} with v1`);

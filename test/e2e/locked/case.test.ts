@@ -30,7 +30,7 @@ beforeEach(async () => {
 /** A rollback that has begun and waits. */
 async function heldRollback(): Promise<Running> {
   const running = begin(shop, 'rollback', shop.point, '--yes');
-  await running.says('Running the hook before rollback of api');
+  await running.says('Running hook before rollback of api');
   return running;
 }
 

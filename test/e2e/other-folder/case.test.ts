@@ -69,8 +69,9 @@ test('by the real path of a folder that it was started from under another', asyn
 
 test('all points are in the project, wherever they were made from', async () => {
   const { stdout } = await okAs(stack, { cwd: `${link}/deep` }, 'list', '--json');
-  const { points }: { points: unknown[] } = JSON.parse(stdout);
+  const { points }: { points: { id: string }[] } = JSON.parse(stdout);
   expect(points).toHaveLength(4);
-  const folders = Object.keys(await filesOf(stack.directory)).filter((path) => path.endsWith('/backups'));
-  expect(folders).toEqual(['real/app/rollback/backups']);
+  const files = await filesOf(stack.path('real'));
+  const stored = points.filter(({ id }) => `app/rollback/backups/${id}/point.json` in files);
+  expect(stored).toEqual(points);
 });

@@ -1,4 +1,4 @@
-import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -59,8 +59,8 @@ beforeAll(async () => {
   await symlink(MAIN, `${shop.locks}/bin/compose-rollback`);
   await mkdir(shop.path('rollback'), { recursive: true });
   await symlink(`${PACKAGE}/rollback/scripts`, shop.path('rollback/scripts'));
-  await mkdir(shop.path('node_modules'));
-  await symlink(PACKAGE, shop.path('node_modules/compose-rollback'));
+  await mkdir(`${shop.locks}/node_modules`);
+  await symlink(PACKAGE, `${shop.locks}/node_modules/compose-rollback`);
   await deploy('v1');
 });
 
@@ -123,8 +123,9 @@ test('the configuration is accepted', async () => {
 test('the example of the library runs', async () => {
   const examples = blocks.filter(({ language }) => language === 'ts');
   expect(examples).toHaveLength(1);
-  await shop.write({ 'rollback.yaml': '', 'example.mjs': examples[0]?.text ?? '' });
-  const { exitCode, stdout, stderr } = await type(`${process.execPath} example.mjs`);
+  await rm(shop.path('rollback.yaml'));
+  await writeFile(`${shop.locks}/example.mjs`, examples[0]?.text ?? '');
+  const { exitCode, stdout, stderr } = await type(`node ${shop.locks}/example.mjs`);
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   expect(stdout).toContain('GET /health answered 200');
 });

@@ -13,46 +13,61 @@ beforeAll(async () => {
   shop = await aShop('e2e-refuse');
 });
 
-const QUESTIONS: Record<string, { argv: () => string[]; question: string }> = {
-  rollback: { argv: () => ['rollback', shop.point], question: 'Proceed with rollback? [yes/no]:' },
-  'quick-rollback': { argv: () => ['quick-rollback'], question: 'Proceed with rollback? [yes/no]:' },
-  'rollback-service': {
-    argv: () => ['rollback-service', 'api'],
-    question: 'Proceed with rollback? [yes/no]:',
-  },
-  delete: { argv: () => ['delete', shop.point], question: 'Delete 1 rollback point? [yes/no]:' },
-  cleanup: { argv: () => ['cleanup', '--keep-last', '0'], question: 'Delete 1 rollback point? [yes/no]:' },
-};
-
 const ANSWERS: Record<string, { keys: string; code: number; says: string }> = {
-  no: { keys: 'no\r', code: 4, says: 'declined; nothing was' },
+  no: { keys: 'no\r', code: 4, says: 'declined; nothing was touched' },
   'something else, then no': { keys: 'perhaps\rn\r', code: 4, says: 'Please answer yes or no.' },
-  'the end of input': { keys: CTRL_D, code: 4, says: 'declined; nothing was' },
+  'the end of input': { keys: CTRL_D, code: 4, says: 'declined; nothing was touched' },
   'Ctrl-C': { keys: CTRL_C, code: 130, says: 'interrupted; nothing was touched' },
 };
 
-for (const [command, { argv, question }] of Object.entries(QUESTIONS)) {
-  // Every answer to one command, one answer to the others: the question is the same code.
-  for (const [answer, { keys, code, says }] of Object.entries(ANSWERS).slice(
-    0,
-    command === 'rollback' ? 4 : 1,
-  )) {
-    test(`${command}, answered with ${answer}: exit ${code}, untouched`, async () => {
-      await leavesAllAsItWas(shop, async () => {
-        const terminal = atTerminal(shop, ...argv());
-        await terminal.sees(question);
-        terminal.type(keys);
-        expect([await terminal.ended(), terminal.shown]).toEqual([code, expect.stringContaining(says)]);
-      });
-    });
-  }
+async function asked(
+  argv: string[],
+  question: string,
+  keys: string,
+): Promise<{ code: number | undefined; shown: string }> {
+  const terminal = atTerminal(shop, ...argv);
+  await terminal.sees(question);
+  terminal.type(keys);
+  return { code: await terminal.ended(), shown: terminal.shown };
+}
 
-  test(`${command} without a terminal: refused at once, untouched`, async () => {
-    const { exitCode, stderr, stdout } = await leavesAllAsItWas(shop, () => cli(shop, ...argv()));
-    expect([exitCode, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/there is no terminal to ask on; nothing was touched\n.*--yes/);
+for (const [answer, { keys, code, says }] of Object.entries(ANSWERS)) {
+  test(`${answer}, to a rollback: exit ${code}, untouched`, async () => {
+    const argv = ['rollback', shop.point];
+    const told = await leavesAllAsItWas(shop, () => asked(argv, 'Proceed with rollback? [yes/no]: ', keys));
+    expect(told).toEqual({ code, shown: expect.stringContaining(says) });
   });
 }
+
+test('no, to a deletion or a clean-up: exit 4, nothing is gone', async () => {
+  for (const argv of [
+    ['delete', shop.point],
+    ['cleanup', '--keep-last', '0'],
+  ]) {
+    const told = await leavesAllAsItWas(shop, () =>
+      asked(argv, 'Delete 1 rollback point? [yes/no]: ', 'no\r'),
+    );
+    expect(told).toEqual({ code: 4, shown: expect.stringContaining('declined; nothing was deleted') });
+  }
+});
+
+test('without a terminal every question is refused before anything is looked at', async () => {
+  const questions = [
+    ['rollback', shop.point],
+    ['quick-rollback'],
+    ['rollback-service', 'api'],
+    ['undo'],
+    ['delete', shop.point],
+    ['cleanup', '--keep-last', '0'],
+  ];
+  await leavesAllAsItWas(shop, async () => {
+    for (const argv of questions) {
+      const { exitCode, stderr, stdout } = await cli(shop, ...argv);
+      expect([exitCode, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(/there is no terminal to ask on; nothing was touched\n.*--yes/);
+    }
+  });
+});
 
 test('rollback and delete without a point to go to', async () => {
   const { exitCode, stderr } = await leavesAllAsItWas(shop, () => cli(shop, 'rollback', '--yes'));

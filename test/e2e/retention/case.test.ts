@@ -1,0 +1,174 @@
+import { access, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import SqliteDatabase from 'better-sqlite3';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { aStack, buildApi, cli, create, docker, json, ok, snapshot, type Stack } from '../../support/e2e.js';
+import { leavesAllAsItWas } from '../../support/untouched.js';
+
+/** Which points stay, what goes with those that do not, and that the index is only a mirror. */
+
+let stack: Stack;
+let tag: string;
+
+beforeAll(async () => {
+  stack = await aStack('e2e-keep', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  job: { image: '${name}-job:latest', command: [sleep, infinity], stop_signal: SIGKILL }
+`,
+    'rollback.yaml': 'max_rollback_points: 3\n',
+  }));
+  tag = `${stack.name}-job:latest`;
+  await buildApi(stack, tag, 'v1');
+  await stack.compose('up', '-d');
+});
+
+const listed = z.object({ points: z.array(z.object({ id: z.string(), kind: z.string() })) });
+
+/** Ids, newest first. */
+async function points(kind: 'manual' | 'safety'): Promise<string[]> {
+  const all = listed.parse(await json(stack, 'list', '--safety')).points;
+  return all.filter((point) => point.kind === kind).map(({ id }) => id);
+}
+
+/** Directories and kept tags are those of the listed points, and no others. */
+async function holdsOnlyWhatIsListed(): Promise<void> {
+  const ids = [...(await points('manual')), ...(await points('safety'))].toSorted();
+  const { backups, tags } = await snapshot(stack);
+  const directories = Object.keys(backups).flatMap(
+    (path) => /^rollback\/backups\/(rb-\w+)$/.exec(path)?.[1] ?? [],
+  );
+  expect(directories.toSorted()).toEqual(ids);
+  const kept = Object.keys(tags).flatMap((name) => /:(rb-\w{12})-/.exec(name)?.[1] ?? []);
+  expect(kept.toSorted()).toEqual(ids);
+}
+
+test('the newest three stay, and the pinned one; the others are gone with their tags', async () => {
+  const pinned = await create(stack, 'pinned', '--pin');
+  const ids: string[] = [];
+  for (const name of ['one', 'two', 'three', 'four', 'five']) ids.push(await create(stack, name));
+  expect(await points('manual')).toEqual([...ids.slice(2).toReversed(), pinned]);
+  await holdsOnlyWhatIsListed();
+});
+
+test('safety points are counted apart: three of them', async () => {
+  const before = await points('manual');
+  await stack.write({
+    'compose.yaml': `name: ${stack.name}\nservices: { job: { image: '${tag}', command: [sleep, '99'], stop_signal: SIGKILL } }\n`,
+  });
+  await ok(stack, 'rollback', 'latest', '--yes', '--config-only');
+  for (let time = 0; time < 4; time += 1) await ok(stack, 'undo', '--yes', '--config-only');
+  expect(await points('safety')).toHaveLength(3);
+  expect(await points('manual')).toEqual(before);
+  await holdsOnlyWhatIsListed();
+});
+
+describe('cleanup', () => {
+  test('needs to be told what is old', async () => {
+    const { exitCode, stderr } = await leavesAllAsItWas(stack, () => cli(stack, 'cleanup', '--yes'));
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('--keep-last N, --older-than 30d')]);
+  });
+
+  test('--older-than leaves what is younger', async () => {
+    const before = [await points('manual'), await points('safety')];
+    await ok(stack, 'cleanup', '--older-than', '1h', '--yes');
+    expect([await points('manual'), await points('safety')]).toEqual(before);
+  });
+
+  test('--keep-last leaves so many, and the pinned one', async () => {
+    const [newest = '', ...others] = await points('manual');
+    await ok(stack, 'cleanup', '--keep-last', '1', '--yes');
+    expect(await points('manual')).toEqual([newest, others.at(-1)]);
+    await holdsOnlyWhatIsListed();
+  });
+});
+
+describe('delete', () => {
+  test('a pinned point only when forced', async () => {
+    const pinned = (await points('manual')).at(-1) ?? '';
+    const { exitCode, stderr } = await leavesAllAsItWas(stack, () => cli(stack, 'delete', pinned, '--yes'));
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('is pinned; nothing was deleted')]);
+    await ok(stack, 'delete', pinned, '--yes', '--force');
+    expect(await points('manual')).not.toContain(pinned);
+    await holdsOnlyWhatIsListed();
+  });
+
+  test('takes several, or none when one of them is not there', async () => {
+    const [first = ''] = await points('manual');
+    const second = await create(stack);
+    const wrong = () => cli(stack, 'delete', first, 'rb-000000000000', '--yes');
+    expect((await leavesAllAsItWas(stack, wrong)).exitCode).toBe(10);
+    await ok(stack, 'delete', first, second, '--yes');
+    expect(await points('manual')).toEqual([]);
+  });
+
+  test('frees an image that nothing else refers to, and only such a one', async () => {
+    const [old, point] = [await buildApi(stack, tag, 'v2'), await create(stack, 'job still runs v1')];
+    const [v1 = ''] = Object.values((await snapshot(stack)).containers).map(({ image }) => image);
+    await ok(stack, 'delete', point, '--yes');
+    await docker('image', 'inspect', v1); // its container runs
+
+    await stack.compose('up', '-d');
+    const second = await create(stack, 'job runs v2');
+    await buildApi(stack, tag, 'v3');
+    await stack.compose('up', '-d');
+    await docker('image', 'inspect', old);
+    await ok(stack, 'delete', second, '--yes');
+    await expect(docker('image', 'inspect', old)).rejects.toThrow('No such image');
+  });
+});
+
+describe('the index', () => {
+  const index = () => stack.path('rollback/backups/index.db');
+
+  /** All that it tells. */
+  async function told(): Promise<unknown[]> {
+    return Promise.all([['list', '--safety'], ['runs'], ['history']].map((argv) => json(stack, ...argv)));
+  }
+
+  const losses: Record<string, () => Promise<void>> = {
+    'was deleted': () => rm(index()),
+    'holds something else': () =>
+      writeFile(index(), 'no database at all, but long enough to look like something'.repeat(99)),
+    'is empty': () => writeFile(index(), ''),
+    'was cut short': () => truncate(index(), 5000),
+    'was made by a newer version': async () => {
+      const db = new SqliteDatabase(index());
+      db.pragma('user_version = 99');
+      db.close();
+    },
+  };
+
+  for (const [loss, lose] of Object.entries(losses)) {
+    test(`${loss}: said so, nothing touched; reindex makes the same one again`, async () => {
+      await create(stack, `before it ${loss}`, '--name', 'named');
+      const before = await told();
+      await lose();
+      for (const argv of [
+        ['list'],
+        ['create'],
+        ['rollback', 'latest', '--yes'],
+        ['delete', 'latest', '--yes'],
+      ]) {
+        const { exitCode, stderr } = await leavesAllAsItWas(stack, () => cli(stack, ...argv));
+        expect([1, 2], stderr).toContain(exitCode);
+        expect(stderr).toMatch(/compose-rollback: the index .*\n/);
+        expect(stderr).toContain('compose-rollback reindex');
+      }
+      await ok(stack, 'reindex');
+      expect(await told()).toEqual(before);
+      await ok(stack, 'delete', 'named', '--yes');
+    });
+  }
+
+  test('was lost together with the compose file', async () => {
+    const before = await told();
+    await rm(index());
+    await rename(stack.path('compose.yaml'), stack.path('away.yaml'));
+    await ok(stack, 'reindex');
+    expect(await told()).toEqual(before);
+    await rename(stack.path('away.yaml'), stack.path('compose.yaml'));
+    await access(index());
+  });
+});
