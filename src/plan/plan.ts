@@ -6,6 +6,7 @@ import {
   type Plan,
   type PlanOptions,
 } from '../model/plan.js';
+import type { ComposeModel } from '../model/compose.js';
 import type { Observation } from '../model/project.js';
 import type { Decision, Decisions } from './decision.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
@@ -51,6 +52,9 @@ type Starting = Extract<Decision, { action: 'up' | 'start' | 'restart' }>;
 /** Puts the decisions into the one order that is safe. */
 class Sequence {
   private readonly tags: Tags;
+  /** By which things stop. */
+  private readonly running: Dependencies;
+  /** By which they start. */
   private readonly dependencies: Dependencies;
 
   constructor(
@@ -60,7 +64,8 @@ class Sequence {
     private readonly decisions: Decisions,
   ) {
     this.tags = new Tags(observation);
-    this.dependencies = readDependencies(observation, target);
+    this.running = presentDependencies(observation, target);
+    this.dependencies = target.model ? union(modelled(target.model)) : this.running;
   }
 
   operations(files: FileOperation[], options: PlanOptions): Operation[] {
@@ -136,7 +141,7 @@ class Sequence {
   /** Dependants first. Services of one wave stop together. */
   private stops(): Operation[] {
     const stopping = [...this.decisions.keys()].filter((service) => this.stopped(service));
-    return waves(stopping, this.dependencies)
+    return waves(stopping, this.running)
       .toReversed()
       .flatMap((wave): Operation[] => {
         const removed = wave.filter((service) => this.decisions.get(service)?.action === 'remove');
@@ -307,24 +312,30 @@ class Sequence {
   }
 }
 
-/** From the target's model, today's model and the containers' labels: a union, because each may know what the others do not. */
-function readDependencies(observation: Observation, target: Target): Dependencies {
+/** What runs by: today's model, or the point's when there is none, and what compose wrote on the containers. */
+function presentDependencies({ model, services }: Observation, target: Target): Dependencies {
+  const labelled = Object.values(services).flatMap(({ name, containers }) =>
+    // compose writes "redis:service_started:false,db:service_healthy:true"
+    containers.map(({ labels }): [string, string[]] => [
+      name,
+      (labels['com.docker.compose.depends_on'] ?? '')
+        .split(',')
+        .flatMap((needed) => needed.split(':')[0] || []),
+    ]),
+  );
+  return union([...modelled(model ?? target.model), ...labelled]);
+}
+
+function modelled(model: ComposeModel | undefined): [string, string[]][] {
+  return Object.entries(model?.services ?? {}).map(([service, { depends_on }]) => [
+    service,
+    Object.keys(depends_on),
+  ]);
+}
+
+function union(entries: [string, string[]][]): Dependencies {
   const all = new Map<string, Set<string>>();
-  const add = (service: string, needed: string) => {
-    const known = all.get(service) ?? new Set<string>();
-    all.set(service, known.add(needed));
-  };
-  for (const model of [observation.model, target.model]) {
-    for (const [service, { depends_on }] of Object.entries(model?.services ?? {})) {
-      for (const needed of Object.keys(depends_on)) add(service, needed);
-    }
-  }
-  for (const [service, { containers }] of Object.entries(observation.services)) {
-    for (const container of containers) {
-      // compose writes "redis:service_started:false,db:service_healthy:true"
-      const label = container.labels['com.docker.compose.depends_on'] ?? '';
-      for (const needed of label.split(',')) if (needed) add(service, needed.split(':')[0] ?? needed);
-    }
-  }
+  for (const [service, needed] of entries)
+    all.set(service, new Set([...(all.get(service) ?? []), ...needed]));
   return all;
 }

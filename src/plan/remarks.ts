@@ -136,7 +136,8 @@ export function risks(
   if (point.project.directory !== observation.project.directory) {
     remark('moved', `the project was in ${point.project.directory} then`);
   }
-  if (options.services) result.push(...sharedFiles(observation, files, options.services));
+  const chosen = options.services ?? (point.partial ? point.services : undefined);
+  if (chosen) result.push(...sharedFiles(observation, files, chosen));
   return [...result, ...files.risks, ...sharedTags(target).filter(() => madeAnew(decisions).length > 0)];
 }
 

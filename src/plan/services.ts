@@ -4,7 +4,7 @@ import type { Observation } from '../model/project.js';
 import { isInside, type FileOperation } from './files.js';
 import type { Decision, Decisions } from './decision.js';
 import { following, lendersOf } from './followers.js';
-import { isImage, shortId, type Target, type Traits } from './target.js';
+import { findImage, isImage, shortId, type Target, type Traits } from './target.js';
 
 const RUNNING: ReadonlySet<Container['state']> = new Set(['running', 'paused', 'restarting']);
 
@@ -66,6 +66,10 @@ function decideOne(
   if (cause) {
     if (target.model && !target.model.services[name]) {
       return { action: 'cannot', cause: `${cause}, and the files of the point do not define it` };
+    }
+    const image = target.point.images[name];
+    if (recorded.running === 0 && image && !findImage(observation, target.point, image)) {
+      return { action: 'cannot', cause: `${cause}, its image is gone, and it did not run at the point` };
     }
     const { replicas } = recorded;
     const stop = mounted.length > 0 || !serveOn(observation, target.point, name, recorded, containers);

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import type { Container } from '../model/engine.js';
 import {
   POINT_FORMAT,
   type Point,
@@ -38,13 +37,14 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
   const present = Object.values(observation.services).filter(
     ({ name }) => details.services?.includes(name) ?? true,
   );
-  const running = present.flatMap((service) => {
-    const newest = service.containers.at(-1);
-    return newest ? [{ name: service.name, newest }] : [];
+  const refs = present.flatMap((service): [string, string][] => {
+    const ref = referenceOf(observation, service);
+    return ref ? [[service.name, ref]] : [];
   });
-  const refs = present.flatMap(({ name, containers }) => {
-    const ref = containers.at(-1)?.imageRef ?? observation.model?.services[name]?.image;
-    return ref ? [[name, ref]] : [];
+  const images = refs.flatMap(([name, ref]): [string, PointImage][] => {
+    // A service without containers would be made from what its tag points to.
+    const image = observation.services[name]?.containers.at(-1)?.imageId ?? observation.images[ref]?.id;
+    return image ? [[name, imageFacts(observation, id, ref, image)]] : [];
   });
   return {
     format: POINT_FORMAT,
@@ -60,9 +60,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     config_hashes: {},
     volumes: [],
     project: projectFacts(observation.project),
-    images: Object.fromEntries(
-      running.map(({ name, newest }) => [name, imageFacts(observation, id, newest)]),
-    ),
+    images: Object.fromEntries(images),
     containers: Object.fromEntries(present.map((service) => [service.name, containerFacts(service)])),
     entries: [],
     outside: [],
@@ -105,15 +103,23 @@ function containerFacts(service: ServiceObservation): PointContainers {
   };
 }
 
-function imageFacts(observation: Observation, id: string, container: Container): PointImage {
-  const image = observation.images[container.imageId];
+/** What its container was made from, else what it would be made from; compose names images that it builds itself. */
+function referenceOf(observation: Observation, { name, containers }: ServiceObservation): string | undefined {
+  const { model, images, project } = observation;
+  const built = [`${project.name}-${name}`, `${project.name}_${name}`].find((ref) => images[ref]);
+  return containers.at(-1)?.imageRef ?? model?.services[name]?.image ?? built;
+}
+
+function imageFacts(observation: Observation, id: string, ref: string, imageId: string): PointImage {
+  const image =
+    observation.images[imageId] ?? Object.values(observation.images).find((known) => known?.id === imageId);
   return {
-    ref: container.imageRef,
-    id: container.imageId,
+    ref,
+    id: imageId,
     digests: image?.digests ?? [],
     platform: image?.platform ?? '',
     diff_ids: image?.diffIds ?? [],
-    tag_id: container.imageRef.includes('@') ? null : (observation.images[container.imageRef]?.id ?? null),
+    tag_id: ref.includes('@') ? null : (observation.images[ref]?.id ?? null),
     kept_tag: image ? keptTag(id, image.id) : null,
   };
 }

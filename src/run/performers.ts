@@ -131,7 +131,9 @@ export function performers(workspace: Workspace, destination: Destination): Perf
     verify: async ({ service }) => {
       const verdict = await verifyService(handlerFor(service), after(service));
       emit({ type: 'verdict', service, verdict });
-      return { ...judge(service, verdict), note: null };
+      // A safety point is brought back as it was, healthy or not: undoing to a broken state is no failure.
+      const asItWas = point.kind === 'safety' && verdict.status === 'fail';
+      return { ...judge(service, asItWas ? { ...verdict, status: 'inconclusive' } : verdict), note: null };
     },
   };
 }

@@ -16,7 +16,7 @@ import { docker, testProject, type TestProject } from './engine.js';
 export { docker } from './engine.js';
 export { eventually as until } from './handlers.js';
 
-export const MAIN = process.env.E2E_SCRATCH_MAIN ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export interface Stack extends TestProject {
   /** Folder of the locks, outside of the project. */

@@ -178,13 +178,17 @@ describe('every plan', () => {
     });
   });
 
-  it('stops dependants before what they need, and starts them after it', () => {
+  it('stops dependants before what they need now, and starts them after what they needed then', () => {
     everyPlan(({ operations }, present, target) => {
-      for (const { service, needed } of [...dependencies(present), ...dependencies(target)]) {
-        const stops = before(positions(operations, STOPS, service), positions(operations, STOPS, needed));
-        const started = before(positions(operations, STARTS, needed), positions(operations, STARTS, service));
-        expect({ service, needed, stops, started }).toMatchObject({ stops: true, started: true });
-      }
+      const stops = dependencies(present).filter(
+        ({ service, needed }) =>
+          !before(positions(operations, STOPS, service), positions(operations, STOPS, needed)),
+      );
+      const starting = dependencies(target).filter(
+        ({ service, needed }) =>
+          !before(positions(operations, STARTS, needed), positions(operations, STARTS, service)),
+      );
+      expect({ stops, starting }).toEqual({ stops: [], starting: [] });
     });
   });
 

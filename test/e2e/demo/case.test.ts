@@ -8,7 +8,7 @@ import { docker } from '../../support/e2e.js';
 
 /** The demo, as a newcomer runs it: it shows the job done, and leaves nothing behind. */
 
-const DEMO = fileURLToPath(new URL('../../../scripts/demo.sh', import.meta.url));
+const REPO = fileURLToPath(new URL('../../..', import.meta.url));
 const NAMES = 'compose-rollback-demo';
 
 async function lines(...argv: string[]): Promise<string[]> {
@@ -23,15 +23,39 @@ async function leftovers(): Promise<Record<string, string[]>> {
     networks: await lines('network', 'ls', '--format', '{{.Name}}'),
     tags: await lines('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}'),
   };
-  return Object.fromEntries(
-    Object.entries(all).map(([what, names]) => [what, names.filter((name) => name.includes(NAMES))]),
-  );
+  const ours = Object.entries(all).map(([what, names]) => {
+    return [what, names.filter((name) => name.includes(NAMES))] as const;
+  });
+  return { ...Object.fromEntries(ours), images: await apiImages() };
+}
+
+/** Images of the example's API, tagged or not. Others come and go meanwhile. */
+async function apiImages(): Promise<string[]> {
+  const ids = new Set(await lines('image', 'ls', '--all', '--quiet', '--no-trunc'));
+  const inspect = ['image', 'inspect', '--format', '{{.Id}} {{.Config.Env}}', ...ids];
+  const { stdout } = await execa('docker', inspect, { reject: false });
+  const rows = stdout.split('\n').filter((row) => row.includes('API_VERSION='));
+  return rows.toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+/** Else the demo would install the dependencies anew, and take away those that this very test runs by. */
+async function dependenciesAreFresh(): Promise<boolean> {
+  const fresh =
+    '[[ $(<node_modules/.compose-rollback-installed) == "$(cksum <package-lock.json) $(node --version)" ]]';
+  const { exitCode } = await execa('bash', ['-c', fresh], { cwd: REPO, reject: false });
+  return exitCode === 0;
 }
 
 test('shows 200, 500, 200, and leaves nothing behind', { timeout: 300_000 }, async () => {
+  if (!(await dependenciesAreFresh()))
+    throw new Error('run scripts/test.sh first: it installs what is missing');
   const temporary = await mkdtemp(join(tmpdir(), 'e2e-demo-'));
   const before = await leftovers();
-  const { stdout } = await execa('bash', [DEMO], { env: { TMPDIR: temporary }, stdin: 'ignore' });
+  const { stdout } = await execa('bash', ['scripts/demo.sh'], {
+    cwd: REPO,
+    env: { TMPDIR: temporary },
+    stdin: 'ignore',
+  });
   expect([...stdout.matchAll(/GET \S+: HTTP (\d+)/g)].map(([, status]) => status)).toEqual([
     '200',
     '500',

@@ -16,13 +16,11 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm link': 'nobody: here compose-rollback is on the PATH by a link of our own',
   'scripts/demo.sh': 'test/e2e/demo',
   'scripts/test.sh': '.ci/run: it runs this',
+  'docker compose pull && docker compose up -d': 'this test, after each point: there is no registry to pull from',
 };
 
 /** Commands that end otherwise than with 0, because that is what the README says of them. */
 const EXPECTED_EXITS: Record<string, number> = {};
-
-/** A deployment, which the stack here does in its own way: there is no registry to pull from. */
-const DEPLOYMENT = /^docker compose pull && docker compose up -d$/;
 
 const readme = await readFile(`${PACKAGE}/README.md`, 'utf8');
 
@@ -42,13 +40,16 @@ function commandsOf({ language, text }: Block): string[] {
   return typed.map((line) => line.replace(/(?:^|\s+)#.*$/, '').trim()).filter((line) => line !== '');
 }
 
+/** While it is there, v2 answers and is not healthy. */
+const BROKEN = 'data/broken-v2';
+
 let shop: Shop;
 let env: Record<string, string>;
 
 beforeAll(async () => {
   shop = await aShop('e2e-readme', {
     api: `    volumes: ['./data:/data']`,
-    files: { 'data/broken-v2': '' },
+    files: { [BROKEN]: '' },
   });
   await mkdir(`${shop.locks}/bin`);
   env = {
@@ -84,13 +85,11 @@ describe('commands', () => {
   for (const command of blocks.flatMap(commandsOf)) {
     if (command in RUN_ELSEWHERE) continue;
     test(`$ ${command}`, async () => {
-      if (DEPLOYMENT.test(command)) {
-        await deploy('v2');
-        return;
-      }
       expect(command).toMatch(/^(?:compose-rollback|docker rollback|(?:\.\/)?rollback\/scripts\/\w+\.sh)\b/);
+      if (/\bundo\b/.test(command)) await rm(shop.path(BROKEN), { force: true }); // it was not the release after all
       const { exitCode, stderr } = await type(command);
       expect({ exitCode, stderr }).toEqual({ exitCode: EXPECTED_EXITS[command] ?? 0, stderr });
+      if (/\bcreate\b/.test(command)) await deploy('v2');
     });
   }
 
@@ -101,15 +100,30 @@ describe('commands', () => {
   });
 });
 
-test('the deploy script takes a broken release back', async () => {
+describe('the deploy script', () => {
   const scripts = blocks.filter(({ language }) => language === 'bash');
-  expect(scripts).toHaveLength(1);
-  const script = (scripts[0]?.text ?? '')
-    .replace('docker compose pull', `docker tag ${shop.images.v2} ${shop.tag}`)
-    .replace('localhost:8000', `localhost:${shop.port}`);
-  await deploy('v1');
-  expect((await type(script)).exitCode).toBe(1);
-  expect(await answer(shop.port, '/health')).toBe('v1');
+  const deployScript = () =>
+    (scripts[0]?.text ?? '')
+      .replace('docker compose pull', `docker tag ${shop.images.v2} ${shop.tag}`)
+      .replace('localhost:8000', `localhost:${shop.port}`);
+
+  test('is the only one', () => {
+    expect(scripts).toHaveLength(1);
+  });
+
+  test('lets a good release be', async () => {
+    await rm(shop.path(BROKEN), { force: true });
+    await deploy('v1');
+    expect((await type(deployScript())).exitCode).toBe(0);
+    expect(await answer(shop.port, '/health')).toBe('v2');
+  });
+
+  test('takes a broken release back', async () => {
+    await deploy('v1');
+    await shop.write({ [BROKEN]: '' });
+    expect((await type(deployScript())).exitCode).toBe(1);
+    expect(await answer(shop.port, '/health')).toBe('v1');
+  });
 });
 
 test('the configuration is accepted', async () => {

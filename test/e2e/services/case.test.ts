@@ -19,16 +19,17 @@ let stack: Stack;
 let tag: string;
 let images: { v1: string; v2: string };
 
-function compose(name: string, hostname: string): string {
+function compose(name: string, release: string): string {
   return `
 name: ${name}
 services:
   api:
     image: ${name}-api:latest
+    labels: { release: ${release} }
   worker:
     image: busybox:latest
     command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
-    hostname: ${hostname}
+    hostname: ${release}
     depends_on: [api]
 `;
 }
@@ -87,6 +88,15 @@ describe('a part of what changed', () => {
     expect(await imageId(tag)).toBe(images.v1);
     expect(await containers('worker')).toEqual(worker);
     expect((await snapshot(stack)).files['compose.yaml']).toContain('hostname: old');
+  });
+
+  test('--services leaves alone what they depend on, even where the restored files say otherwise', async () => {
+    const [[api], [worker]] = await Promise.all([containers('api'), containers('worker')]);
+    await ok(stack, 'rollback', 'latest', '--services', 'worker', '--yes');
+    expect(await containers('api')).toEqual([api]);
+    const [now] = await containers('worker');
+    expect(now?.id).not.toBe(worker?.id);
+    expect(await docker('inspect', '--format', '{{.Config.Hostname}}', now?.id ?? '')).toBe('old');
   });
 
   test('--config-only writes files, and touches neither containers nor tags', async () => {
