@@ -23,6 +23,7 @@ main() {
   say "test: dependencies"
   install_dependencies
   have git || install_debs git # points record the commit, and tests make commits
+  { have zsh && have fish; } || install_debs zsh fish # completion is tested in the shells themselves
   have curl || install_debs curl # the deploy scripts in the documentation ask with it
   prepare_engine --test
   eval "$("$REPO/scripts/lab.sh" env)"

@@ -320,7 +320,14 @@ export class RollbackManager {
       } catch (error) {
         const nothingDone =
           error instanceof RollbackError && ['declined', 'usage', 'no-such-point'].includes(error.code);
-        if (!nothingDone) await trail('failed', [], messageOf(error));
+        if (!nothingDone) {
+          await trail('failed', [], messageOf(error)).catch((second: unknown) => {
+            workspace.emit({
+              type: 'warning',
+              message: `this is missing in the history: ${messageOf(second)}`,
+            });
+          });
+        }
         throw error;
       } finally {
         await lock.release();

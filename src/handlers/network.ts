@@ -28,17 +28,22 @@ export async function tryConnect(
   timeout: number,
   signal: AbortSignal,
 ): Promise<Connection> {
+  signal.throwIfAborted();
   return await new Promise((resolve, reject) => {
-    const socket = connect({ host, port, timeout, signal });
-    const end = (connection: Connection) => {
+    const socket = connect({ host, port, timeout });
+    const end = (settle: () => void) => {
+      signal.removeEventListener('abort', abort);
       socket.destroy();
-      resolve(connection);
+      settle();
     };
-    socket.on('connect', () => end('open'));
-    socket.on('timeout', () => end('unknown'));
+    const tell = (connection: Connection) => end(() => resolve(connection));
+    // By hand: Node's own `signal` option leaves a listener behind with every connection.
+    const abort = () => end(() => reject(signal.reason));
+    signal.addEventListener('abort', abort, { once: true });
+    socket.on('connect', () => tell('open'));
+    socket.on('timeout', () => tell('unknown'));
     socket.on('error', (error) => {
-      if (signal.aborted) reject(signal.reason);
-      else end('code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'unknown');
+      tell('code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'unknown');
     });
   });
 }

@@ -26,10 +26,18 @@ export function blockers(
   }));
   result.push(...files.blockers, ...imageBlockers(observation, target, decisions));
   if (anew.length > 0 && (findings.modelError !== undefined || !target.model)) {
+    const what = `so ${anew.join(', ')} cannot be made`;
     result.push({
       code: 'model-invalid',
-      message: `the compose files of the point do not resolve, so ${anew.join(', ')} cannot be made: ${findings.modelError ?? 'they did not when it was made'}`,
-      hint: 'add --config-only to bring the files back alone',
+      ...(target.stored
+        ? {
+            message: `the compose files of the point do not resolve, ${what}: ${findings.modelError ?? 'they did not when it was made'}`,
+            hint: 'add --config-only to bring the files back alone',
+          }
+        : {
+            message: `the compose files do not resolve, ${what}: ${observation.modelError ?? 'they define nothing'}`,
+            hint: 'mend them, or bring them back with compose-rollback rollback',
+          }),
     });
   }
   for (const { service, port, holder } of findings.takenPorts) {

@@ -6,7 +6,7 @@ import type { ConfigEntry, Observation } from '../model/project.js';
 import type { Workspace } from '../run/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { summaryOf } from '../store/summary.js';
-import { entryFacts, pointOf, type PointDetails } from './facts.js';
+import { entryFacts, keptTag, pointOf, type PointDetails } from './facts.js';
 
 export const newPointId = (): string => `rb-${randomBytes(6).toString('hex')}`;
 
@@ -43,10 +43,10 @@ export async function recordPoint(
   }
 }
 
-/** Kept tags of a point with the image each one keeps. */
+/** Kept tags of a point with the image each one keeps. Whatever a record says: no others are ours to make or take away. */
 export function keptTags(point: Point): Map<string, string> {
   const tags = Object.values(point.images).flatMap(({ kept_tag, id }) =>
-    kept_tag ? [[kept_tag, id] as const] : [],
+    kept_tag?.startsWith(keptTag(point.id, '')) ? [[kept_tag, id] as const] : [],
   );
   return new Map(tags);
 }

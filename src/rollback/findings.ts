@@ -14,7 +14,7 @@ export async function findOut(workspace: Workspace, target: Target, git: boolean
   const { model, point } = target;
   const [damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes] =
     await Promise.all([
-      target.stored ? workspace.store.verify(point) : [],
+      target.stored ? findDamage(workspace, target) : [],
       resolveModel(workspace, target),
       findTakenPorts(workspace, model),
       findMissingExternal(workspace, model),
@@ -23,6 +23,17 @@ export async function findOut(workspace: Workspace, target: Target, git: boolean
       findMissingBytes(workspace, point.sizes.total),
     ]);
   return { damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes };
+}
+
+/** What is wrong with the stored files, and with a record that would have us write over stored files: that one was not made by us. */
+async function findDamage({ store, project }: Workspace, { point }: Target): Promise<Findings['damaged']> {
+  const inBackups = point.entries.filter(({ path }) =>
+    `${project.directory}/${path}`.startsWith(`${store.path}/`),
+  );
+  return [
+    ...(await store.verify(point)),
+    ...inBackups.map(({ path }) => ({ path, problem: 'would be written into the backup directory' })),
+  ];
 }
 
 /**

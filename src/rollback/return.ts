@@ -60,6 +60,7 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
         project: projectOf(target.point, workspace.project.directory),
         present: way.observation.model,
         run: log.run,
+        returning: true,
       }),
       journal: log.journal,
       emit: workspace.emit,

@@ -149,6 +149,7 @@ function act(
     project: projectOf(target.point, workspace.project.directory),
     present: observation.model,
     run: id,
+    returning: false,
   };
   const { emit, signal } = workspace;
   return execute({

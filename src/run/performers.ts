@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { runHook } from '../handlers/hooks.js';
 import { verifyService } from '../handlers/verify.js';
+import type { Hook } from '../model/config.js';
 import { RollbackError } from '../model/errors.js';
 import type { OperationOf } from '../model/plan.js';
 import type { Point } from '../model/point.js';
@@ -22,6 +23,8 @@ export interface Destination {
   /** The model that runs now, for what happens before anything stops. */
   present: ComposeModel | undefined;
   run: string;
+  /** On the way back a hook that fails is told, and does not stop the rest: the services count. */
+  returning: boolean;
 }
 
 const DONE: Outcome = { note: null, warning: null };
@@ -76,7 +79,8 @@ export function performers(workspace: Workspace, destination: Destination): Perf
       const hook = (phase === 'before' ? config.before_rollback : config.after_rollback)[index];
       if (!hook) throw new RollbackError('stale', `hook ${index + 1} of ${service} is no longer configured`);
       const context = phase === 'before' ? before(service) : after(service);
-      return judge(service, await runHook(hook, context, project.directory));
+      const asked: Hook = destination.returning ? { ...hook, on_failure: 'continue' } : hook;
+      return judge(service, await runHook(asked, context, project.directory));
     },
     checkout: async ({ commit, branch }) => {
       const { stash } = await checkout(project.directory, { commit, branch, run: destination.run });

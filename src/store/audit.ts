@@ -5,6 +5,7 @@ import type { AuditRecord } from '../model/run.js';
 import type { BackupDir } from './backup-dir.js';
 import { explained, hasErrno, openRegular, parseJson } from './files.js';
 import type { AuditLine, IndexDb } from './index-db.js';
+import { assertSafe } from './paths.js';
 
 const CHUNK = 64 * 1024;
 const NEWLINE = 0x0a;
@@ -14,6 +15,7 @@ const NEWLINE = 0x0a;
  * `unsafe` when the file is a link.
  */
 export async function appendAudit(backupDir: BackupDir, record: AuditRecord): Promise<void> {
+  await assertSafe(backupDir.auditFile, 'file');
   await explained('write the audit trail', async () => {
     const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
     await using file = await open(backupDir.auditFile, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);

@@ -1,9 +1,20 @@
 import type { Database, Options } from 'better-sqlite3';
+import { RollbackError } from '../model/errors.js';
 
 /** The database library is loaded on first use: it brings a native module. */
 export async function openDatabase(file: string | Buffer, options: Options = {}): Promise<Database> {
   const { default: SqliteDatabase } = await import('better-sqlite3');
-  return new SqliteDatabase(file, options);
+  try {
+    return new SqliteDatabase(file, options);
+  } catch (error) {
+    // npm was told not to run install scripts, or it was installed for another Node.
+    const unusable = error instanceof Error && /bindings file|NODE_MODULE_VERSION/.test(error.message);
+    if (!unusable) throw error;
+    throw new RollbackError('failed', 'the SQLite library of compose-rollback was not built for this Node', {
+      hint: 'run `npm rebuild better-sqlite3` where compose-rollback is installed',
+      cause: error,
+    });
+  }
 }
 
 /** `SQLITE_BUSY`, …; undefined when something else was thrown. */

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -249,5 +249,6 @@ describe('as a plugin of docker', () => {
     expect((await docker('--config', config, 'rollback', 'status')).stdout).toContain(stack.name);
     expect((await docker('rollback', 'show', 'nosuch')).code).toBe(10);
     expect((await docker('__complete', 'rollback', 'show', 'sta')).stdout).toBe(`stable\t${point}\n:4\n`);
+    await rm(config, { recursive: true });
   });
 });

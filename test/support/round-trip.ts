@@ -66,8 +66,9 @@ export interface Trip {
   touched: string[];
   /** How our program is called. */
   call?: Call;
-  /** How `create` is called, where that is another way. */
+  /** How `create` and `undo` are called, where that is another way. */
   createCall?: Call;
+  undoCall?: Call;
   /** Further flags of the rollback. */
   flags?: string[];
   /** How the user calls a plain `up`, which has to find nothing to do after the rollback. Left out: not tried. */
@@ -94,7 +95,7 @@ export async function roundTrip(stack: Stack, trip: Trip): Promise<CliResult> {
     if (trip.up) await composeAs(stack, trip.up, 'up', '--detach');
   });
 
-  await starts(stack, touched, () => okAs(stack, call, 'undo', '--yes'));
+  await starts(stack, touched, () => okAs(stack, trip.undoCall ?? call, 'undo', '--yes'));
   expect(await state()).toEqual(changed);
   return printed;
 }

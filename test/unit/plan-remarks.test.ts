@@ -70,6 +70,18 @@ describe('blockers', () => {
     ]);
   });
 
+  it('name the present compose files, where one service is to be made by them', () => {
+    const present = aPresent({ ...now, modelError: 'not YAML' });
+    const target = { ...aPoint({ ...then, modelError: 'not YAML' }), stored: false };
+    expect(planned(present, target).blockers).toEqual([
+      {
+        code: 'model-invalid',
+        message: 'the compose files do not resolve, so api cannot be made: not YAML',
+        hint: 'mend them, or bring them back with compose-rollback rollback',
+      },
+    ]);
+  });
+
   it('are not a broken present', () => {
     expect(planned(aPresent({ ...now, modelError: 'not YAML' }), aPoint(then)).blockers).toEqual([]);
   });

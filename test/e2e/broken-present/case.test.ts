@@ -102,6 +102,17 @@ for (const [what, { make, running, filesDefine = true }] of Object.entries(break
   });
 }
 
+test('one service cannot be made by files that are broken, and is left running', async () => {
+  await shop.write({ 'compose.yaml': 'services: [' });
+  const argv = ['rollback-service', 'api', '--yes'];
+  const { exitCode, stderr } = await leavesOnlyATrace(shop, () => cli(shop, ...argv));
+  expect([exitCode, stderr]).toEqual([
+    3,
+    expect.stringMatching(/files do not resolve, so api cannot be made/),
+  ]);
+  await ok(shop, 'rollback', shop.point, '--yes');
+});
+
 describe('found from elsewhere by its name', () => {
   let elsewhere: string;
   beforeAll(async () => {

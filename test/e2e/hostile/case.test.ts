@@ -163,9 +163,9 @@ describe('links in the backup directory', () => {
       await lead(name);
       const there = await filesOf(elsewhere);
       for (const argv of [['create'], ['rollback', shop.point, '--yes'], ['delete', shop.point, '--yes']]) {
-        const result = await leavesAllAsItWas(shop, () => cli(shop, ...argv));
+        const result = await leavesOnlyATrace(shop, () => cli(shop, ...argv));
         expectClear(result, [2]);
-        expect(result.stderr).toMatch(/is a symlink|is not a regular file/);
+        expect(result.stderr).toContain(`${name}" is a symlink`);
       }
       expect(await filesOf(elsewhere)).toEqual(there);
     });
@@ -219,13 +219,7 @@ describe('a point that was tampered with, its checksum made to fit', () => {
     expect([exitCode, stderr]).toEqual([3, expect.stringContaining('does not stay inside')]);
   });
 
-  for (const path of [
-    outside,
-    '/etc/passwd',
-    'configs/../../x',
-    'rollback/backups/index.db',
-    '.git/hooks/post-commit',
-  ]) {
+  for (const path of [outside, '/etc/passwd', 'configs/../../x', 'rollback/backups/index.db']) {
     test(`a file to be written to ${path}: refused before anything stops`, async () => {
       await tamper('"path": "app.conf"', `"path": "${path}"`);
       const { exitCode, stderr } = await leavesOnlyATrace(shop, () =>

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { aStack, docker, type Stack } from '../../support/e2e.js';
 import { composeAs, containerOf, roundTrip, SLEEPER, type Call } from '../../support/round-trip.js';
 
@@ -25,8 +25,8 @@ async function started(prefix: string, files: Record<string, string>, user: Call
   return stack;
 }
 
-test('-f: the files are known without it later, and are those of the point when others were named since', async () => {
-  const user: Call = { flags: ['-f', 'base.yaml', '-f', 'blue.yaml'] };
+test('COMPOSE_FILE in a shell that is closed later, and other files by -f since', async () => {
+  const user: Call = { env: { COMPOSE_FILE: 'base.yaml:blue.yaml' } };
   const other: Call = { flags: ['-f', 'base.yaml', '-f', 'red.yaml'] };
   const files = { 'blue.yaml': overlay('blue'), 'red.yaml': overlay('red') };
   const stack = await started('e2e-files', files, user);
@@ -35,33 +35,20 @@ test('-f: the files are known without it later, and are those of the point when 
     await composeAs(stack, other, 'up', '--detach');
     expect(await colourOf(stack)).toBe('red');
   };
-  await roundTrip(stack, { change, touched: ['web'], up: user });
+  await roundTrip(stack, { change, touched: ['web'], createCall: user, up: user });
 });
 
-describe('COMPOSE_FILE', () => {
-  test('in a shell that is another one later', async () => {
-    const user: Call = { env: { COMPOSE_FILE: 'base.yaml:blue.yaml' } };
-    const stack = await started('e2e-shellfiles', { 'blue.yaml': overlay('blue') }, user);
-    const change = async () => {
-      await stack.write({ 'blue.yaml': overlay('purple') });
-      await composeAs(stack, user, 'up', '--detach');
-      expect(await colourOf(stack)).toBe('purple');
-    };
-    await roundTrip(stack, { change, touched: ['web'], createCall: user, up: user });
-  });
-
-  test('in .env, with a separator of its own', async () => {
-    const dotEnv = (files: string) => `COMPOSE_PATH_SEPARATOR=;\nCOMPOSE_FILE=${files}\n`;
-    const files = { 'blue.yaml': overlay('blue'), '.env': dotEnv('base.yaml;blue.yaml') };
-    const stack = await started('e2e-dotenvfiles', files, {});
-    expect(await colourOf(stack)).toBe('blue');
-    const change = async () => {
-      await stack.write({ '.env': dotEnv('base.yaml') });
-      await composeAs(stack, {}, 'up', '--detach');
-      expect(await colourOf(stack)).toBe('none');
-    };
-    await roundTrip(stack, { change, touched: ['web'], up: {} });
-  });
+test('COMPOSE_FILE in .env, with a separator of its own', async () => {
+  const dotEnv = (files: string) => `COMPOSE_PATH_SEPARATOR=;\nCOMPOSE_FILE=${files}\n`;
+  const files = { 'blue.yaml': overlay('blue'), '.env': dotEnv('base.yaml;blue.yaml') };
+  const stack = await started('e2e-dotenvfiles', files, {});
+  expect(await colourOf(stack)).toBe('blue');
+  const change = async () => {
+    await stack.write({ '.env': dotEnv('base.yaml') });
+    await composeAs(stack, {}, 'up', '--detach');
+    expect(await colourOf(stack)).toBe('none');
+  };
+  await roundTrip(stack, { change, touched: ['web'], up: {} });
 });
 
 test('--project-directory beside files elsewhere: relative paths start there', async () => {
@@ -78,7 +65,7 @@ test('--project-directory beside files elsewhere: relative paths start there', a
   for (const file of ['deploy/mounted.yaml', 'web.conf']) expect(stderr).toContain(`Restoring ${file}`);
 });
 
-test('several --env-file, the last one winning, are known later without', async () => {
+test('-f and several --env-file, the last one winning, are all known later without', async () => {
   const files = {
     'env.yaml': 'services: { web: { environment: { COLOUR: "${COLOUR}", SIZE: "${SIZE}" } } }\n',
     'common.env': 'COLOUR=blue\nSIZE=1\n',

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { aStack, cli, create, docker, freePort, ok, type Stack } from '../../support/e2e.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
@@ -22,7 +22,7 @@ name: ${name}
 services:
   web:
     image: busybox:latest
-    command: [sleep, infinity]
+    command: [httpd, -f, -p, '8000']
     stop_signal: SIGKILL
     ports: ['127.0.0.1:${port}:8000', '${port}:8001/udp']
     networks: [outside]
@@ -36,11 +36,12 @@ volumes: { outside: { external: true, name: ${outside} } }
   await docker('volume', 'create', '--label', LABEL, outside);
   await stack.compose('up', '-d');
   point = await create(stack);
-  return async () => {
-    await stack.compose('down');
-    await docker('network', 'rm', outside).catch(() => undefined);
-    await docker('volume', 'rm', outside);
-  };
+});
+
+afterAll(async () => {
+  await stack.compose('down');
+  await docker('network', 'rm', outside);
+  await docker('volume', 'rm', outside);
 });
 
 async function blocked(...says: string[]): Promise<void> {
