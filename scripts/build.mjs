@@ -27,7 +27,7 @@ await build({
   platform: 'node',
   target: 'node20.19',
   // Machine code stays where npm put or made it.
-  external: ['better-sqlite3', 'cpu-features', '*.node'],
+  external: ['bindings', 'cpu-features', '*.node'],
   banner: { js: banner },
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   legalComments: 'linked',

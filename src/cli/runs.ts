@@ -163,7 +163,9 @@ function tell(
   const { plan, result, run } = outcome;
   const done = output.style('green', '✓');
   if (result === 'nothing-to-do') {
-    output.print(`${done} Nothing to do: everything is as it was at ${pointLabel(plan.target)}`);
+    const all = plan.risks.length === 0 ? 'everything is' : 'what can be brought back is';
+    output.print(`${done} Nothing to do: ${all} as it was at ${pointLabel(plan.target)}`);
+    output.note(...plan.risks.map(({ message, hint }) => printable(`! ${message}${hint ? ` (${hint})` : ''}`)));
     return;
   }
   output.print(

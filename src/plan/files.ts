@@ -11,6 +11,8 @@ export type FileOperation =
 
 export interface FileChanges {
   operations: FileOperation[];
+  /** Paths outside the project that differ from the point and are not restored. */
+  left: string[];
   blockers: Remark[];
   risks: Remark[];
 }
@@ -23,17 +25,19 @@ export function fileChanges(observation: Observation, target: Target, options: P
   const appeared = removals(point.entries, configuration.entries, point.directories);
   const outside = compare(point.outside, configuration.outside, true);
   const operations = [...inside.operations, ...appeared];
-  const risks: Remark[] = [];
   if (options.outside) operations.push(...outside.operations);
-  else if (outside.operations.length > 0) {
+  const left = options.outside ? [] : outside.operations.map(({ path }) => path);
+  const risks: Remark[] = [];
+  if (left.length > 0) {
     risks.push({
       code: 'outside-differs',
-      message: `outside the project, and left alone: ${outside.operations.map((operation) => operation.path).join(', ')}`,
+      message: `outside the project, and left alone: ${left.join(', ')}`,
       hint: 'add --outside to restore them too',
     });
   }
   return {
     operations: inOrder(operations),
+    left,
     blockers: options.outside ? [...inside.blockers, ...outside.blockers] : inside.blockers,
     risks,
   };

@@ -30,7 +30,7 @@ export function plan(
   const files = fileChanges(observation, target, options);
   const decisions: Decisions = options.configOnly
     ? new Map()
-    : decide(observation, target, files.operations, traits, options.services);
+    : decide(observation, target, files, traits, options.services);
   const { id, timestamp, description, kind } = target.point;
   return {
     format: PLAN_FORMAT,

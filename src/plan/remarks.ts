@@ -5,7 +5,7 @@ import { imageBlockers, sharedTags } from './images.js';
 import { recordsContainers } from './services.js';
 import type { Decisions } from './decision.js';
 import { ageOf } from './text.js';
-import type { Target } from './target.js';
+import { variableDifferences, type Target } from './target.js';
 
 /** Everything that stands in the way, all at once. */
 export function blockers(
@@ -151,15 +151,6 @@ export function risks(
 
 function madeAnew(decisions: Decisions): string[] {
   return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
-}
-
-/** Names only: values are secret. */
-function variableDifferences(observation: Observation, target: Target): string[] {
-  const today = new Map(observation.variables.map((variable) => [variable.name, variable.value]));
-  return target.variables
-    .filter((variable) => (today.get(variable.name) ?? null) !== variable.value)
-    .map((variable) => variable.name)
-    .toSorted();
 }
 
 /** Rolling some services back still restores files that others are defined by. */

@@ -1,20 +1,20 @@
 import type { Container } from '../model/engine.js';
 import type { Point, PointContainers } from '../model/point.js';
 import type { Observation } from '../model/project.js';
-import { isInside, type FileOperation } from './files.js';
+import { isInside, type FileChanges, type FileOperation } from './files.js';
 import type { Decision, Decisions } from './decision.js';
 import { following, lendersOf } from './followers.js';
-import { findImage, isImage, shortId, type Target, type Traits } from './target.js';
+import { findImage, isImage, shortId, variableDifferences, type Target, type Traits } from './target.js';
 
 const RUNNING: ReadonlySet<Container['state']> = new Set(['running', 'paused', 'restarting']);
 
 export const isUp = (container: Container): boolean => RUNNING.has(container.state);
 
-/** Decides service by service; `files` are the file operations of the same plan. */
+/** Decides service by service; `files` is what the same plan does to files. */
 export function decide(
   observation: Observation,
   target: Target,
-  files: FileOperation[],
+  files: FileChanges,
   traits: Traits,
   only: string[] | undefined,
 ): Decisions {
@@ -30,8 +30,7 @@ export function decide(
     const containers = observation.services[name]?.containers ?? [];
     const recorded = point.containers[name];
     if (recorded && recorded.replicas > 0) {
-      const mounted = mountedChanges(observation, containers, files);
-      decisions.set(name, decideOne(observation, target, name, recorded, mounted, traits));
+      decisions.set(name, decideOne(observation, target, name, recorded, files, traits));
     } else if (containers.length > 0 && recordsContainers(point)) {
       decisions.set(name, { action: 'remove', cause: 'it had no containers at the point' });
     }
@@ -58,14 +57,18 @@ function decideOne(
   target: Target,
   name: string,
   recorded: PointContainers,
-  mounted: string[],
+  files: FileChanges,
   traits: Traits,
 ): Decision {
   const containers = observation.services[name]?.containers ?? [];
+  const mounted = mountedChanges(observation, containers, files.operations);
   const cause = reasonToMakeAnew(observation, target, name, recorded, containers);
   if (cause) {
     if (target.model && !target.model.services[name]) {
       return { action: 'cannot', cause: `${cause}, and the files of the point do not define it` };
+    }
+    if (cause === OTHER_DEFINITION && definitionStays(observation, target, name, files)) {
+      return { action: 'cannot', cause: `${cause}, in files that are left alone` };
     }
     const image = target.point.images[name];
     if (recorded.running === 0 && image && !findImage(observation, target.point, image)) {
@@ -144,11 +147,34 @@ function reasonToMakeAnew(
   const borrows = then !== undefined && lendersOf(then).length > 0;
   const left = recorded.running > 0 && containers.some((container) => !isUp(container) && changed(container));
   const differs = borrows ? left || JSON.stringify(now) !== JSON.stringify(then) : containers.some(changed);
-  if (accepted.length > 0 && differs) return 'its definition changed';
+  if (accepted.length > 0 && differs) return OTHER_DEFINITION;
   if (containers.length !== recorded.replicas) {
     return `it has ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}, the point has ${recorded.replicas}`;
   }
   return undefined;
+}
+
+const OTHER_DEFINITION = 'its definition changed';
+
+/** It is what today's files say, and of all that says so only what is outside the project differs, which is left alone. */
+function definitionStays(
+  observation: Observation,
+  target: Target,
+  name: string,
+  { left, operations }: FileChanges,
+): boolean {
+  const { project, services } = observation;
+  const { containers = [], filesHash } = services[name] ?? {};
+  const recorded = target.point.project.files.map((path) =>
+    absolutePath(project.directory, { path, outside: path.startsWith('/') }),
+  );
+  return (
+    left.length > 0 &&
+    operations.length === 0 &&
+    variableDifferences(observation, target).length === 0 &&
+    recorded.join('\n') === project.files.join('\n') &&
+    containers.every((container) => container.configHash === filesHash)
+  );
 }
 
 /** Changed files that the containers see through a bind mount. The compose files are for compose, not for the service. */

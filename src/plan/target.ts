@@ -42,6 +42,15 @@ function sameLayers(some: string[], others: string[]): boolean {
   return some.length > 0 && some.length === others.length && some.every((id, index) => id === others[index]);
 }
 
+/** Variables that have another value today than at the point. Names only: values are secret. */
+export function variableDifferences(observation: Observation, target: Target): string[] {
+  const today = new Map(observation.variables.map((variable) => [variable.name, variable.value]));
+  return target.variables
+    .filter((variable) => (today.get(variable.name) ?? null) !== variable.value)
+    .map((variable) => variable.name)
+    .toSorted();
+}
+
 /** `sha256:91bc…` as people read ids. */
 export function shortId(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, 12);

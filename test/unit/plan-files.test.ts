@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Observation } from '../../src/model/project.js';
 import { aPoint } from '../support/mirror.js';
 import {
   aPlan,
@@ -297,6 +298,30 @@ describe('a file outside the project', () => {
       hint: 'add --outside to restore them too',
     };
     expect(planned(present, target)).toEqual(aPlan({ unchanged: ['api'], risks: [outsideDiffers] }));
+  });
+
+  it('that gives a service its definition: nothing else would, so it is not stopped for nothing', () => {
+    const outside = { '/etc/shop.yaml': 'new' };
+    const now = { services: { api: { hash: 'new' }, web: {} }, outside };
+    const then = { services: { api: { hash: 'old' }, web: {} }, outside: { '/etc/shop.yaml': 'old' } };
+    const plan = planned(aPresent(now), aPoint(then));
+    expect([plan.operations, plan.unchanged]).toEqual([[], ['web']]);
+    expect(plan.risks).toContainEqual(
+      expect.objectContaining({
+        message: 'api is left as it is: its definition changed, in files that are left alone',
+      }),
+    );
+
+    const kinds = (present: Observation, options = {}) =>
+      planned(present, aPoint(then), { options }).operations.map(({ kind }) => kind);
+    const applied = ['stop', 'up', 'verify'];
+    expect(kinds(aPresent(now), { outside: true })).toEqual(['stop', 'restore-file', 'up', 'verify']);
+    expect(kinds(aPresent({ ...now, variables: { TAG: '2' } }))).toEqual([]);
+    const drifted = { ...now, services: { ...now.services, api: { hash: 'new', filesHash: 'newer' } } };
+    expect(kinds(aPresent(drifted))).toEqual(applied);
+    const shell = { ...then, variables: { TAG: '1' } };
+    const differing = planned(aPresent({ ...now, variables: { TAG: '2' } }), aPoint(shell));
+    expect(differing.operations.map(({ kind }) => kind)).toEqual(applied);
   });
 
   it('is restored when asked', () => {
