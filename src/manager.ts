@@ -321,11 +321,10 @@ export class RollbackManager {
         const nothingDone =
           error instanceof RollbackError && ['declined', 'usage', 'no-such-point'].includes(error.code);
         if (!nothingDone) {
+          // What went wrong first is what counts; it may be the reason for this too.
           await trail('failed', [], messageOf(error)).catch((second: unknown) => {
-            workspace.emit({
-              type: 'warning',
-              message: `this is missing in the history: ${messageOf(second)}`,
-            });
+            if (messageOf(second) === messageOf(error)) return;
+            workspace.emit({ type: 'warning', message: `the history is incomplete: ${messageOf(second)}` });
           });
         }
         throw error;

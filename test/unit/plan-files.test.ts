@@ -312,8 +312,8 @@ describe('a file outside the project', () => {
       }),
     );
 
-    const kinds = (present: Observation, options = {}) =>
-      planned(present, aPoint(then), { options }).operations.map(({ kind }) => kind);
+    const kinds = (observed: Observation, options = {}) =>
+      planned(observed, aPoint(then), { options }).operations.map(({ kind }) => kind);
     const applied = ['stop', 'up', 'verify'];
     expect(kinds(aPresent(now), { outside: true })).toEqual(['stop', 'restore-file', 'up', 'verify']);
     expect(kinds(aPresent({ ...now, variables: { TAG: '2' } }))).toEqual([]);

@@ -129,25 +129,6 @@ it('keeps runs and the audit trail', async () => {
   expect(index.auditPosition()).toBe(20);
 });
 
-/** The shortest of three tries, in milliseconds. */
-function timed(work: () => unknown): number {
-  const tries = [1, 2, 3].map(() => {
-    const started = performance.now();
-    work();
-    return performance.now() - started;
-  });
-  return Math.min(...tries);
-}
-
-it('lists thousands of points in a fraction of the time that their summaries take', async () => {
-  const index = await IndexDb.empty();
-  index.transaction(() => {
-    for (let number = 0; number < 3000; number += 1) index.insertPoint(makeSummary(number));
-  });
-  expect(index.pointLines()).toHaveLength(3000);
-  expect(timed(() => index.pointLines())).toBeLessThan(timed(() => index.points()) / 1.5);
-});
-
 it('is not written by readers, nor has side files', async () => {
   const store = await newStore();
   (await store.writeIndex()).insertPoint(makeSummary(1));

@@ -6,6 +6,7 @@ import {
   okAs,
   roundTrip,
   SLEEPER,
+  starts,
   stateOf,
   type Call,
 } from '../../support/round-trip.js';
@@ -101,7 +102,8 @@ test('files outside of the project: named, left alone, and undone when asked for
     const changed = await stateOf(stack);
     const { stdout } = await okAs(stack, call, 'rollback', 'latest', '--dry-run');
     for (const file of ['common.yaml', 'more.yaml']) expect(stdout).toContain(stack.path(`shared/${file}`));
-    await okAs(stack, call, 'rollback', 'latest', '--yes');
+    const { stderr } = await starts(stack, [], () => okAs(stack, call, 'rollback', 'latest', '--yes'));
+    expect(stderr).toContain('--outside');
     expect(await stateOf(stack)).toEqual(changed);
   };
   await roundTrip(stack, { change, touched: ['common', 'more'], call, flags: ['--outside'], up: user });
