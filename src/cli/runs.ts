@@ -76,7 +76,12 @@ async function act(session: Session, request: RunRequest): Promise<void> {
   const { output, interrupts } = session;
   assertConfirmable(session, request);
   const progress = await openProgress(output);
-  const witness = watch(progress);
+  // Who is asked sees the risks with the plan; who is not asked shall find them in the log.
+  const tellRisks = ({ risks }: Plan) => {
+    progress.pause();
+    output.note(...riskLines(risks));
+  };
+  const witness = watch(progress, request.yes ? tellRisks : undefined);
   const signal = interrupts.hold(() => {
     progress.pause();
     output.complain('', 'Interrupted: the earlier state is brought back. Ctrl-C again stops at once.');
@@ -97,14 +102,16 @@ async function act(session: Session, request: RunRequest): Promise<void> {
 }
 
 /** Passes events on and remembers what the result is told with. */
-function watch(progress: Progress) {
+function watch(progress: Progress, onPlan?: (plan: Plan) => void) {
   const witness = {
     plan: undefined as Plan | undefined,
     verdicts: new Map<string, Verdict>(),
     onEvent: ((event) => {
-      if (event.type === 'plan') witness.plan = event.plan;
       if (event.type === 'verdict') witness.verdicts.set(event.service, event.verdict);
       progress.show(event);
+      if (event.type !== 'plan') return;
+      witness.plan = event.plan;
+      if (event.plan.operations.length > 0) onPlan?.(event.plan);
     }) satisfies EventSink,
   };
   return witness;
@@ -165,7 +172,7 @@ function tell(
   if (result === 'nothing-to-do') {
     const all = plan.risks.length === 0 ? 'everything is' : 'what can be brought back is';
     output.print(`${done} Nothing to do: ${all} as it was at ${pointLabel(plan.target)}`);
-    output.note(...plan.risks.map(({ message, hint }) => printable(`! ${message}${hint ? ` (${hint})` : ''}`)));
+    output.note(...riskLines(plan.risks));
     return;
   }
   output.print(
@@ -173,6 +180,10 @@ function tell(
     ...healthLines(session, verdicts),
   );
   if (run !== null) output.print(`To take this ${what} back: compose-rollback undo ${run}`);
+}
+
+function riskLines(risks: Plan['risks']): string[] {
+  return risks.map(({ message, hint }) => printable(`! ${message}${hint ? ` (${hint})` : ''}`));
 }
 
 const DONE_WORDS: Record<Plan['kind'], string> = {
