@@ -1,7 +1,7 @@
 import { RollbackError } from '../model/errors.js';
 import { parsePointSelector, quoted } from '../model/names.js';
-import { pointModelSchema, type PointSummary } from '../model/point.js';
-import { composeModelSchema } from '../model/compose.js';
+import type { PointSummary } from '../model/point.js';
+import { type ComposeModel, composeModelSchema } from '../model/compose.js';
 import type { Target } from '../plan/target.js';
 import type { IndexDb } from '../store/index-db.js';
 import type { Store } from '../store/store.js';
@@ -71,11 +71,14 @@ export async function findTarget(store: Store, project: string, text: string): P
 /** Opens a point with its secret half. Throws `damaged` when stored bytes are not what was recorded. */
 export async function openTarget(store: Store, id: string): Promise<Target> {
   const point = await store.read(id);
-  const { model, variables } = pointModelSchema.parse(await store.readJson(point, point.model));
-  return {
-    point,
-    stored: true,
-    model: model === null ? undefined : composeModelSchema.parse(model),
-    variables,
-  };
+  const { model, variables } = await store.readModel(point);
+  return { point, stored: true, model: model === null ? undefined : readModel(id, model), variables };
+}
+
+function readModel(id: string, stored: unknown): ComposeModel {
+  const { success, data } = composeModelSchema.safeParse(stored);
+  if (success) return data;
+  throw new RollbackError('damaged', `the compose model of point ${id} is none`, {
+    hint: 'use another point',
+  });
 }

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { RollbackError } from '../model/errors.js';
 import type { AuditRecord } from '../model/run.js';
 import type { BackupDir } from './backup-dir.js';
-import { explained, hasErrno, openRegular, parseJson } from './files.js';
+import { explained, openRegular, parseJson } from './files.js';
 import type { AuditLine, IndexDb } from './index-db.js';
 import { assertSafe } from './paths.js';
 
@@ -119,12 +119,7 @@ async function* linesFromEnd(file: FileHandle): AsyncGenerator<string> {
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await openRegular(path);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  return (await assertSafe(path, 'file')) ? await openRegular(path) : undefined;
 }
 
 function parseAudit(line: string): AuditRecord | undefined {

@@ -37,7 +37,7 @@ export async function readPoint(backupDir: BackupDir, id: string): Promise<Point
 }
 
 /** A stored JSON file. Throws `damaged` when its bytes are not the recorded ones, `unsafe`. */
-export async function readStoredJson(
+async function readStoredJson(
   backupDir: BackupDir,
   point: Point,
   file: { stored: string; sha256: string },

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { RollbackError } from '../model/errors.js';
 import { POINT_ID, quoted } from '../model/names.js';
-import type { Point } from '../model/point.js';
+import type { Point, PointModel } from '../model/point.js';
 import type { AuditRecord } from '../model/run.js';
 import { BackupDir, findBackupDir, openBackupDir } from './backup-dir.js';
 import { lstatIfThere } from './files.js';
@@ -67,9 +67,9 @@ export class Store {
     return await (await import('./point-reader.js')).readPoint(this.dir, id);
   }
 
-  /** A stored JSON file, its bytes checked. Throws `damaged`, `unsafe`. */
-  async readJson(point: Point, file: { stored: string; sha256: string }): Promise<unknown> {
-    return await (await import('./point-reader.js')).readStoredJson(this.dir, point, file);
+  /** The resolved model and the variables, bytes checked. Throws as `read`. */
+  async readModel(point: Point): Promise<PointModel> {
+    return await (await import('./point-reader.js')).readPointModel(this.dir, point);
   }
 
   /** What is wrong with a point's stored files. */

@@ -230,6 +230,29 @@ describe('a point that was tampered with, its checksum made to fit', () => {
     });
   }
 
+  test('a compose file to be read from outside the project: refused before anything stops', async () => {
+    await tamper('"files": [\n      "compose.yaml"', `"files": [\n      "${outside}"`);
+    const { exitCode, stderr } = await leavesOnlyATrace(shop, () =>
+      cli(shop, 'rollback', shop.point, '--yes'),
+    );
+    expect([2, 3], stderr).toContain(exitCode);
+    expect(stderr).not.toContain('root:x:0');
+  });
+
+  test('a compose model that is none: refused before anything stops', async () => {
+    const model = '{"format":1,"model":{"services":7},"model_error":null,"variables":[]}';
+    const sum = createHash('sha256').update(model).digest('hex');
+    const record = await readFile(`${backups}/${shop.point}/point.json`, 'utf8');
+    const [then = ''] = /"stored": "model\.json",[^}]*/.exec(record) ?? [];
+    const stated = `"stored": "model.json", "size": ${model.length}, "sha256": "sha256:${sum}"`;
+    await tamper(then, stated);
+    await writeFile(`${backups}/${shop.point}/model.json`, model);
+    const { exitCode, stderr } = await leavesOnlyATrace(shop, () =>
+      cli(shop, 'rollback', shop.point, '--yes'),
+    );
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining('the compose model of point')]);
+  });
+
   test('a tag of somebody else to be taken away with the point', async () => {
     const other = `${shop.name}-other:latest`;
     await docker('tag', 'busybox:latest', other);

@@ -71,9 +71,11 @@ describe('cleanup', () => {
   });
 
   test('--older-than leaves what is younger', async () => {
-    const before = [await points('manual'), await points('safety')];
+    const before = [await points('manual'), await points('safety')] as const;
     await ok(stack, 'cleanup', '--older-than', '1h', '--yes');
     expect([await points('manual'), await points('safety')]).toEqual(before);
+    const { points: old } = listed.parse(await json(stack, 'cleanup', '--older-than', '0s', '--dry-run'));
+    expect(old.map(({ id }) => id).toSorted()).toEqual([...before[0].slice(0, -1), ...before[1]].toSorted());
   });
 
   test('--keep-last leaves so many, and the pinned one', async () => {
