@@ -41,6 +41,9 @@ export interface ListRequest {
   safety?: boolean | undefined;
 }
 
+/** Runs by the commands that begin them, for the audit trail. */
+const ACTIONS: Record<RunKind, string> = { rollback: 'rollback', undo: 'undo', service: 'rollback-service' };
+
 /** Asked with the points that would go; absent means yes. */
 export type ConfirmDeletion = (points: PointSummary[]) => Promise<boolean>;
 
@@ -172,7 +175,7 @@ export class RollbackManager {
     return this.converge('undo', options, async ({ store, project }) => {
       const undone = await findUndoable(store, project.name, run);
       const reach = await reachOf(store, undone.id);
-      return { ...(await openTarget(store, undone.safety)), undoes: undone.id, reach };
+      return { ...(await openTarget(store, undone.safety)), undoes: undone, reach };
     });
   }
 
@@ -229,7 +232,7 @@ export class RollbackManager {
     options: RollbackOptions,
     find: (
       workspace: Workspace,
-    ) => Promise<Target & { undoes?: string; reach?: { outside: boolean; git: boolean } }>,
+    ) => Promise<Target & { undoes?: RunSummary; reach?: { outside: boolean; git: boolean } }>,
   ): Promise<RollbackOutcome> {
     const { blockedByDamage, rollback } = await import('./rollback/rollback.js');
     const request = {
@@ -247,7 +250,7 @@ export class RollbackManager {
       return rollback(workspace, target, { ...request, options: { ...request.options, ...wider }, undoes });
     };
     if (request.dryRun) return this.look(act);
-    return this.change(kind, ({ plan, run }) => (run ? [plan.target.id, run] : []), act);
+    return this.change(ACTIONS[kind], ({ plan, run }) => (run ? [plan.target.id, run] : []), act);
   }
 
   private async removal(
@@ -255,12 +258,13 @@ export class RollbackManager {
     confirm: ConfirmDeletion | undefined,
     select: (workspace: Workspace) => Promise<PointSummary[]>,
   ): Promise<PointSummary[]> {
-    const { removePoint } = await import('./points/remove.js');
+    const { assertNotNeeded, removePoint } = await import('./points/remove.js');
     return this.change(
       action,
       (points) => points.map(({ id }) => id),
       async (workspace) => {
         const points = await select(workspace);
+        await assertNotNeeded(workspace, points);
         if (points.length > 0 && confirm && !(await confirm(points))) {
           throw new RollbackError('declined', 'declined; nothing was deleted');
         }
@@ -322,7 +326,7 @@ export class RollbackManager {
           error instanceof RollbackError && ['declined', 'usage', 'no-such-point'].includes(error.code);
         if (!nothingDone) {
           // What went wrong first is what counts; it may be the reason for this too.
-          await trail('failed', [], messageOf(error)).catch((second: unknown) => {
+          await trail('failed', subjectsOf(error), messageOf(error)).catch((second: unknown) => {
             if (messageOf(second) === messageOf(error)) return;
             workspace.emit({ type: 'warning', message: `the history is incomplete: ${messageOf(second)}` });
           });
@@ -333,6 +337,11 @@ export class RollbackManager {
       }
     });
   }
+}
+
+/** The points and runs that a failure is about. */
+function subjectsOf(error: unknown): string[] {
+  return error instanceof RollbackError ? error.subjects : [];
 }
 
 function planOptions(

@@ -33,11 +33,16 @@ function selectionOf(options: ManagerOptions): ProjectSelection {
   };
 }
 
-/** The store of the project meant, without asking any engine. */
+/** The store of the project meant. No engine is asked, unless a project is named whose files and points are not here. */
 export async function openStore(options: ManagerOptions): Promise<OpenedStore> {
   const selection = selectionOf(options);
   const located = await locateIfAny(selection);
   const store = await storeOf(options, selection, located);
+  if (!located && selection.projectName !== undefined && !(await store.readIndex())) {
+    const { project, store: elsewhere, begun } = await openWorkspace(options);
+    begun?.early?.cancel();
+    return { store: elsewhere, project: project.name };
+  }
   const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
   if (name !== undefined) return { store, project: name };
   await locateProject(selection); // tells what is missing

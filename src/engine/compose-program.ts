@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { RollbackError } from '../model/errors.js';
+import { redact } from '../model/secrets.js';
 import { environmentFor, type Endpoint, type Environment } from './endpoint.js';
 import { runProgram } from './program.js';
 import type { ComposeRequest } from './provider.js';
@@ -28,7 +32,7 @@ const OURS: Environment = {
 
 /**
  * Runs one compose command for exactly this project on exactly this engine; its stdout. Throws `provider-failed` with its last words
- * as details, which may quote values of the user's files.
+ * as details, without the values of variables that it quotes.
  */
 export async function runCompose(
   program: ComposeProgram,
@@ -54,7 +58,11 @@ export async function runCompose(
   if (result.exitCode === 0) return result.stdout;
 
   const what = `\`${program.name} ${command[0] ?? ''}\` for project ${request.name}`;
-  const words = result.stderr.trim() || result.problem || '';
+  const words = redact(
+    result.stderr.trim() || result.problem || '',
+    request.env,
+    await fileEnvironment(request),
+  );
   throw new RollbackError(
     'provider-failed',
     `${what} failed (${result.problem ?? `exit code ${result.exitCode}`})`,
@@ -63,6 +71,21 @@ export async function runCompose(
       details: words.split('\n').slice(-LAST_LINES),
     },
   );
+}
+
+/** What the env files give that compose interpolates from. */
+async function fileEnvironment({ directory, envFiles }: ComposeRequest): Promise<Environment> {
+  const files = envFiles.length > 0 ? envFiles : [join(directory, '.env')];
+  const texts = await Promise.all(
+    files.map((file) =>
+      readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        // Compose has said by now what it thinks of a file that cannot be read.
+        if (error.code === undefined) throw error;
+        return '';
+      }),
+    ),
+  );
+  return Object.assign({}, ...texts.map((text) => parseEnv(text)));
 }
 
 /** The words of `up` that versions 1 and 2 share. */

@@ -1,3 +1,4 @@
+import { redact } from '../model/secrets.js';
 import { stripVTControlCharacters } from 'node:util';
 import type { Container } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
@@ -53,7 +54,7 @@ export function describeExit(container: Container): string {
 /** The end of a container's log as a clause to append; nothing when there is none. */
 export async function lastWords(context: HandlerContext, container: Container): Promise<string> {
   try {
-    const lines = lastLines(await context.engine.logs(container.id, LOG_LINES));
+    const lines = lastLines(redact(await context.engine.logs(container.id, LOG_LINES), container.env));
     return lines === '' ? '; its log is empty' : `; its log ends: ${lines}`;
   } catch (error) {
     // Removed meanwhile, or a log driver that cannot be read: the words were only to help.

@@ -28,6 +28,8 @@ export interface ErrorOptions {
   hint?: string;
   /** Further lines worth reading: all blockers, the provider's last words. */
   details?: string[];
+  /** Ids of the points and runs it is about, for the audit trail. */
+  subjects?: string[];
   cause?: unknown;
 }
 
@@ -35,6 +37,7 @@ export class RollbackError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly details: string[];
+  readonly subjects: string[];
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -42,6 +45,7 @@ export class RollbackError extends Error {
     this.code = code;
     this.hint = options.hint;
     this.details = options.details ?? [];
+    this.subjects = options.subjects ?? [];
   }
 }
 

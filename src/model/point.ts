@@ -49,6 +49,8 @@ const containersSchema = z.object({
   running: z.int().nonnegative(),
   /** Exit codes of those that did not run. */
   exit_codes: z.array(z.int()),
+  /** As the engine knew it: `unhealthy` also for what kept crashing, `unknown` without a health check. */
+  health: z.enum(['healthy', 'unhealthy', 'unknown']),
   /** Compose's config hash label; null when the provider sets none. */
   config_hash: z.string().nullable(),
   /** What the stored files give; differs from `config_hash` when the files were edited and not applied. */

@@ -72,7 +72,7 @@ class Sequence {
     const affected = this.services((decision) => decision.action !== 'keep' && decision.action !== 'cannot');
     const concerned = options.configOnly ? [] : Object.keys(this.target.point.images).toSorted();
     const tagged = concerned.filter((service) => options.services?.includes(service) ?? true);
-    // On the way back nothing is asked of services that are failing, and the present is judged afterwards as a whole.
+    // On the way back nothing is asked of services that are failing.
     const returning = options.kind === 'return';
     const checkout = options.git ? this.checkout() : [];
     const changed = new Set(files.map((file) => file.path));
@@ -83,11 +83,11 @@ class Sequence {
       ...this.stops(),
       ...checkout,
       ...[...files, ...again].map((file) => this.inPlace(file)),
-      ...this.starts(!returning),
+      ...this.starts(),
       ...retagAfterwards(this.observation, this.target, tagged, this.tags),
       ...this.reloads(),
       ...affected.flatMap((service) => this.hooks(service, 'after')),
-      ...(returning ? [] : affected.flatMap((service) => this.verify(service))),
+      ...affected.flatMap((service) => this.verify(service)),
     ];
   }
 
@@ -207,16 +207,13 @@ class Sequence {
   }
 
   /** Dependencies first; a wave waits for the health of those that its services need healthy. */
-  private starts(waiting: boolean): Operation[] {
+  private starts(): Operation[] {
     const starting = this.services((decision) => ['up', 'start', 'restart'].includes(decision.action));
     const order = waves(starting, this.dependencies);
     return order.flatMap((wave, index) => {
       const later = order.slice(index + 1).flat();
       const awaited = wave.filter((service) => this.started(service) && this.awaitedBy(service, later));
-      return [
-        ...this.startWave(wave),
-        ...awaited.flatMap((service) => (waiting ? this.verifyNow(service) : [])),
-      ];
+      return [...this.startWave(wave), ...awaited.flatMap((service) => this.verifyNow(service))];
     });
   }
 

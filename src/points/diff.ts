@@ -53,7 +53,7 @@ function entryChange(before: PointEntry | undefined, after: PointEntry | undefin
   if (was.type === 'symlink' && is.type === 'symlink')
     return was.target === is.target ? undefined : 'points elsewhere';
   if (was.type === 'file' && is.type === 'file' && was.sha256 !== is.sha256) {
-    return `content changed (${was.size} -> ${is.size} bytes)`;
+    return was.size === is.size ? 'content changed' : `content changed (${was.size} -> ${is.size} bytes)`;
   }
   const [mode, newMode] = [was, is].map((entry) => ('mode' in entry ? entry.mode.toString(8) : ''));
   return mode === newMode ? undefined : `mode ${mode} -> ${newMode}`;

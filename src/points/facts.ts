@@ -97,10 +97,21 @@ function containerFacts(service: ServiceObservation): PointContainers {
     state: up.length > 0 ? 'running' : 'stopped',
     replicas: service.containers.length,
     running: up.length,
+    health: healthOf(service),
     exit_codes: down.flatMap(({ exitCode }) => exitCode ?? []),
     config_hash: newest?.configHash ?? null,
     files_hash: service.filesHash ?? null,
   };
+}
+
+function healthOf({ containers }: ServiceObservation): PointContainers['health'] {
+  const unwell = containers.some(
+    ({ state, restartCount, health }) => state === 'restarting' || restartCount > 0 || health === 'unhealthy',
+  );
+  if (unwell) return 'unhealthy';
+  return containers.length > 0 && containers.every(({ health }) => health === 'healthy')
+    ? 'healthy'
+    : 'unknown';
 }
 
 /** What its container was made from, else what it would be made from; compose names images that it builds itself. */

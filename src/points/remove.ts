@@ -11,14 +11,27 @@ export async function neededPoints(workspace: Workspace): Promise<Set<string>> {
   return new Set(runs.flatMap((run) => (run.ended === null ? [run.target, run.safety] : [])));
 }
 
+/** What retention and clean-up leave alone: those, and what `undo` without argument goes back to. */
+async function keptPoints(workspace: Workspace): Promise<Set<string>> {
+  const runs = (await workspace.store.readIndex())?.runs({ project: workspace.project.name }) ?? [];
+  const undoable = runs.find(({ result }) => result === 'done');
+  const needed = await neededPoints(workspace);
+  return undoable ? needed.add(undoable.safety) : needed;
+}
+
+/** Throws `usage`, with nothing deleted, when an unfinished run needs one of these points. */
+export async function assertNotNeeded(workspace: Workspace, points: PointSummary[]): Promise<void> {
+  const needed = await neededPoints(workspace);
+  const held = points.flatMap(({ id }) => (needed.has(id) ? id : []));
+  if (held.length === 0) return;
+  throw new RollbackError('usage', `an unfinished run needs ${held.join(', ')}; nothing was deleted`, {
+    hint: '`compose-rollback runs` shows it; `compose-rollback undo` takes it back',
+  });
+}
+
 /** Deletes a point: its directory, its kept tags, its line in the index. Images go when nothing else holds them. */
 export async function removePoint(workspace: Workspace, id: string): Promise<void> {
   const { store, engine } = workspace;
-  if ((await neededPoints(workspace)).has(id)) {
-    throw new RollbackError('usage', `${id} is needed by an unfinished run and was not deleted`, {
-      hint: 'finish the run first; `compose-rollback runs` shows it',
-    });
-  }
   const tags = await tagsOf(workspace, id);
   await store.remove(id);
   for (const tag of tags) await engine.untag(tag);
@@ -40,7 +53,7 @@ export async function applyRetention(workspace: Workspace): Promise<PointSummary
   const { store, config, project } = workspace;
   const points = (await store.readIndex())?.points({ project: project.name }) ?? [];
   const retention = { points: config.max_rollback_points, safety: config.max_safety_points };
-  const gone = surplus(points, retention, await neededPoints(workspace));
+  const gone = surplus(points, retention, await keptPoints(workspace));
   for (const { id } of gone) await removePoint(workspace, id);
   return gone;
 }
@@ -52,7 +65,7 @@ export interface CleanupRequest {
   olderThan?: number | undefined;
 }
 
-/** The points a clean-up would delete, oldest first: nothing pinned, nothing an unfinished run needs. */
+/** The points a clean-up would delete, oldest first: nothing pinned, nothing that a run or `undo` needs. */
 export async function planCleanup(workspace: Workspace, request: CleanupRequest): Promise<PointSummary[]> {
   const { store, project } = workspace;
   if (request.keepLast === undefined && request.olderThan === undefined) {
@@ -63,7 +76,7 @@ export async function planCleanup(workspace: Workspace, request: CleanupRequest)
   const points = (await store.readIndex())?.points({ project: project.name }) ?? [];
   const olderThan =
     request.olderThan === undefined ? undefined : new Date(Date.now() - request.olderThan).toISOString();
-  return selectOld(points, { keepLast: request.keepLast, olderThan }, await neededPoints(workspace));
+  return selectOld(points, { keepLast: request.keepLast, olderThan }, await keptPoints(workspace));
 }
 
 /** The points a person names, each once. */

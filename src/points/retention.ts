@@ -8,16 +8,18 @@ export interface Retention {
 }
 
 /**
- * The points that are one too many, oldest first. Pinned points and those in `needed` stay and do not count.
- * `points` may come in any order.
+ * The points that are one too many, oldest first. Pinned points stay and do not count; those in `needed` count like the others, and stay
+ * whatever their age. `points` may come in any order.
  */
 export function surplus(
   points: PointSummary[],
   retention: Retention,
   needed: ReadonlySet<string>,
 ): PointSummary[] {
-  const { safety, others } = newestFirst(points, needed);
-  return oldestFirst([...others.slice(retention.points), ...safety.slice(retention.safety)]);
+  const free = newestFirst(points.filter(({ pinned }) => !pinned));
+  const safety = free.filter(isSafety).slice(retention.safety);
+  const others = free.filter((point) => !isSafety(point)).slice(retention.points);
+  return newestFirst([...safety, ...others].filter(({ id }) => !needed.has(id))).toReversed();
 }
 
 /**
@@ -29,19 +31,13 @@ export function selectOld(
   { keepLast = 0, olderThan }: { keepLast?: number | undefined; olderThan?: string | undefined },
   needed: ReadonlySet<string>,
 ): PointSummary[] {
-  const { safety, others } = newestFirst(points, needed);
-  const beyond = oldestFirst([...others.slice(keepLast), ...safety.slice(keepLast)]);
-  return beyond.filter((point) => olderThan === undefined || point.timestamp < olderThan);
+  return surplus(points, { points: keepLast, safety: keepLast }, needed).filter(
+    ({ timestamp }) => olderThan === undefined || timestamp < olderThan,
+  );
 }
 
-function newestFirst(points: PointSummary[], needed: ReadonlySet<string>) {
-  const free = oldestFirst(points.filter((point) => !point.pinned && !needed.has(point.id))).toReversed();
-  return {
-    safety: free.filter((point) => point.kind === 'safety'),
-    others: free.filter((point) => point.kind !== 'safety'),
-  };
-}
+const isSafety = ({ kind }: PointSummary): boolean => kind === 'safety';
 
-function oldestFirst(points: PointSummary[]): PointSummary[] {
-  return points.toSorted((a, b) => a.timestamp.localeCompare(b.timestamp));
+function newestFirst(points: PointSummary[]): PointSummary[] {
+  return points.toSorted((a, b) => b.timestamp.localeCompare(a.timestamp));
 }

@@ -5,6 +5,7 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Config } from '../model/config.js';
 import type { Container, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
 import type { Point } from '../model/point.js';
 import type { Observation, Project, ServiceObservation } from '../model/project.js';
 import { readComposeFiles } from './compose-files.js';
@@ -88,6 +89,16 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     ...activeServices(model, profiles),
     ...containers.flatMap(({ service }) => service ?? []),
   ]);
+  const impossible = [...names].find((name) => name in Object.prototype);
+  if (impossible !== undefined) {
+    throw new RollbackError(
+      'not-supported',
+      `a service cannot be called ${quoted(impossible)} here; nothing was touched`,
+      {
+        hint: 'the name means something to JavaScript, which this program is written in: rename the service',
+      },
+    );
+  }
   images.ask([...names].flatMap((name) => referenceOf(name, model, project, provider) ?? []));
   return {
     takenAt: new Date().toISOString(),

@@ -80,7 +80,11 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
   return new RollbackError(
     interrupted ? 'interrupted' : 'returned',
     `${interrupted ? 'interrupted' : explanation}; the earlier state is back`,
-    { cause: error, ...(error instanceof RollbackError ? { details: error.details } : {}) },
+    {
+      cause: error,
+      subjects: subjects(failure),
+      ...(error instanceof RollbackError ? { details: error.details } : {}),
+    },
   );
 }
 
@@ -135,10 +139,14 @@ function stillToDo({ operations }: Plan, before: Observation): string[] {
     .map(describe);
 }
 
-async function lost({ error, explanation, log, safety }: Failure, details: string[]): Promise<RollbackError> {
+const subjects = ({ prepared, log }: Failure) => [prepared.target.point.id, log.run];
+
+async function lost(failure: Failure, details: string[]): Promise<RollbackError> {
+  const { error, explanation, log, safety } = failure;
   await log.end('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`, []);
   return new RollbackError('not-returned', `${explanation}; the earlier state is not back`, {
     details,
+    subjects: subjects(failure),
     hint: `everything of it is kept in ${safety.id}: mend what is named above, then compose-rollback undo ${log.run}`,
     cause: error,
   });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { messageOf, RollbackError } from '../model/errors.js';
 import type { Plan } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
-import type { RunKind } from '../model/run.js';
+import type { RunKind, RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { recordPoint } from '../points/record.js';
@@ -13,13 +13,13 @@ import { observePresent, type Workspace } from '../run/workspace.js';
 import { fingerprint } from '../project/observe.js';
 import { goBack } from './return.js';
 import { prepare, type Options, type Prepared } from './prepare.js';
-import { RunLog } from './run-log.js';
+import { endKilled, RunLog } from './run-log.js';
 
 export interface RollbackRequest {
   kind: RunKind;
   options: Options;
   /** Of an undo: the run it takes back. */
-  undoes?: string | undefined;
+  undoes?: RunSummary | undefined;
   /** Plan only. */
   dryRun: boolean;
   /** Undo automatically when something fails. */
@@ -70,6 +70,7 @@ export async function rollback(
 export class PlanBlocked extends RollbackError {
   constructor(readonly plan: Plan) {
     super('blocked', `this rollback is blocked; nothing was touched`, {
+      subjects: [plan.target.id],
       details: plan.blockers.map(({ message, hint }) => (hint ? `${message} (${hint})` : message)),
     });
   }
@@ -107,7 +108,7 @@ async function run(prepared: Prepared, request: RollbackRequest): Promise<Rollba
     kind: request.kind,
     target: target.point.id,
     safety: safety.id,
-    undoes: request.undoes ?? null,
+    undoes: request.undoes?.id ?? null,
     plan,
   });
   workspace.emit({ type: 'phase', phase: 'apply', message: `Rolling back (${id})` });
@@ -119,6 +120,7 @@ async function run(prepared: Prepared, request: RollbackRequest): Promise<Rollba
       await log.end('not-returned', messageOf(error), []);
       throw new RollbackError('not-returned', `${explain(error)}; left as it is, as asked`, {
         hint: `compose-rollback undo ${id} brings the earlier state back`,
+        subjects: [target.point.id, id],
         cause: error,
       });
     }
@@ -131,6 +133,7 @@ async function run(prepared: Prepared, request: RollbackRequest): Promise<Rollba
       options: request.options,
     });
   }
+  if (request.undoes) await endKilled(workspace, request.undoes, id);
   await log.end('done', `at ${target.point.id}`, warnings);
   await applyRetention(workspace);
   return { plan, result: 'done', run: id, safety: safety.id, warnings };
@@ -173,6 +176,6 @@ export function explain(error: unknown): string {
         ? operation.service
         : operation.kind;
   return operation.kind === 'verify'
-    ? `${services} is not healthy: ${error.message}`
+    ? `${services} is not healthy: ${error.message.replace(`${services}: `, '')}`
     : `${operation.kind} (${services}) failed: ${error.message}`;
 }

@@ -47,3 +47,14 @@ export class RunLog {
     (await this.workspace.store.writeIndex()).finishRun(this.run, { ended: at, result, message });
   }
 }
+
+/** Writes the end of a run that was killed, now that another run took it back. One that ended by itself is left as it is. */
+export async function endKilled({ store }: Workspace, { id, ended }: RunSummary, by: string): Promise<void> {
+  if (ended !== null) return;
+  const at = new Date().toISOString();
+  const end = { result: 'returned', message: `killed; taken back by ${by}` } as const;
+  const journal = await Journal.resume(store.dir, id);
+  await journal.append({ type: 'end', at, ...end, warnings: [] });
+  await journal.close();
+  (await store.writeIndex()).finishRun(id, { ended: at, ...end });
+}

@@ -109,6 +109,7 @@ function withImage(
         state: 'running',
         replicas,
         running: replicas,
+        health: 'unknown',
         exit_codes: [],
         config_hash: facts?.config_hash ?? null,
         files_hash: facts?.files_hash ?? null,

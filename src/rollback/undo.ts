@@ -6,7 +6,8 @@ import { readJournal } from '../store/journal.js';
 import type { Store } from '../store/store.js';
 
 /**
- * The run to take back: the named one, else the newest that ended with a changed project. Undoing an undo is redoing: an undo
+ * The run to take back: the named one, else the newest that changed the project, or may have: one without an end was killed, because the
+ * caller holds the lock. Undoing an undo is redoing: an undo
  * is a run like any other. Throws `no-such-run`.
  */
 export async function findUndoable(
@@ -21,7 +22,9 @@ export async function findUndoable(
   }
   const runs = (await store.readIndex())?.runs({ project }) ?? [];
   const found =
-    run === undefined ? runs.find(({ result }) => result === 'done') : runs.find(({ id }) => id === run);
+    run === undefined
+      ? runs.find(({ result, ended }) => result === 'done' || ended === null)
+      : runs.find(({ id }) => id === run);
   if (!found) {
     throw new RollbackError(
       'no-such-run',

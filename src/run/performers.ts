@@ -7,7 +7,8 @@ import type { OperationOf } from '../model/plan.js';
 import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Project } from '../model/project.js';
 import type { ComposeModel } from '../model/compose.js';
-import type { Verdict } from '../model/verdict.js';
+import { inconclusive, type Verdict } from '../model/verdict.js';
+import type { HandlerContext } from '../handlers/handler.js';
 import { checkout } from '../project/git.js';
 import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
 import type { Outcome, Performers } from './executor.js';
@@ -133,14 +134,28 @@ export function performers(workspace: Workspace, destination: Destination): Perf
     reload,
     settle: async ({ service }) => judge(service, await handlerFor(service).settle?.(after(service))),
     verify: async ({ service }) => {
-      const verdict = await verifyService(handlerFor(service), after(service));
+      const context = after(service);
+      const verdict = await verifyService(handlerFor(service), context);
       emit({ type: 'verdict', service, verdict });
-      // A safety point is brought back as it was, healthy or not: undoing to a broken state is no failure.
-      const asItWas = point.kind === 'safety' && verdict.status === 'fail';
-      return { ...judge(service, asItWas ? { ...verdict, status: 'inconclusive' } : verdict), note: null };
+      const told =
+        verdict.status === 'fail' && (await failedBefore(point, context)) ? asBefore(verdict) : verdict;
+      return { ...judge(service, told), note: null };
     },
   };
 }
+
+/**
+ * A safety point is brought back as it was, healthy or not. Was this service failing then? Where nobody knew, running counts as having been
+ * no better; what is down now and was up then has failed.
+ */
+async function failedBefore(point: Point, context: HandlerContext): Promise<boolean> {
+  const health = point.kind === 'safety' ? point.containers[context.service]?.health : 'healthy';
+  if (health !== 'unknown') return health === 'unhealthy';
+  const containers = await context.containers();
+  return containers.every(({ state, restartCount }) => state === 'running' && restartCount === 0);
+}
+
+const asBefore = ({ reason }: Verdict): Verdict => inconclusive(`${reason}; it may have been so before`);
 
 /** A path below the root it is restored in. */
 function relative({ path, outside }: { path: string; outside: boolean }): string {

@@ -61,7 +61,8 @@ export async function withLabels(workspace: Workspace, model: ComposeModel | und
 const DEFAULT_SERVICE_CONFIG: ServiceConfig = serviceConfigSchema.parse({});
 
 export function serviceConfig(workspace: Workspace, service: string): ServiceConfig {
-  return workspace.config.services[service] ?? DEFAULT_SERVICE_CONFIG;
+  const { services } = workspace.config;
+  return (Object.hasOwn(services, service) ? services[service] : undefined) ?? DEFAULT_SERVICE_CONFIG;
 }
 
 /** The handler for a service that runs (or ran) this image. */

@@ -41,6 +41,17 @@ export class Journal {
     });
   }
 
+  /** To write on where a killed run left off; a line that it could not finish goes. */
+  static async resume(backupDir: BackupDir, run: string): Promise<Journal> {
+    const path = backupDir.journalFile(run);
+    return await explained('open the journal', async () => {
+      const text = (await readRegular(path)).toString('utf8');
+      const file = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
+      await file.truncate(Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)));
+      return new Journal(path, file);
+    });
+  }
+
   async append(record: JournalRecord): Promise<void> {
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
     await explained('write the journal', async () => {

@@ -109,6 +109,7 @@ import { createServer } from 'node:http';
 const version = process.env.VERSION;
 // The flag is in a volume, so that a version that was well may turn out not to be when it comes back.
 const isBroken = () => existsSync('/data/broken-' + version);
+if (existsSync('/data/dead-' + version)) process.exit(3);
 const server = createServer((request, response) => {
   response.writeHead(request.url === '/health' && isBroken() ? 500 : 200).end(version);
 });
@@ -118,7 +119,7 @@ process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeA
 
 /**
  * What an API is built from: it answers its version at / and /health on port 8000 and honours SIGTERM; /health is 500 once there is
- * a file `/data/broken-VERSION`.
+ * a file `/data/broken-VERSION`, and it does not start with a file `/data/dead-VERSION`.
  */
 export function apiSource(version: string): { Dockerfile: string; 'server.mjs': string } {
   const steps = ['FROM node:20-alpine', `ENV VERSION=${version}`, 'COPY server.mjs /server.mjs'];

@@ -86,6 +86,7 @@ function recordedContainers(containers: Container[], filesHash: string | undefin
     state: running > 0 ? 'running' : 'stopped',
     replicas: containers.length,
     running,
+    health: 'unknown',
     exit_codes: containers.flatMap(({ exitCode }) => exitCode ?? []),
     config_hash: containers[0]?.configHash ?? null,
     files_hash: filesHash ?? null,

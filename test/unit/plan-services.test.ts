@@ -83,7 +83,7 @@ describe('a moved tag', () => {
   it('asks nothing of services on the way back from a failure', () => {
     const traits = { api: traitsOf('api', { prepares: true, before: ['drain'] }) };
     const plan = planned(aPresent(now), aPoint(then), { traits, options: { kind: 'return' } });
-    expect(outline(plan.operations)).toEqual(['stop api', 'retag api:1', 'up api']);
+    expect(outline(plan.operations)).toEqual(['stop api', 'retag api:1', 'up api', 'verify api']);
   });
 });
 

@@ -22,10 +22,16 @@ const mixed = [
   point(5, 'safety'),
 ];
 
-it('keeps so many points and so many safety points, oldest gone first; pinned and needed ones do not count', () => {
+it('keeps so many points and so many safety points, oldest gone first; pinned ones do not count', () => {
   expect(numbers(surplus(mixed, { points: 1, safety: 2 }, none))).toEqual([1, 4]);
   expect(numbers(surplus(mixed, { points: 0, safety: 0 }, none))).toEqual([1, 2, 4, 5, 6]);
-  expect(numbers(surplus(mixed, { points: 1, safety: 1 }, new Set([pointId(6), pointId(2)])))).toEqual([4]);
+  expect(numbers(surplus(mixed, { points: 3, safety: 3 }, none))).toEqual([]);
+});
+
+it('leaves what is needed, which counts like the others', () => {
+  const needed = new Set([pointId(1), pointId(6)]);
+  expect(numbers(surplus(mixed, { points: 1, safety: 1 }, needed))).toEqual([4, 5]);
+  expect(numbers(selectOld(mixed, { keepLast: 0 }, needed))).toEqual([2, 4, 5]);
 });
 
 it('clears away beyond the newest, safety points counted apart: newer ones do not crowd out the others', () => {

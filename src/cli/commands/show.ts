@@ -67,11 +67,12 @@ function git({ metadata }: Point): string | null {
 function services({ services: names, containers, images, docker_images }: Point): string[] {
   return columns(
     names.map((name) => {
-      const { state = 'no container', replicas = 0, running = 0 } = containers[name] ?? {};
+      const { state = 'stopped', replicas = 0, running = 0 } = containers[name] ?? {};
+      const condition = replicas === 0 ? 'no container' : state;
       const count = replicas > 1 ? ` ${running}/${replicas}` : '';
       const image = images[name];
       const id = image ? image.id.replace(/^sha256:/, '').slice(0, 12) : '';
-      return [name, state + count, image?.ref ?? docker_images[name] ?? '', id];
+      return [name, condition + count, image?.ref ?? docker_images[name] ?? '', id];
     }),
   );
 }

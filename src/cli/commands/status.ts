@@ -23,7 +23,9 @@ async function status(session: Session): Promise<void> {
     ...pointLines(report),
   );
   if (report.unfinished) {
-    output.note(`! ${report.unfinished.id} never ended: its process was killed`);
+    output.note(
+      `! ${report.unfinished.id} never ended: its process was killed; compose-rollback undo takes it back`,
+    );
   }
   output.note(...report.warnings.map((warning) => `! ${printable(warning)}`));
 }

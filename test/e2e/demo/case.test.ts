@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { docker } from '../../support/e2e.js';
 
 /** The demo, as a newcomer runs it: it shows the job done, and leaves nothing behind. */
@@ -15,7 +15,7 @@ async function lines(...argv: string[]): Promise<string[]> {
   return (await docker(...argv)).split('\n').filter((line) => line !== '');
 }
 
-/** Whatever of the engine's has the demo's name; and the images that were built from the example's sources. */
+/** Whatever of the engine's has the demo's name, and the images that were built from the example's sources. */
 async function leftovers(): Promise<Record<string, string[]>> {
   const all = {
     containers: await lines('ps', '--all', '--format', '{{.Names}}'),
@@ -50,6 +50,7 @@ test('shows 200, 500, 200, and leaves nothing behind', { timeout: 300_000 }, asy
   if (!(await dependenciesAreFresh()))
     throw new Error('run scripts/test.sh first: it installs what is missing');
   const temporary = await mkdtemp(join(tmpdir(), 'e2e-demo-'));
+  onTestFinished(() => rm(temporary, { recursive: true, force: true }));
   const before = await leftovers();
   const { stdout } = await execa('bash', ['scripts/demo.sh'], {
     cwd: REPO,
@@ -65,7 +66,6 @@ test('shows 200, 500, 200, and leaves nothing behind', { timeout: 300_000 }, asy
 
   expect(await leftovers()).toEqual(before);
   expect(await readdir(temporary)).toEqual([]);
-  await rm(temporary, { recursive: true });
   const ids = new Set(stdout.match(/rb-[0-9a-f]{12}/g));
   expect(ids.size).toBeGreaterThan(0);
   const kept = await lines('image', 'ls', '--format', '{{.Tag}}', 'compose-rollback/kept');

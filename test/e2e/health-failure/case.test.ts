@@ -150,3 +150,38 @@ test('a hook that refuses before anything stops: nothing was touched', async () 
   expect(await imageId(tag)).toBe(v2);
   expect(lost).toEqual([]);
 });
+
+test('neither version can be had: it says so, and what is missing', async () => {
+  await create(stack, 'v1 was well');
+  await upgrade();
+  await stack.write({ 'data/broken-v1': '', 'data/dead-v2': '' });
+  const result = await cli(stack, 'rollback', 'latest', '--yes');
+  expect(result.exitCode, result.stderr).toBe(21);
+  expect(result.stderr).toContain('the earlier state is not back');
+  expect(result.stderr).toContain('exited with code 3');
+  expect((await journal(await snapshot(stack))).at(-1)).toMatchObject({
+    type: 'end',
+    result: 'not-returned',
+  });
+});
+
+test('undo into a version that was well and dies: the older one runs again', async () => {
+  await create(stack, 'v1 was well');
+  await upgrade();
+  expect((await cli(stack, 'rollback', 'latest', '--yes')).exitCode).toBe(0);
+  await stack.write({ 'data/dead-v2': '' });
+  const result = await cli(stack, 'undo', '--yes');
+  expect(result.exitCode, result.stderr).toBe(20);
+  await serves('v1');
+});
+
+test('undo into a version that was no better before: it is back as it was, and that is told', async () => {
+  await create(stack, 'v1 was well');
+  await upgrade();
+  await stack.write({ 'data/broken-v2': '' });
+  expect((await cli(stack, 'rollback', 'latest', '--yes')).exitCode).toBe(0);
+  const result = await cli(stack, 'undo', '--yes');
+  expect(result.exitCode, result.stderr).toBe(0);
+  expect(result.stderr).toContain('it may have been so before');
+  expect(await answer(port, '/health')).toBe('500 v2');
+});

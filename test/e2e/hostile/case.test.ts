@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { access, cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { RollbackManager } from '../../../src/index.js';
 import { cli, type CliResult, docker, filesOf } from '../../support/e2e.js';
@@ -48,27 +49,28 @@ describe('words', () => {
     '',
     'x'.repeat(10_000),
   ];
-  /** The commands that only look can be tried side by side. */
+  /** Two that only look, so that all words can be tried side by side: one asks the engine, one does not. */
   const LOOKING: Record<string, (word: string) => string[]> = {
     show: (word) => ['show', '--', word],
-    diff: (word) => ['diff', shop.point, '--', word],
-    verify: (word) => ['verify', '--', word],
     'rollback --dry-run': (word) => ['rollback', '--dry-run', '--', word],
-    'undo --dry-run': (word) => ['undo', '--dry-run', '--', word],
   };
-  const CHANGING: Record<string, (word: string) => string[]> = {
-    rollback: (word) => ['rollback', '--yes', '--', word],
-    'rollback --to-snapshot': (word) => ['rollback', '--yes', `--to-snapshot=${word}`],
-    'rollback --services': (word) => ['rollback', shop.point, '--yes', `--services=${word}`],
-    undo: (word) => ['undo', '--yes', '--', word],
-    delete: (word) => ['delete', '--yes', '--', word],
-    pin: (word) => ['pin', '--', word],
-    'create --name': (word) => ['create', `--name=${word}`],
-    'create --services': (word) => ['create', `--services=${word}`],
-    'rollback-service': (word) => ['rollback-service', '--yes', '--', word],
-    'rollback-service with a tag': (word) => ['rollback-service', '--yes', 'api', '--', word],
-    '--project-name': (word) => [`--project-name=${word}`, 'create'],
-  };
+  /** Every place for a word. */
+  const PLACES: ((word: string) => string[])[] = [
+    (word) => ['diff', shop.point, '--', word],
+    (word) => ['verify', '--', word],
+    (word) => ['rollback', '--yes', '--', word],
+    (word) => ['rollback', '--yes', `--to-snapshot=${word}`],
+    (word) => ['rollback', shop.point, '--yes', `--services=${word}`],
+    (word) => ['undo', '--yes', '--', word],
+    (word) => ['delete', '--yes', '--', word],
+    (word) => ['pin', '--', word],
+    (word) => ['create', `--name=${word}`],
+    (word) => ['create', `--services=${word}`],
+    (word) => ['rollback-service', '--yes', '--', word],
+    (word) => ['rollback-service', '--yes', 'api', '--', word],
+    (word) => [`--project-name=${word}`, 'create'],
+    (word) => [`--file=${word}`, 'create'],
+  ];
 
   for (const [command, argv] of Object.entries(LOOKING)) {
     test(`${command}: every one is refused`, async () => {
@@ -80,15 +82,14 @@ describe('words', () => {
     });
   }
 
-  for (const [command, argv] of Object.entries(CHANGING)) {
-    test(`${command}: refused, nothing made or deleted`, async () => {
-      await leavesAllAsItWas(shop, async () => {
-        for (const word of ['../../x', `$(touch ${marker})`])
-          expectClear(await cli(shop, ...argv(word)), [2, 10]);
-      });
-      await expect(access(marker)).rejects.toThrow('ENOENT');
+  test('wherever a word is taken it is refused, nothing made or deleted', async () => {
+    await leavesAllAsItWas(shop, async () => {
+      for (const argv of PLACES.flatMap((place) => [place('../../x'), place(`$(touch ${marker})`)])) {
+        expectClear(await cli(shop, ...argv), [2, 10]);
+      }
     });
-  }
+    await expect(access(marker)).rejects.toThrow('ENOENT');
+  });
 
   test('a leading dash is an option, and unknown', async () => {
     for (const command of ['show', 'rollback', 'delete', 'undo', 'rollback-service']) {
@@ -219,14 +220,24 @@ describe('a point that was tampered with, its checksum made to fit', () => {
     expect([exitCode, stderr]).toEqual([3, expect.stringContaining('does not stay inside')]);
   });
 
-  for (const path of [outside, '/etc/passwd', 'configs/../../x', 'rollback/backups/index.db']) {
-    test(`a file to be written to ${path}: refused before anything stops`, async () => {
+  /** Beside the project, so that a program that does write there does no harm. */
+  const canary = () => `${shop.directory}-canary`;
+  const places: Record<string, () => string> = {
+    'above the project': () => `../${basename(canary())}`,
+    'an absolute path': canary,
+    'around a corner': () => `configs/../../${basename(canary())}`,
+    'the index': () => 'rollback/backups/index.db',
+  };
+  for (const [where, placeOf] of Object.entries(places)) {
+    test(`a file to be written to ${where}: refused before anything stops`, async () => {
+      const path = placeOf();
       await tamper('"path": "app.conf"', `"path": "${path}"`);
       const { exitCode, stderr } = await leavesOnlyATrace(shop, () =>
         cli(shop, 'rollback', shop.point, '--yes'),
       );
       expect([2, 3], stderr).toContain(exitCode);
       expect(stderr).toContain(path);
+      await expect(access(canary())).rejects.toThrow('ENOENT');
     });
   }
 

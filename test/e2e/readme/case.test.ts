@@ -16,7 +16,8 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm link': 'nobody: here compose-rollback is on the PATH by a link of our own',
   'scripts/demo.sh': 'test/e2e/demo',
   'scripts/test.sh': '.ci/run: it runs this',
-  'docker compose pull && docker compose up -d': 'this test, after each point: there is no registry to pull from',
+  'docker compose pull && docker compose up -d':
+    'this test, after each point: there is no registry to pull from',
 };
 
 /** Commands that end otherwise than with 0, because that is what the README says of them. */
@@ -48,7 +49,7 @@ let env: Record<string, string>;
 
 beforeAll(async () => {
   shop = await aShop('e2e-readme', {
-    api: `    volumes: ['./data:/data']`,
+    api: `    volumes: ['./data:/data']\n    labels: ['rollback.health_timeout=3s']`,
     files: { [BROKEN]: '' },
   });
   await mkdir(`${shop.locks}/bin`);
