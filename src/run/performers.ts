@@ -7,8 +7,8 @@ import type { OperationOf } from '../model/plan.js';
 import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Project } from '../model/project.js';
 import type { ComposeModel } from '../model/compose.js';
-import { inconclusive, type Verdict } from '../model/verdict.js';
-import type { HandlerContext } from '../handlers/handler.js';
+import { fail, inconclusive, type Verdict } from '../model/verdict.js';
+import type { Handler, HandlerContext } from '../handlers/handler.js';
 import { checkout } from '../project/git.js';
 import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
 import type { Outcome, Performers } from './executor.js';
@@ -135,13 +135,31 @@ export function performers(workspace: Workspace, destination: Destination): Perf
     settle: async ({ service }) => judge(service, await handlerFor(service).settle?.(after(service))),
     verify: async ({ service }) => {
       const context = after(service);
-      const verdict = await verifyService(handlerFor(service), context);
+      const verdict = await (destination.returning ? verifyBriefly : verifyService)(
+        handlerFor(service),
+        context,
+      );
       emit({ type: 'verdict', service, verdict });
       const told =
         verdict.status === 'fail' && (await failedBefore(point, context)) ? asBefore(verdict) : verdict;
       return { ...judge(service, told), note: null };
     },
   };
+}
+
+/** Milliseconds that the way back waits for a service: people wait for it to end. */
+const PATIENCE = 10_000;
+
+/** As `verifyService`; what takes longer is judged by whether it is up. */
+async function verifyBriefly(handler: Handler, context: HandlerContext): Promise<Verdict> {
+  const deadline = AbortSignal.timeout(PATIENCE);
+  try {
+    return await verifyService(handler, { ...context, signal: deadline });
+  } catch (error) {
+    if (!deadline.aborted) throw error;
+    const up = (await context.containers()).every(({ state }) => state === 'running');
+    return up ? inconclusive(`not known to be healthy after ${PATIENCE / 1000} s`) : fail('is not running');
+  }
 }
 
 /**
