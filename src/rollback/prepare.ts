@@ -33,6 +33,11 @@ export async function prepare(workspace: Workspace, target: Target, options: Opt
     fingerprint: fingerprint(observation),
     now: new Date().toISOString(),
   });
+  const strangers = strangersIn(labelled, target, observation);
+  if (strangers.length > 0) {
+    const message = `the configuration names ${strangers.join(', ')}, which the project does not have`;
+    workspace.emit({ type: 'warning', message });
+  }
   workspace.emit({ type: 'plan', plan: result });
   return { workspace: labelled, plan: result, observation, target };
 }
@@ -43,6 +48,12 @@ function assertServices(services: string[] | undefined, { point }: Target) {
   throw new RollbackError('usage', `point ${point.id} has no service ${unknown.join(', ')}`, {
     hint: `it has ${point.services.join(', ')}`,
   });
+}
+
+/** Services that are configured and exist nowhere: most likely mistyped. */
+function strangersIn({ config }: Workspace, { point }: Target, { model, services }: Observation): string[] {
+  const known = new Set([...point.services, ...Object.keys(services), ...Object.keys(model?.services ?? {})]);
+  return Object.keys(config.services).filter((name) => !known.has(name));
 }
 
 /** What the handlers of all services concerned do, for the planner. */
