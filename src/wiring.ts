@@ -5,10 +5,11 @@ import type { Endpoint } from './engine/endpoint.js';
 import type { Engine } from './engine/engine.js';
 import type { Container } from './model/engine.js';
 import { RollbackError } from './model/errors.js';
+import { quoted } from './model/names.js';
 import type { Project, ProjectSelection } from './model/project.js';
 import { VERSION } from './model/version.js';
 import { givenName, locateProject } from './project/locate.js';
-import { findProject, locateIfAny, mayHaveOtherName } from './project/refine.js';
+import { findProject, locateIfAny, mayHaveOtherName, someExist } from './project/refine.js';
 import { readBackupDir, readConfig } from './project/config.js';
 import type { Workspace } from './run/workspace.js';
 import { Store } from './store/store.js';
@@ -91,8 +92,8 @@ async function nameByPoints(
   const index = await store.readIndex();
   if (!index) return undefined;
   if (located) {
-    const known = index.pointLines({ project: located.name, limit: 1 }).length > 0;
-    if (known || !(await mayHaveOtherName(located, selection))) return undefined;
+    if (index.pointLines({ project: located.name, limit: 1 }).length > 0) return located.name;
+    if (!(await mayHaveOtherName(located, selection))) return undefined;
   }
   const names = new Set(index.points().map((point) => point.project));
   const given = givenName(selection);
@@ -166,13 +167,22 @@ async function findIt(
   try {
     const found = await findProject(selection, engine, located);
     if (found.containers.length > 0) return found;
-    return (await findByPoints(options, selection, engine, located)) ?? found;
+    return (await findByPoints(options, selection, engine, located)) ?? (await assertThere(found));
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'project-not-found') throw error;
     const found = await findByPoints(options, selection, engine, located);
     if (!found) throw error;
     return found;
   }
+}
+
+/** A file that was named, is not there, and that neither containers nor points know of: it was never meant. */
+async function assertThere(found: Found): Promise<Found> {
+  const { files } = found.project;
+  if (files.length === 0 || (await someExist(files))) return found;
+  throw new RollbackError('usage', `there is no compose file ${files.map(quoted).join(', ')}`, {
+    hint: 'see to -f and COMPOSE_FILE',
+  });
 }
 
 interface Found {

@@ -173,13 +173,9 @@ async function nameProject(
   if (name !== '') return name;
   const fallback = nameOfDirectory(directory);
   if (fallback !== '') return fallback;
-  throw new RollbackError(
-    'project-not-found',
-    `the folder ${quoted(directory)} gives no name for the project`,
-    {
-      hint: 'name it with -p NAME, or with a top-level name: in the compose file',
-    },
-  );
+  throw new RollbackError('usage', `the folder ${quoted(directory)} gives no name for the project`, {
+    hint: 'name it with -p NAME, or with a top-level name: in the compose file',
+  });
 }
 
 /** The name given by flag or environment, if one was. */

@@ -187,7 +187,8 @@ async function startOf(selection: ProjectSelection): Promise<string> {
   return selection.projectDirectory === undefined ? cwd : resolve(cwd, selection.projectDirectory);
 }
 
-async function someExist(files: string[]): Promise<boolean> {
+/** Whether any of these files can be read. */
+export async function someExist(files: string[]): Promise<boolean> {
   const texts = await Promise.all(files.map((file) => readText(file)));
   return texts.some((text) => text !== undefined);
 }

@@ -105,13 +105,13 @@ describe('probes decide', () => {
   const probes: Record<string, { good: object; bad: object; says: RegExp }> = {
     http: {
       good: { http: '/', expect: { text: 'v1' } },
-      bad: { http: '/', expect: { text: 'v3' } },
-      says: /without "v3"/,
+      bad: { http: '/', expect: { text: 'v2' } },
+      says: /without "v2"/,
     },
     tcp: { good: { tcp: 8000 }, bad: { tcp: 8001 }, says: /nothing listens on port 8001/ },
     exec: {
       good: { exec: ['sh', '-c', 'echo ready $VERSION'], expect: { text: 'ready v1' } },
-      bad: { exec: ['sh', '-c', 'exit 3'] },
+      bad: { exec: ['sh', '-c', 'test $VERSION = v2 || exit 3'] },
       says: /exited with code 3/,
     },
   };

@@ -69,7 +69,6 @@ describe('words', () => {
     (word) => ['rollback-service', '--yes', '--', word],
     (word) => ['rollback-service', '--yes', 'api', '--', word],
     (word) => [`--project-name=${word}`, 'create'],
-    (word) => [`--file=${word}`, 'create'],
   ];
 
   for (const [command, argv] of Object.entries(LOOKING)) {
@@ -89,6 +88,15 @@ describe('words', () => {
       }
     });
     await expect(access(marker)).rejects.toThrow('ENOENT');
+  });
+
+  test('a compose file that is not there: nothing is recorded in its place, or made where it would be', async () => {
+    await leavesAllAsItWas(shop, async () => {
+      for (const file of ['../../x', `../${basename(shop.directory)}-x/x`, `$(touch ${marker})`, '/x']) {
+        expectClear(await cli(shop, `--file=${file}`, 'create'), [2]);
+      }
+    });
+    for (const made of [marker, `${shop.directory}-x`]) await expect(access(made)).rejects.toThrow('ENOENT');
   });
 
   test('a leading dash is an option, and unknown', async () => {

@@ -69,7 +69,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 describe('while the new state is verified', () => {
   beforeEach(() =>
-    configure('    probes: [{ exec: [test, -e, /tmp/never], retries: 500, interval: 100ms }]'),
+    configure('    probes: [{ exec: [sh, -c, "test $VERSION = v2"], retries: 500, interval: 100ms }]'),
   );
 
   test('the earlier state comes back', async () => {

@@ -15,7 +15,7 @@ beforeAll(async () => {
 const changes: Record<string, () => Promise<unknown>> = {
   'a file is edited': () => shop.write({ '.env': 'COLOUR=red\n' }),
   'a file appears': () => shop.write({ 'compose.override.yaml': 'services: { idle: { labels: [a=b] } }\n' }),
-  'a tag is moved': () => docker('tag', 'busybox:latest', shop.tag),
+  'a tag is moved': () => docker('tag', shop.images.v1, shop.tag),
   'a service is stopped': () => shop.compose('stop', 'idle'),
 };
 
