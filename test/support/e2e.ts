@@ -46,7 +46,8 @@ export async function aStack(
     async remove() {
       const kept = Object.keys(await keptTags(stack));
       await project.remove(); // with the containers: a tag that is the last one of an image in use cannot go
-      if (kept.length > 0) await docker('image', 'rm', ...kept);
+      // Forced: a tag that is gone already is as good.
+      if (kept.length > 0) await docker('image', 'rm', '--force', ...kept);
       await rm(locks, { recursive: true, force: true });
       stacks.delete(stack);
     },
