@@ -16,6 +16,16 @@ const __filename = pathOf(import.meta.url);
 const __dirname = directoryOf(__filename);
 `;
 
+// gRPC and protocol buffers, most of the weight of dockerode, serve builds only, and we build no images.
+const withoutBuildKit = {
+  name: 'without-buildkit',
+  setup(pending) {
+    pending.onLoad({ filter: /dockerode\/lib\/(session|buildkit)\.js$/ }, () => ({
+      contents: 'module.exports = () => { throw new Error("this program builds no images") }',
+    }));
+  },
+};
+
 await rm('dist/chunks', { recursive: true, force: true });
 await build({
   entryPoints: ['src/main.ts', 'src/index.ts'],
@@ -28,6 +38,7 @@ await build({
   target: 'node20.19',
   // Machine code stays where npm put or made it.
   external: ['bindings', 'cpu-features', '*.node'],
+  plugins: [withoutBuildKit],
   banner: { js: banner },
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   legalComments: 'linked',

@@ -16,6 +16,39 @@ export interface ComposeProgram {
   endpoint: Endpoint;
 }
 
+/** What versions 1 and 2 have in common. */
+export abstract class ComposeBase {
+  readonly name: string;
+  #version: Promise<string> | undefined;
+
+  constructor(
+    protected readonly program: ComposeProgram,
+    private readonly env: Environment,
+  ) {
+    this.name = program.name;
+  }
+
+  /** E.g. `2.26.1`; asked for once. Throws `provider-failed` when the program does not say. */
+  version(): Promise<string> {
+    this.#version ??= composeVersion(this.program, this.env);
+    return this.#version;
+  }
+}
+
+/** E.g. `2.26.1`. Throws `provider-failed` when the program does not say. */
+export async function composeVersion(program: ComposeProgram, env: Environment): Promise<string> {
+  const argv = [...program.argv, 'version', '--short'];
+  const { exitCode, stdout, problem } = await runProgram(argv, {
+    env: environmentFor(program.endpoint, env),
+  });
+  const version = stdout.trim().replace(/^v/, '');
+  if (exitCode === 0 && /^\d+\./.test(version)) return version;
+  throw new RollbackError('provider-failed', `\`${program.name}\` does not tell its version`, {
+    hint: `see that \`${argv.join(' ')}\` works`,
+    details: problem === undefined ? [] : [problem],
+  });
+}
+
 const LAST_LINES = 20;
 
 /** What compose would take from the environment, given by us instead or switched off. */

@@ -1,15 +1,7 @@
 import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
-import { composeVersion } from './compose-v2.js';
-import {
-  parseHashes,
-  runCompose,
-  undoubleDollars,
-  upCommand,
-  type ComposeProgram,
-} from './compose-program.js';
+import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
 import { connectDocker } from './docker.js';
-import type { Environment } from './endpoint.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
 
 /**
@@ -17,23 +9,7 @@ import type { ComposeProvider, ComposeRequest } from './provider.js';
  * shape, prints services of every profile, takes one env file, knows no `--pull`, has no `configs`, names images `project_service`, and
  * its config hash covers the image's id.
  */
-export class ComposeV1 implements ComposeProvider {
-  readonly name: string;
-  readonly #program: ComposeProgram;
-  readonly #env: Environment;
-  #version: Promise<string> | undefined;
-
-  constructor(program: ComposeProgram, env: Environment) {
-    this.name = program.name;
-    this.#program = program;
-    this.#env = env;
-  }
-
-  version(): Promise<string> {
-    this.#version ??= composeVersion(this.#program, this.#env);
-    return this.#version;
-  }
-
+export class ComposeV1 extends ComposeBase implements ComposeProvider {
   async config(request: ComposeRequest, options: { allProfiles?: boolean } = {}): Promise<ComposeModel> {
     const [text, { normaliseV1 }] = await Promise.all([
       this.#run(request, ['config']),
@@ -73,7 +49,7 @@ export class ComposeV1 implements ComposeProvider {
   async #assertImages(request: ComposeRequest, services: string[]): Promise<void> {
     const [model, engine] = await Promise.all([
       this.config(request, { allProfiles: true }),
-      connectDocker(this.#program.endpoint),
+      connectDocker(this.program.endpoint),
     ]);
     for (const service of services) {
       const reference = model.services[service]?.image ?? this.defaultImage(request.name, service);
@@ -91,6 +67,6 @@ export class ComposeV1 implements ComposeProvider {
         hint: 'install Docker Compose version 2',
       });
     }
-    return runCompose(this.#program, request, request.profiles, command);
+    return runCompose(this.program, request, request.profiles, command);
   }
 }

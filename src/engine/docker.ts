@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type Dockerode from 'dockerode';
 import type { Container, EngineIdentity, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
@@ -217,7 +218,7 @@ async function connection(endpoint: Endpoint) {
   const nowhere = { host: undefined, port: undefined, username: undefined, timeout: undefined };
   const path = socketPath(endpoint.host);
   if (path !== undefined) {
-    const agent = new http.Agent({ keepAlive: true });
+    const agent = quiet(new http.Agent({ keepAlive: true }));
     return { ...nowhere, socketPath: path, protocol: 'http' as const, agent };
   }
   const url = new URL(endpoint.host);
@@ -228,12 +229,17 @@ async function connection(endpoint: Endpoint) {
     return { ...host, username, port: url.port || undefined, protocol: 'ssh' as const, sshOptions };
   }
   if (endpoint.certPath === undefined && url.protocol !== 'https:') {
-    const agent = new http.Agent({ keepAlive: true });
+    const agent = quiet(new http.Agent({ keepAlive: true }));
     return { ...host, port: url.port || '2375', protocol: 'http' as const, agent };
   }
-  const agent = new https.Agent({ keepAlive: true });
+  const agent = quiet(new https.Agent({ keepAlive: true }));
   const files = endpoint.certPath === undefined ? {} : await tlsFiles(endpoint.certPath);
   return { ...host, port: url.port || '2376', protocol: 'https' as const, agent, ...files };
+}
+
+/** docker-modem describes all options of every request for its debug log, read or not; an agent with its sockets takes milliseconds each time. */
+function quiet<T extends http.Agent>(agent: T): T {
+  return Object.assign(agent, { [inspect.custom]: () => agent.constructor.name });
 }
 
 async function tlsFiles(directory: string): Promise<{ ca: Buffer; cert: Buffer; key: Buffer }> {

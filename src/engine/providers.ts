@@ -3,8 +3,9 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
+import { composeVersion } from './compose-program.js';
 import { ComposeV1 } from './compose-v1.js';
-import { composeVersion, ComposeV2 } from './compose-v2.js';
+import { ComposeV2 } from './compose-v2.js';
 import type { Endpoint, Environment } from './endpoint.js';
 import type { ComposeProvider } from './provider.js';
 

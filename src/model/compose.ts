@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * The resolved compose model: what `docker compose config --format json` prints, as far as we read it. Unknown keys are

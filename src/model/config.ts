@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** `rollback.yaml`, `x-rollback:` in a compose file, `rollback.*` labels on a service: one schema, later wins. */
 

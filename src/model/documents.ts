@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { operationSchema, planSchema } from './plan.js';
 import { pointSchema, type PointSummary } from './point.js';
 import { runKindSchema, runResultSchema, type AuditRecord, type RunSummary } from './run.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A plan: what would be done, as data. Produced by pure code, printed by dry runs, performed by the executor. */
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RUN_ID } from './names.js';
 
 /** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */

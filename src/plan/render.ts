@@ -15,9 +15,9 @@ export function describe(operation: Operation): string {
         ' ',
       );
     case 'stop':
-      return `Stop services: ${operation.services.join(', ')}`;
+      return `Stop ${operation.services.join(', ')}`;
     case 'remove':
-      return `Remove containers of: ${operation.services.join(', ')}`;
+      return `Remove containers of ${operation.services.join(', ')}`;
     case 'restore-file':
       return `Restore ${operation.path}${operation.in_place ? ' (in place)' : ''}`;
     case 'restore-link':
@@ -29,9 +29,9 @@ export function describe(operation: Operation): string {
     case 'retag':
       return `Tag ${shortId(operation.image)} as ${operation.ref}`;
     case 'up':
-      return `${operation.start ? 'Start' : 'Create, without starting,'} services: ${operation.services.map((service) => withScale(service, operation.scale)).join(', ')}`;
+      return `${operation.start ? 'Start' : 'Create, without starting,'} ${operation.services.map((service) => withScale(service, operation.scale)).join(', ')}`;
     case 'start':
-      return `Start the same containers of: ${operation.services.join(', ')}`;
+      return `Start the same containers of ${operation.services.join(', ')}`;
     case 'reload':
       return `Reload ${operation.service} (${operation.handler}), without a restart`;
     case 'settle':

@@ -1,5 +1,5 @@
 import { basename, join, resolve } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ComposeModel } from '../model/compose.js';
 import type { Config } from '../model/config.js';
 import { RollbackError } from '../model/errors.js';

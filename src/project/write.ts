@@ -33,33 +33,17 @@ export async function restoreFile(
       await overwrite(target, source, mode);
       return;
     }
-    const temporary = await temporaryBeside(target);
-    try {
+    await replace(target, existing, async (temporary) => {
       await copyFile(source, temporary, constants.COPYFILE_EXCL);
       await finish(temporary, existing?.isFile() ? existing : await look(dirname(target)), mode);
-      if (existing?.isDirectory()) await rmdir(target);
-      await rename(temporary, target);
-    } catch (error) {
-      await discard(temporary);
-      throw error;
-    }
-    await syncDirectory(dirname(target));
+    });
   });
 }
 
 export async function restoreSymlink(directory: string, path: string, linkTarget: string): Promise<void> {
   await reporting(`the symlink ${quoted(path)} could not be made`, async () => {
     const { target, existing } = await prepare(directory, path);
-    const temporary = await temporaryBeside(target);
-    await symlink(linkTarget, temporary);
-    try {
-      if (existing?.isDirectory()) await rmdir(target);
-      await rename(temporary, target);
-    } catch (error) {
-      await discard(temporary);
-      throw error;
-    }
-    await syncDirectory(dirname(target));
+    await replace(target, existing, (temporary) => symlink(linkTarget, temporary));
   });
 }
 
@@ -164,10 +148,23 @@ function refuseOther(existing: Stats, path: string): void {
   });
 }
 
-async function temporaryBeside(target: string): Promise<string> {
+/** Made beside, then renamed over what was there. */
+async function replace(
+  target: string,
+  existing: Stats | undefined,
+  make: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = join(dirname(target), temporaryName(basename(target)));
   await discard(temporary);
-  return temporary;
+  try {
+    await make(temporary);
+    if (existing?.isDirectory()) await rmdir(target);
+    await rename(temporary, target);
+  } catch (error) {
+    await discard(temporary);
+    throw error;
+  }
+  await syncDirectory(dirname(target));
 }
 
 async function discard(temporary: string): Promise<void> {

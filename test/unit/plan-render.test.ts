@@ -37,8 +37,8 @@ describe('one operation in one line', () => {
       { kind: 'checkout', commit: '6c3d2010aabb', branch: null, cause },
       'Stash changes and check out 6c3d2010',
     ],
-    [{ kind: 'stop', services: ['api', 'web'], containers, cause }, 'Stop services: api, web'],
-    [{ kind: 'remove', services: ['debug'], containers, cause }, 'Remove containers of: debug'],
+    [{ kind: 'stop', services: ['api', 'web'], containers, cause }, 'Stop api, web'],
+    [{ kind: 'remove', services: ['debug'], containers, cause }, 'Remove containers of debug'],
     [
       { kind: 'restore-file', ...file, mode: 0o644, size: 3, sha256: sha256('old'), in_place: false },
       'Restore app.conf',
@@ -56,13 +56,13 @@ describe('one operation in one line', () => {
     ],
     [
       { kind: 'up', services: ['api', 'worker'], scale: { worker: 2 }, start: true, cause },
-      'Start services: api, worker (2 containers)',
+      'Start api, worker (2 containers)',
     ],
     [
       { kind: 'up', services: ['migrate'], scale: { migrate: 1 }, start: false, cause },
-      'Create, without starting, services: migrate (1 container)',
+      'Create, without starting, migrate (1 container)',
     ],
-    [{ kind: 'start', services: ['api'], containers, cause }, 'Start the same containers of: api'],
+    [{ kind: 'start', services: ['api'], containers, cause }, 'Start the same containers of api'],
     [{ kind: 'reload', ...handled, paths: ['redis.conf'] }, 'Reload redis (redis), without a restart'],
     [{ kind: 'settle', ...handled }, 'Let redis settle (redis)'],
     [{ kind: 'verify', ...handled }, 'Verify redis (redis)'],
@@ -102,14 +102,14 @@ describe('a plan', () => {
 Rollback plan: Before v2 (rb-a1b2c3d4e5f6, 2 hours old)
   1. Record the present as a safety point: so that this can be undone
   2. Prepare api (api): api is about to stop
-  3. Stop services: api: it runs image api-v2000000, the point has api-v1000000
+  3. Stop api: it runs image api-v2000000, the point has api-v1000000
   4. Restore 3 configuration files:
      - Restore .env: its mode is 644, it was 600
      - Restore prometheus.yml (in place): its content changed
      - Remove compose.override.yaml: it was not there at the point
   5. Restore Docker images:
      - Tag api-v1000000 as api:1: the tag points to api-v2000000 now
-  6. Start services: api: it runs image api-v2000000, the point has api-v1000000
+  6. Start api: it runs image api-v2000000, the point has api-v1000000
   7. Reload prometheus (prometheus), without a restart: prometheus.yml changes under it
   8. Verify api (api): it was touched
   9. Verify prometheus (prometheus): it was touched

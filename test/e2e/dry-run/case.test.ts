@@ -31,7 +31,7 @@ test('rollback: the numbered plan, each line with its cause', async () => {
   expect(exitCode).toBe(0);
   expect(stdout).toContain(`Rollback plan: with v1 (${shop.point}`);
   expect(stdout).toMatch(/ 1\. Record the present as a safety point/);
-  expect(stdout).toMatch(/\d\. Stop services: api: it runs image \w{12}, the point has \w{12}/);
+  expect(stdout).toMatch(/\d\. Stop api: it runs image \w{12}, the point has \w{12}/);
   expect(stdout).toMatch(/- Remove compose\.override\.yaml: it was not there at the point/);
   expect(stdout).toMatch(/- Restore \.env: its content changed/);
   expect(stdout).toContain('Untouched: idle');
@@ -76,7 +76,7 @@ describe('while a rollback runs', () => {
     await writeFile(shop.path('hold'), '');
     const rollback = begin(shop, 'rollback', shop.point, '--yes');
     await rollback.says('Running hook before rollback of api');
-    expect((await dry('rollback', shop.point)).stdout).toContain('Stop services: api');
+    expect((await dry('rollback', shop.point)).stdout).toContain('Stop api');
     await ok(shop, 'list');
     await rm(shop.path('hold'));
     expect((await rollback.ended).exitCode).toBe(0);
@@ -85,7 +85,7 @@ describe('while a rollback runs', () => {
 
   test('undo, dry', async () => {
     const { exitCode, stdout } = await dry('undo');
-    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Stop services: api')]);
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Stop api')]);
     expect(await answer(shop.port)).toBe('v1');
   });
 });

@@ -86,7 +86,7 @@ describe('rollback', () => {
       ['quick_rollback', '--dry-run'],
     ] as const) {
       const { exitCode, stdout } = await leavesAllAsItWas(shop, () => runs(name, args));
-      expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Stop services: api')]);
+      expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Stop api')]);
     }
   });
 
