@@ -22,16 +22,20 @@ export async function runProgram(argv: string[], options: ProgramOptions): Promi
   const { execa } = await import('execa');
   options.signal?.throwIfAborted();
   const [file = '', ...args] = argv;
-  const result = await execa(file, args, {
-    env: options.env,
-    extendEnv: false,
-    stdin: 'ignore',
-    reject: false,
-    // Ctrl-C goes to a terminal's whole process group: what runs for us is ours to end, at a moment of our choosing.
-    detached: true,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-  });
+  const run = () =>
+    execa(file, args, {
+      env: options.env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      // Ctrl-C goes to a terminal's whole process group: what runs for us is ours to end, at a moment of our choosing.
+      detached: true,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    });
+  let result = await run();
+  // Until a new process has left our group Ctrl-C reaches it too: it had not begun.
+  if (result.signal === 'SIGINT' && !result.isCanceled) result = await run();
   if (result.isCanceled) options.signal?.throwIfAborted();
   return {
     exitCode: result.exitCode,
