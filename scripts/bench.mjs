@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Ratios that the project promises, each pair measured in turns in one run, medians of several:
-//   npm run bench [-- create list rollback] [-- --runs 9]
+//   npm run bench [-- create list rollback create-data unchanged restore-data pause downtime] [-- --runs 9]
 // Needs an engine (eval "$(scripts/lab.sh env)") with the lab's images, and a build in dist/.
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,6 +9,7 @@ import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { dataBenches } from './bench-data.mjs';
 
 const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '9' } },
@@ -188,17 +189,7 @@ async function rollback() {
   await compare('image-only rollback, until v1 answers', 1.5, subject, baseline);
 }
 
-const BENCHES = { create, list, rollback };
-
-try {
-  up();
-  ours('create', 'bench');
-  for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
-    const bench = BENCHES[name];
-    if (!bench) throw new Error(`no bench ${name}; there are ${Object.keys(BENCHES).join(', ')}`);
-    await bench();
-  }
-} finally {
+function down() {
   docker('compose', 'down', '-v', '--remove-orphans');
   const images = docker(
     'image',
@@ -210,4 +201,29 @@ try {
   );
   docker('image', 'rm', ...images.trim().split('\n'));
   rmSync(directory, { recursive: true, force: true });
+}
+
+const data = dataBenches({ compare, milliseconds, MAIN, RUNS });
+const plain = {
+  names: { create, list, rollback },
+  up: () => {
+    up();
+    ours('create', 'bench');
+  },
+  down,
+};
+const all = [...Object.keys(plain.names), ...Object.keys(data.names)];
+const unknown = positionals.find((name) => !all.includes(name));
+if (unknown) throw new Error(`no bench ${unknown}; there are ${all.join(', ')}`);
+for (const group of [plain, data]) {
+  const chosen = Object.entries(group.names).filter(
+    ([name]) => positionals.length === 0 || positionals.includes(name),
+  );
+  if (chosen.length === 0) continue;
+  try {
+    group.up();
+    for (const [, bench] of chosen) await bench();
+  } finally {
+    group.down();
+  }
 }

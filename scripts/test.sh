@@ -24,6 +24,8 @@ main() {
   install_dependencies
   have git || install_debs git # points record the commit, and tests make commits
   { have zsh && have fish; } || install_debs zsh fish # completion is tested in the shells themselves
+  have zstd || install_debs zstd # volume data is compressed with it where it is there
+  { have mkfs.xfs && have setfattr && have setfacl; } || install_debs xfsprogs attr acl # what volumes are tested with
   have curl || install_debs curl # the deploy scripts in the documentation ask with it
   prepare_engine --test
   eval "$("$REPO/scripts/lab.sh" env)"

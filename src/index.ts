@@ -18,15 +18,19 @@ export type { Engine } from './engine/engine.js';
 export type { Handler, HandlerContext, MountedFile } from './handlers/handler.js';
 export type { CreateRequest } from './points/create.js';
 export type { Difference } from './points/diff.js';
+export type { DrillReport } from './points/drill.js';
 export type { CleanupRequest } from './points/remove.js';
 export type { Status } from './points/status.js';
 export type { Verification } from './points/verify.js';
+export type { ExportReport } from './points/export.js';
+export type { ImportReport, ImportRequest } from './points/import.js';
 export type { InitReport } from './points/init.js';
 export type { RollbackOutcome } from './rollback/rollback.js';
 export type { PointLine } from './store/index-db.js';
+export type { StoreUsage } from './store/usage.js';
 export type { ReindexReport } from './store/reindex.js';
 export { describe, renderPlan } from './plan/render.js';
-export { ageOf, plural } from './plan/text.js';
+export { ageOf, bytes, plural } from './plan/text.js';
 
 /** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */
 export const loadDocuments = () => import('./model/documents.js');

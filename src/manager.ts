@@ -1,12 +1,16 @@
 import type { ManagerOptions } from './options.js';
-import { messageOf, RollbackError } from './model/errors.js';
+import { RollbackError } from './model/errors.js';
 import type { Plan } from './model/plan.js';
 import { LISTED_KINDS } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
 import type { AuditRecord, RunKind, RunSummary } from './model/run.js';
 import type { Target } from './plan/target.js';
+import type { Readable, Writable } from 'node:stream';
 import type { CreateRequest } from './points/create.js';
 import type { Difference } from './points/diff.js';
+import type { DrillReport } from './points/drill.js';
+import type { ExportReport } from './points/export.js';
+import type { ImportReport, ImportRequest } from './points/import.js';
 import type { InitReport } from './points/init.js';
 import type { CleanupRequest } from './points/remove.js';
 import type { Status } from './points/status.js';
@@ -15,7 +19,9 @@ import type { RollbackOutcome } from './rollback/rollback.js';
 import type { Workspace } from './run/workspace.js';
 import type { IndexDb, PointFilter, PointLine } from './store/index-db.js';
 import type { ReindexReport } from './store/reindex.js';
-import { locatePlace, openBareStore, openStore, openWorkspace, type OpenedStore } from './wiring.js';
+import type { StoreUsage } from './store/usage.js';
+import { change, look, read, warnOfHistory } from './access.js';
+import { locatePlace, openBareStore, userName } from './wiring.js';
 
 export interface RollbackOptions {
   /** Plan only; changes nothing. */
@@ -24,6 +30,8 @@ export interface RollbackOptions {
   services?: string[] | undefined;
   /** Write files, start nothing. */
   configOnly?: boolean | undefined;
+  /** Restore volume data where the point has it; true when absent. */
+  volumes?: boolean | undefined;
   /** Restore the listed files outside the project too. */
   outside?: boolean | undefined;
   /** Check the point's commit out, after stashing. */
@@ -57,11 +65,16 @@ export class RollbackManager {
   /** Records the present. The point is there, whole, when this returns. */
   async createRollbackPoint(request: CreateRequest = {}): Promise<Point> {
     const { assertCreatable, createPoint } = await import('./points/create.js');
+    const { assertFinished } = await import('./rollback/resume.js');
     assertCreatable(request);
-    return this.change(
+    return change(
+      this.options,
       'create',
       ({ id }) => [id],
-      (workspace) => createPoint(workspace, request),
+      async (workspace) => {
+        await assertFinished(workspace);
+        return createPoint(workspace, request);
+      },
     );
   }
 
@@ -89,7 +102,8 @@ export class RollbackManager {
   /** A pinned point is never removed by retention or clean-up. */
   async setPinned(selector: string, pinned: boolean): Promise<PointSummary> {
     const { findPoint } = await import('./points/find.js');
-    return this.change(
+    return change(
+      this.options,
       pinned ? 'pin' : 'unpin',
       ({ id }) => [id],
       async ({ store, project }) => {
@@ -103,7 +117,7 @@ export class RollbackManager {
   /** One point, whole. Throws `no-such-point`, `damaged`. */
   async showRollbackPoint(selector: string): Promise<Point> {
     const { findPoint } = await import('./points/find.js');
-    return this.read(async ({ store, project }) => {
+    return read(this.options, async ({ store, project }) => {
       const { id } = await findPoint(store, project, selector);
       return store.read(id);
     });
@@ -116,7 +130,7 @@ export class RollbackManager {
     if (other !== undefined) return differences(from, await this.showRollbackPoint(other));
     const { observePresent } = await import('./run/workspace.js');
     const { openTarget } = await import('./points/find.js');
-    return this.look(async (workspace) => {
+    return look(this.options, async (workspace) => {
       const target = await openTarget(workspace.store, from.id);
       return differences(from, presentAsPoint(await observePresent(workspace, target.point)));
     });
@@ -124,12 +138,12 @@ export class RollbackManager {
 
   async status(): Promise<Status> {
     const { readStatus } = await import('./points/status.js');
-    return this.look(readStatus);
+    return look(this.options, readStatus);
   }
 
   /** Who did what, when, with what result; newest first. */
   async history({ limit }: { limit?: number | undefined } = {}): Promise<AuditRecord[]> {
-    return this.read(async ({ store, project }) => {
+    return read(this.options, async ({ store, project }) => {
       const index = await store.readIndex();
       return index?.audit({ project, ...(limit === undefined ? {} : { limit }) }) ?? [];
     });
@@ -137,14 +151,17 @@ export class RollbackManager {
 
   /** Newest first. A run without an end that nobody carries on was killed. */
   async runs(): Promise<RunSummary[]> {
-    return this.read(async ({ store, project }) => (await store.readIndex())?.runs({ project }) ?? []);
+    return read(
+      this.options,
+      async ({ store, project }) => (await store.readIndex())?.runs({ project }) ?? [],
+    );
   }
 
   /** What a rollback would do. Changes nothing; a plan with blockers is returned like any other. */
   async plan(selector: string, options: RollbackOptions = {}): Promise<Plan> {
     const { prepare } = await import('./rollback/prepare.js');
     const { findTarget } = await import('./points/find.js');
-    return this.look(async (workspace) => {
+    return look(this.options, async (workspace) => {
       const target = await findTarget(workspace.store, workspace.project.name, selector);
       return (await prepare(workspace, target, planOptions('rollback', options))).plan;
     });
@@ -170,13 +187,44 @@ export class RollbackManager {
 
   /** Takes a run back: the named one, or the newest that changed something. Undoing an undo is redoing. */
   async undo(run?: string, options: RollbackOptions = {}): Promise<RollbackOutcome> {
-    const { findUndoable, reachOf } = await import('./rollback/undo.js');
+    const { findUndoable, keepFirst, reachOf } = await import('./rollback/undo.js');
     const { openTarget } = await import('./points/find.js');
-    return this.converge('undo', options, async ({ store, project }) => {
+    return this.converge('undo', options, async (workspace) => {
+      const { store, project } = workspace;
       const undone = await findUndoable(store, project.name, run);
+      if (!options.dryRun) await keepFirst(workspace, undone);
       const reach = await reachOf(store, undone.id);
-      return { ...(await openTarget(store, undone.safety)), undoes: undone, reach };
+      return { ...(await openTarget(store, undone.safety)), undone, reach };
     });
+  }
+
+  /** Finishes a run that was killed. Undefined when there is none. Throws as `rollback`. */
+  async resume(): Promise<RollbackOutcome | undefined> {
+    const { findUnfinished, resumeRun } = await import('./rollback/resume.js');
+    return change(
+      this.options,
+      'resume',
+      (outcome) => (outcome?.run ? [outcome.plan.target.id, outcome.run] : []),
+      async (workspace) => {
+        const unfinished = await findUnfinished(workspace);
+        return unfinished && resumeRun(workspace, unfinished);
+      },
+    );
+  }
+
+  /** Brings the state before a killed run back. Undefined when there is none. Throws `not-returned`. */
+  async abort(): Promise<RunSummary | undefined> {
+    const { abortRun, findUnfinished } = await import('./rollback/resume.js');
+    return change(
+      this.options,
+      'abort',
+      (run) => (run ? [run.target, run.id] : []),
+      async (workspace) => {
+        const unfinished = await findUnfinished(workspace);
+        if (unfinished) await abortRun(workspace, unfinished);
+        return unfinished;
+      },
+    );
   }
 
   /** Deletes points for good; pinned ones only when `force`. Returns what went. */
@@ -197,14 +245,64 @@ export class RollbackManager {
     request: CleanupRequest & { dryRun?: boolean | undefined; confirm?: ConfirmDeletion | undefined },
   ): Promise<PointSummary[]> {
     const { planCleanup } = await import('./points/remove.js');
-    if (request.dryRun) return this.look((workspace) => planCleanup(workspace, request));
+    if (request.dryRun) return look(this.options, (workspace) => planCleanup(workspace, request));
     return this.removal('cleanup', request.confirm, (workspace) => planCleanup(workspace, request));
   }
 
   /** Reads stored bytes again and compares them with what was recorded. Of one point, or of all, safety points included. */
   async verify(selector?: string): Promise<Verification[]> {
     const { verifyPoints } = await import('./points/verify.js');
-    return this.read(({ store, project }) => verifyPoints(store, project, selector));
+    return read(this.options, ({ store, project }) => verifyPoints(store, project, selector));
+  }
+
+  /** Restores a point into a project that exists for this alone, checks its services, and takes it away. The project is not touched. */
+  async drill(selector: string): Promise<DrillReport> {
+    const { drillPoint } = await import('./points/drill.js');
+    return look(this.options, (workspace) => drillPoint(workspace, selector));
+  }
+
+  /** What the project's points, safety points included, take on the disk. */
+  async usage(): Promise<StoreUsage> {
+    return read(this.options, async ({ store, project }) => {
+      const points = (await store.readIndex())?.pointLines({ project }) ?? [];
+      return store.usage(points.map(({ id }) => id));
+    });
+  }
+
+  /** Writes a point as one archive, for another machine: to a file, which must not be there yet unless `force`, or to a stream. */
+  async exportPoint(
+    selector: string,
+    output: string | Writable,
+    { force = false }: { force?: boolean | undefined } = {},
+  ): Promise<ExportReport> {
+    const { exportPoint } = await import('./points/export.js');
+    return read(this.options, async ({ store, project }) => {
+      const report = await exportPoint(store, project, selector, output, force);
+      if (await store.isSealed(report)) {
+        const message = 'the point is encrypted and its archive is not: keep it safe, or pass it through age';
+        this.options.onEvent?.({ type: 'warning', message });
+      }
+      const line = { user: userName(), project, action: 'export', subjects: [report.id] };
+      await store.audit(line).catch((error: unknown) => warnOfHistory(this.options, error));
+      return report;
+    });
+  }
+
+  /** Makes a point of an archive that `exportPoint` wrote. Nothing of it is there before all of it was checked. */
+  async importPoint(input: string | Readable, request: ImportRequest = {}): Promise<ImportReport> {
+    const { importPoint, openArchive } = await import('./points/import.js');
+    const archive = await openArchive(input);
+    try {
+      return await change(
+        this.options,
+        'import',
+        ({ id, already }) => (already ? [] : [id]),
+        (workspace) => importPoint(workspace, archive, request),
+        archive.manifest.project,
+      );
+    } finally {
+      await archive.entries.return(undefined);
+    }
   }
 
   /** Makes the index again from points, journals and the audit trail. Loses nothing. */
@@ -221,7 +319,7 @@ export class RollbackManager {
     { safety = false }: ListRequest,
     query: (index: IndexDb, filter: PointFilter) => T[],
   ): Promise<T[]> {
-    return this.read(async ({ store, project }) => {
+    return read(this.options, async ({ store, project }) => {
       const index = await store.readIndex();
       return index ? query(index, safety ? { project } : { project, kinds: LISTED_KINDS }) : [];
     });
@@ -232,9 +330,10 @@ export class RollbackManager {
     options: RollbackOptions,
     find: (
       workspace: Workspace,
-    ) => Promise<Target & { undoes?: RunSummary; reach?: { outside: boolean; git: boolean } }>,
+    ) => Promise<Target & { undone?: RunSummary; reach?: { outside: boolean; git: boolean } }>,
   ): Promise<RollbackOutcome> {
     const { blockedByDamage, rollback } = await import('./rollback/rollback.js');
+    const { assertFinished } = await import('./rollback/resume.js');
     const request = {
       kind,
       options: planOptions(kind, options),
@@ -244,13 +343,14 @@ export class RollbackManager {
       expected: options.plan,
     };
     const act = async (workspace: Workspace) => {
-      const { undoes, reach, ...target } = await find(workspace).catch(blockedByDamage);
+      await assertFinished(workspace);
+      const { undone, reach, ...target } = await find(workspace).catch(blockedByDamage);
       const { outside, git } = request.options;
       const wider = { outside: outside || (reach?.outside ?? false), git: git || (reach?.git ?? false) };
-      return rollback(workspace, target, { ...request, options: { ...request.options, ...wider }, undoes });
+      return rollback(workspace, target, { ...request, options: { ...request.options, ...wider }, undone });
     };
-    if (request.dryRun) return this.look(act);
-    return this.change(ACTIONS[kind], ({ plan, run }) => (run ? [plan.target.id, run] : []), act);
+    if (request.dryRun) return look(this.options, act);
+    return change(this.options, ACTIONS[kind], ({ plan, run }) => (run ? [plan.target.id, run] : []), act);
   }
 
   private async removal(
@@ -259,7 +359,8 @@ export class RollbackManager {
     select: (workspace: Workspace) => Promise<PointSummary[]>,
   ): Promise<PointSummary[]> {
     const { assertNotNeeded, removePoint } = await import('./points/remove.js');
-    return this.change(
+    return change(
+      this.options,
       action,
       (points) => points.map(({ id }) => id),
       async (workspace) => {
@@ -273,80 +374,11 @@ export class RollbackManager {
       },
     );
   }
-
-  /** With the store alone: no engine is asked. */
-  private async read<T>(act: (opened: OpenedStore) => Promise<T> | T): Promise<T> {
-    const opened = await openStore(this.options);
-    try {
-      return await act(opened);
-    } finally {
-      opened.store.close();
-    }
-  }
-
-  /** With the engine, changing nothing. */
-  private async look<T>(act: (workspace: Workspace) => Promise<T>): Promise<T> {
-    const workspace = await openWorkspace(this.options);
-    try {
-      return await act(workspace);
-    } finally {
-      workspace.begun?.early?.cancel();
-      workspace.store.close();
-    }
-  }
-
-  /** With the engine, the project's lock, and a line in the audit trail, whatever the end; doing nothing leaves none. */
-  private async change<T>(
-    action: string,
-    subjects: (result: T) => string[],
-    act: (workspace: Workspace) => Promise<T>,
-  ): Promise<T> {
-    const { acquireLock } = await import('./store/lock.js');
-    return this.look(async (workspace) => {
-      const { project, identity, store, user } = workspace;
-      const lock = await acquireLock({ engineId: identity.id, project: project.name, command: action });
-      const trail = (result: AuditRecord['result'], names: string[], message: string) =>
-        store.audit({
-          at: new Date().toISOString(),
-          user,
-          project: project.name,
-          action,
-          subjects: names,
-          result,
-          message,
-        });
-      try {
-        await store.tidy();
-        const result = await act(workspace);
-        const names = subjects(result);
-        if (names.length > 0) await trail('done', names, '');
-        return result;
-      } catch (error) {
-        const nothingDone =
-          error instanceof RollbackError && ['declined', 'usage', 'no-such-point'].includes(error.code);
-        if (!nothingDone) {
-          // What went wrong first is what counts; it may be the reason for this too.
-          await trail('failed', subjectsOf(error), messageOf(error)).catch((second: unknown) => {
-            if (messageOf(second) === messageOf(error)) return;
-            workspace.emit({ type: 'warning', message: `the history is incomplete: ${messageOf(second)}` });
-          });
-        }
-        throw error;
-      } finally {
-        await lock.release();
-      }
-    });
-  }
-}
-
-/** The points and runs that a failure is about. */
-function subjectsOf(error: unknown): string[] {
-  return error instanceof RollbackError ? error.subjects : [];
 }
 
 function planOptions(
   kind: RunKind,
-  { services, configOnly = false, outside = false, git = false }: RollbackOptions,
+  { services, configOnly = false, volumes = true, outside = false, git = false }: RollbackOptions,
 ) {
-  return { kind, services, configOnly, outside, git };
+  return { kind, services, configOnly, volumes, outside, git };
 }

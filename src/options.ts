@@ -13,6 +13,8 @@ export interface ManagerOptions {
   envFiles?: string[] | undefined;
   /** Relative to the project; `rollback/backups` when neither this nor the configuration says. */
   backupDir?: string | undefined;
+  /** An age identity file that opens encrypted points; relative to where the project is looked for. */
+  identityFile?: string | undefined;
   /** Points kept; 10 when neither this nor the configuration says. */
   maxRollbackPoints?: number | undefined;
   engine?: 'auto' | 'docker' | 'podman' | undefined;

@@ -3,16 +3,20 @@ import { resolve } from 'node:path';
 import type { ManagerOptions } from './options.js';
 import type { Endpoint } from './engine/endpoint.js';
 import type { Engine } from './engine/engine.js';
+import type { Config } from './model/config.js';
 import type { Container } from './model/engine.js';
 import { RollbackError } from './model/errors.js';
 import { quoted } from './model/names.js';
 import type { Project, ProjectSelection } from './model/project.js';
+import { withoutKeys } from './model/secrets.js';
 import { VERSION } from './model/version.js';
 import { givenName, locateProject } from './project/locate.js';
 import { findProject, locateIfAny, mayHaveOtherName, someExist } from './project/refine.js';
 import { readBackupDir, readConfig } from './project/config.js';
 import type { Workspace } from './run/workspace.js';
 import { Store } from './store/store.js';
+import type { EncryptionSettings } from './store/store-key.js';
+import type { KeyAccess } from './store/user-key.js';
 
 /** Where implementations are chosen and put together. Everything heavy is loaded when it is first needed: `list` needs none of it. */
 
@@ -29,9 +33,20 @@ function selectionOf(options: ManagerOptions): ProjectSelection {
   const given = Object.entries({ files, projectName, projectDirectory, profiles, envFiles });
   return {
     cwd: resolve(options.projectRoot ?? process.cwd()),
-    env: options.env ?? process.env,
+    env: withoutKeys(options.env ?? process.env),
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
   };
+}
+
+/** Who calls. */
+/** A user need not have a name: in containers many have none. */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_SYSTEM_ERROR')) throw error;
+    return `uid ${process.getuid?.()}`;
+  }
 }
 
 /** The store of the project meant. No engine is asked, unless a project is named whose files and points are not here. */
@@ -62,7 +77,23 @@ async function storeOf(
   located: Project | undefined,
 ): Promise<Store> {
   const directory = located?.directory ?? startOf(selection);
-  return Store.open(await backupDir(options, { directory, files: located?.files ?? [] }));
+  const path = await backupDir(options, { directory, files: located?.files ?? [] });
+  return Store.open(path, { access: keyAccess(options, selection) });
+}
+
+/** What opens encrypted points. Only this sees it: no child does. */
+function keyAccess(
+  { identityFile, env = process.env }: ManagerOptions,
+  { cwd }: ProjectSelection,
+): KeyAccess {
+  return { env, identityFile: identityFile === undefined ? undefined : resolve(cwd, identityFile) };
+}
+
+function encryptionOf({ encryption }: Config, { directory }: Project): EncryptionSettings | undefined {
+  if (!encryption) return undefined;
+  const { recipients, recipients_file: file, passphrase } = encryption;
+  const recipientsFile = file === undefined ? undefined : resolve(directory, file);
+  return { recipients, passphrase, recipientsFile };
 }
 
 const startOf = ({ cwd, projectDirectory = '.' }: ProjectSelection) => resolve(cwd, projectDirectory);
@@ -101,8 +132,11 @@ async function nameByPoints(
   return names.size === 1 ? [...names][0] : undefined;
 }
 
-/** The project on its engine, found by files, flags, labels or the index, with everything that use-cases work with. */
-export async function openWorkspace(options: ManagerOptions): Promise<Workspace> {
+/**
+ * The project on its engine, found by files, flags, labels or the index, with everything that use-cases work with. Where nothing of that tells
+ * of a project, it is the `otherwise` one.
+ */
+export async function openWorkspace(options: ManagerOptions, otherwise?: string): Promise<Workspace> {
   const selection = selectionOf(options);
   const { env } = selection;
   const signal = options.signal ?? new AbortController().signal;
@@ -120,27 +154,34 @@ export async function openWorkspace(options: ManagerOptions): Promise<Workspace>
   const [engine, { provider, located, early }] = await Promise.all([connecting, reading]);
   const [identity, { project, containers }] = await Promise.all([
     engine.identity(),
-    findIt(options, selection, engine, located),
+    findIt(options, selection, engine, { located, otherwise }),
   ]);
-  const [config, store, { HandlerRegistry }] = await Promise.all([
+  const [config, path, { HandlerRegistry }] = await Promise.all([
     readConfig(project),
-    backupDir(options, project).then((path) => Store.open(path)),
+    backupDir(options, project),
     import('./handlers/registry.js'),
   ]);
+  const emit = options.onEvent ?? (() => undefined);
+  const store = await Store.open(path, {
+    encryption: encryptionOf(config, project),
+    access: keyAccess(options, selection),
+    warn: (message) => emit({ type: 'warning', message }),
+  });
   const handlers = new HandlerRegistry();
   for (const handler of options.handlers ?? []) handlers.register(handler);
   return {
     project,
     config: { ...config, max_rollback_points: options.maxRollbackPoints ?? config.max_rollback_points },
     engine,
+    endpoint,
     identity,
     provider,
     store,
     handlers,
     env,
-    user: userInfo().username,
+    user: userName(),
     toolVersion: VERSION,
-    emit: options.onEvent ?? (() => undefined),
+    emit,
     signal,
     begun: { early, containers },
   };
@@ -162,7 +203,7 @@ async function findIt(
   options: ManagerOptions,
   selection: ProjectSelection,
   engine: Engine,
-  located: Project | undefined,
+  { located, otherwise }: { located: Project | undefined; otherwise: string | undefined },
 ): Promise<Found> {
   try {
     const found = await findProject(selection, engine, located);
@@ -171,8 +212,9 @@ async function findIt(
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'project-not-found') throw error;
     const found = await findByPoints(options, selection, engine, located);
-    if (!found) throw error;
-    return found;
+    if (found) return found;
+    if (otherwise === undefined) throw error;
+    return { project: bareProject(selection, otherwise), containers: [] };
   }
 }
 
@@ -190,6 +232,11 @@ interface Found {
   containers: Container[];
 }
 
+/** A project of which the points are all that is here. */
+function bareProject(selection: ProjectSelection, name: string): Project {
+  return { name, directory: startOf(selection), files: [], origin: 'point', profiles: [], envFiles: [] };
+}
+
 async function findByPoints(
   options: ManagerOptions,
   selection: ProjectSelection,
@@ -200,15 +247,8 @@ async function findByPoints(
   try {
     const name = await nameByPoints(store, selection, located);
     if (name === undefined) return undefined;
-    const bare: Omit<Project, 'name'> = {
-      directory: startOf(selection),
-      files: [],
-      origin: 'point',
-      profiles: [],
-      envFiles: [],
-    };
     return {
-      project: { ...(located ?? bare), name },
+      project: { ...(located ?? bareProject(selection, name)), name },
       containers: await engine.containers({ project: name }),
     };
   } finally {

@@ -72,6 +72,18 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'undo', summary: 'take a rollback back', group: BACK, load: () => import('./commands/undo.js') },
   {
+    name: 'resume',
+    summary: 'finish a rollback that was killed',
+    group: BACK,
+    load: () => import('./commands/resume.js'),
+  },
+  {
+    name: 'abort',
+    summary: 'take a killed rollback back',
+    group: BACK,
+    load: () => import('./commands/abort.js'),
+  },
+  {
     name: 'runs',
     summary: 'list rollbacks and undos',
     group: BACK,
@@ -102,6 +114,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'check what is stored for damage',
     group: CARE,
     load: () => import('./commands/verify.js'),
+  },
+  {
+    name: 'export',
+    summary: 'write a point as one file, for another machine',
+    group: CARE,
+    load: () => import('./commands/export.js'),
+  },
+  {
+    name: 'import',
+    summary: 'read a point that export wrote',
+    group: CARE,
+    load: () => import('./commands/import.js'),
   },
   {
     name: 'reindex',

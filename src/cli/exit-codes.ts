@@ -3,7 +3,7 @@ import type { ErrorCode } from '../index.js';
 /** Exit codes: the one place that knows them. Scripts rely on them; they are documented in the README. */
 
 export const DONE = 0;
-/** `verify` found damage. */
+/** `verify` found damage, or a service failed in its drill. */
 export const DAMAGED = 1;
 /** `--dry-run --detailed-exitcode`: the rollback would change something. */
 export const CHANGES = 5;

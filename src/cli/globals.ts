@@ -9,6 +9,7 @@ export interface Globals {
   profiles: string[] | undefined;
   envFiles: string[] | undefined;
   backupDir: string | undefined;
+  identity: string | undefined;
   engine: 'auto' | 'docker' | 'podman';
   host: string | undefined;
   context: string | undefined;
@@ -31,6 +32,7 @@ export function addGlobalOptions(program: Command): Command {
     .addOption(new Option('--env-file <file>', 'instead of .env; may be repeated').argParser(repeatable))
     .optionsGroup('Where:')
     .option('--backup-dir <dir>', 'where points are kept')
+    .option('--identity <file>', 'age identity that opens encrypted points')
     .addOption(new Option('--engine <kind>', 'container engine').choices(['auto', 'docker', 'podman']))
     .option('--host <address>', 'address of the engine, such as unix:///…')
     .option('--context <name>', 'docker context')
@@ -61,6 +63,7 @@ export function readGlobals(program: Command): Globals {
     profiles: list('profile'),
     envFiles: list('envFile'),
     backupDir: text('backupDir'),
+    identity: text('identity'),
     engine: engine === 'docker' || engine === 'podman' ? engine : 'auto',
     host: text('host'),
     context: text('context'),

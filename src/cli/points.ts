@@ -3,7 +3,14 @@ import { printable, utc } from './text.js';
 
 /** Points as a person reads them in lists. */
 
-export function pointBlock(point: PointLine, number: number, bold: (text: string) => string): string[] {
+export interface BlockOptions {
+  number: number;
+  bold: (text: string) => string;
+  /** What it takes on the disk. */
+  size?: string | undefined;
+}
+
+export function pointBlock(point: PointLine, { number, bold, size }: BlockOptions): string[] {
   const margin = ' '.repeat(String(number).length + 2);
   const facts: [string, string | undefined][] = [
     ['Description', point.description || undefined],
@@ -14,6 +21,7 @@ export function pointBlock(point: PointLine, number: number, bold: (text: string
     ['Images', String(point.images)],
     ['Git commit', point.git_commit?.slice(0, 8)],
     ['Volumes', point.volumes > 0 ? `${point.volumes} backed up` : undefined],
+    ['Size', size],
     ['Pinned', point.pinned ? 'yes' : undefined],
   ];
   return [

@@ -6,6 +6,7 @@ import {
   type RollbackManager,
   type RollbackOptions,
   type RollbackOutcome,
+  type RunSummary,
   type Verdict,
 } from '../index.js';
 import { CHANGES } from './exit-codes.js';
@@ -73,32 +74,79 @@ async function rehearse(session: Session, request: RunRequest): Promise<void> {
 }
 
 async function act(session: Session, request: RunRequest): Promise<void> {
-  const { output, interrupts } = session;
   assertConfirmable(session, request);
+  await attend(session, request.yes, async ({ manager, progress, verdicts }) => {
+    const confirm = async (plan: Plan) => {
+      progress.pause();
+      return confirmRun(session, plan, request.what);
+    };
+    const outcome = await request.start(manager, request.yes ? {} : { confirm });
+    progress.pause();
+    tellOutcome(session, outcome, verdicts, request.what);
+  });
+}
+
+/** Finishes a killed run, or takes it back: `start` gives what came of it, or undefined when there was none. */
+export async function recover(
+  session: Session,
+  start: (manager: RollbackManager) => Promise<RollbackOutcome | RunSummary | undefined>,
+): Promise<void> {
+  const { output } = session;
+  await attend(session, true, async ({ manager, progress, verdicts }) => {
+    const found = await start(manager);
+    progress.pause();
+    if (found && 'plan' in found) {
+      tellOutcome(session, found, verdicts, 'rollback');
+      return;
+    }
+    const run = found?.id ?? null;
+    if (output.options.json)
+      output.record({ type: 'result', result: found ? 'returned' : 'nothing-to-do', run });
+    const done = output.style('green', '✓');
+    output.print(run === null ? `${done} No run is unfinished` : `${done} ${run} is taken back`);
+  });
+}
+
+interface Attended {
+  manager: RollbackManager;
+  progress: Progress;
+  verdicts: ReadonlyMap<string, Verdict>;
+}
+
+/** Shows what a run tells while it goes, and lets Ctrl-C take it back. */
+async function attend(
+  session: Session,
+  unasked: boolean,
+  run: (attended: Attended) => Promise<void>,
+): Promise<void> {
+  const { output, interrupts } = session;
   const progress = await openProgress(output);
   // Who is asked sees the risks with the plan; who is not asked shall find them in the log.
   const tellRisks = ({ risks }: Plan) => {
     progress.pause();
     output.note(...riskLines(risks));
   };
-  const witness = watch(progress, request.yes ? tellRisks : undefined);
+  const witness = watch(progress, unasked ? tellRisks : undefined);
   const signal = interrupts.hold(() => {
     progress.pause();
     output.complain('', 'Interrupted: the earlier state is brought back. Ctrl-C again stops at once.');
   });
-  const manager = session.manager({ onEvent: witness.onEvent, signal });
-  const confirm = async (plan: Plan) => {
-    progress.pause();
-    return confirmRun(session, plan, request.what);
-  };
   try {
-    const outcome = await request.start(manager, request.yes ? {} : { confirm });
-    progress.pause();
-    if (output.options.json) output.record(resultDocument(outcome, witness.verdicts));
-    else tell(session, outcome, witness.verdicts, request.what);
+    const manager = session.manager({ onEvent: witness.onEvent, signal });
+    await run({ manager, progress, verdicts: witness.verdicts });
   } finally {
     progress.pause();
   }
+}
+
+function tellOutcome(
+  session: Session,
+  outcome: RollbackOutcome,
+  verdicts: ReadonlyMap<string, Verdict>,
+  what: string,
+): void {
+  if (session.output.options.json) session.output.record(resultDocument(outcome, verdicts));
+  else tell(session, outcome, verdicts, what);
 }
 
 /** Passes events on and remembers what the result is told with. */

@@ -3,6 +3,7 @@ import type { Globals } from './globals.js';
 import type { Interrupts } from './interrupts.js';
 import { DONE } from './exit-codes.js';
 import type { Output } from './output.js';
+import { printable } from './text.js';
 
 /** What the process gives a command to work with. */
 export interface Environment {
@@ -29,9 +30,21 @@ export class Session {
 
   /** The library, for the project that the global flags name. */
   manager(run: { onEvent?: EventSink; signal?: AbortSignal } = {}): RollbackManager {
-    const { files, projectName, projectDirectory, profiles, envFiles, backupDir, engine, host, context } =
-      this.globals;
+    const onEvent: EventSink = (event) => {
+      if (event.type === 'warning') this.output.note(`! ${printable(event.message)}`);
+    };
+    const { files, projectName, projectDirectory, profiles, envFiles, backupDir, identity } = this.globals;
+    const { engine, host, context } = this.globals;
     const project = { files, projectName, projectDirectory, profiles, envFiles, backupDir };
-    return new RollbackManager({ ...project, engine, host, context, env: this.environment.env, ...run });
+    return new RollbackManager({
+      ...project,
+      identityFile: identity,
+      engine,
+      host,
+      context,
+      env: this.environment.env,
+      onEvent,
+      ...run,
+    });
   }
 }

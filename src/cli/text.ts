@@ -26,18 +26,6 @@ export function utc(timestamp: string): string {
   return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** `512 B`, `12.3 kB`, `1.5 GB`. */
-export function bytes(count: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ''}`;
-}
-
 /** Rows with aligned columns, two spaces apart; the last column ends where it ends. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];

@@ -43,8 +43,6 @@ export function unreachable(endpoint: Endpoint, code: string | undefined, cause?
 }
 
 function engineWords(error: Error): string {
-  if ('json' in error && typeof error.json === 'object' && error.json !== null && 'message' in error.json) {
-    return String(error.json.message).trim();
-  }
-  return error.message.trim();
+  const [, words = ''] = /^\(HTTP code \d+\) .*? - (.*)$/s.exec(error.message) ?? [];
+  return words.trim() || error.message.trim();
 }

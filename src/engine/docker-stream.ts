@@ -1,3 +1,6 @@
+import { RollbackError } from '../model/errors.js';
+import { parseAnswer } from './docker-answers.js';
+
 /** What a container wrote: Docker sends both streams as frames of one. */
 export interface Output {
   stdout: string;
@@ -25,4 +28,16 @@ export function demultiplex(bytes: Buffer): Output {
     stderr: text(frames.filter((frame) => frame.stderr)),
     both: text(frames),
   };
+}
+
+/** What an engine tells about a long work, a JSON document a line. Throws `failed` when one of them is an error, the status was 200 by then, or ends early. */
+export function progressOf(bytes: Buffer): { stream?: string }[] {
+  const lines = bytes
+    .toString()
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line): { stream?: string; error?: string } => parseAnswer(line));
+  const failed = lines.find(({ error }) => error !== undefined);
+  if (failed) throw new RollbackError('failed', `the engine says: ${failed.error}`);
+  return lines;
 }

@@ -1,19 +1,24 @@
-import { readFile } from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
-import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inspect } from 'node:util';
 import type Dockerode from 'dockerode';
-import type { Container, EngineIdentity, Image } from '../model/engine.js';
+import {
+  HELPER_LABEL,
+  type Container,
+  type EngineIdentity,
+  type HelperSpec,
+  type Image,
+  type Labelled,
+  type Volume,
+} from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
+import { readWholeAnswers } from './docker-answers.js';
+import { connection } from './docker-connection.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { toContainer, toIdentity, toImage, type InfoDocument } from './docker-mapping.js';
-import { demultiplex } from './docker-stream.js';
-import { socketPath, type Endpoint } from './endpoint.js';
+import { demultiplex, progressOf } from './docker-stream.js';
+import type { Endpoint } from './endpoint.js';
 import type { Engine, ExecOptions, ExecResult } from './engine.js';
 import { parseReference, parseTag } from './reference.js';
 
@@ -21,13 +26,16 @@ import { parseReference, parseTag } from './reference.js';
 const PARALLEL = 8;
 const EXEC_TIMEOUT_MS = 10_000;
 const EXIT_POLL_MS = 10;
+const REGISTRY_TIMEOUT_MS = 10_000;
 /** Two empty blocks: the smallest tar archive. */
 const EMPTY_TAR = Buffer.alloc(1024);
 
 /** Connects nothing yet: the first question does. Throws `engine-unreachable` when the TLS files cannot be read. */
 export async function connectDocker(endpoint: Endpoint): Promise<Engine> {
   const [{ default: Docker }, options] = await Promise.all([import('dockerode'), connection(endpoint)]);
-  return new DockerEngine(new Docker(options), endpoint);
+  const docker = new Docker(options);
+  readWholeAnswers(docker);
+  return new DockerEngine(docker, endpoint);
 }
 
 /** The Docker API as Docker speaks it. */
@@ -150,9 +158,123 @@ export class DockerEngine implements Engine {
         container.logs({ stdout: true, stderr: true, tail: lines, follow: false }),
       ]),
     );
-    // docker-modem parses an answer that happens to be JSON; only a terminal's can be, it comes without frames.
-    if (!Buffer.isBuffer(written)) return JSON.stringify(written);
     return document.Config.Tty ? written.toString() : demultiplex(written).both;
+  }
+
+  async pause(id: string): Promise<void> {
+    try {
+      await this.#container(id).pause();
+    } catch (thrown) {
+      const state = statusOf(thrown) === 409 ? (await this.container(id))?.state : undefined;
+      if (state === undefined || state === 'running') throw toEngineError(thrown, this.#endpoint);
+    }
+  }
+
+  async volume(name: string): Promise<Volume | undefined> {
+    const found = await this.#ask(this.#docker.getVolume(name).inspect(), 404);
+    return (
+      found && {
+        name: found.Name,
+        driver: found.Driver,
+        options: found.Options ?? {},
+        labels: found.Labels ?? {},
+        mountpoint: found.Mountpoint,
+      }
+    );
+  }
+
+  async createVolume(name: string, labels: Record<string, string>): Promise<void> {
+    await this.#ask(this.#docker.createVolume({ Name: name, Labels: labels }));
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    await this.#ask(this.#docker.getVolume(name).remove(), 404);
+  }
+
+  async createHelper({ owner, image, mounts, command = ['none'] }: HelperSpec): Promise<string> {
+    const container = await this.#ask(
+      this.#docker.createContainer({
+        Image: image,
+        Entrypoint: command,
+        Cmd: [],
+        User: '0:0',
+        WorkingDir: '/',
+        Labels: { [HELPER_LABEL]: owner },
+        Healthcheck: { Test: ['NONE'] },
+        HostConfig: {
+          NetworkMode: 'none',
+          Mounts: Object.entries(mounts).map(([source, target]) => toMount(source, target)),
+        },
+      }),
+    );
+    return container.id;
+  }
+
+  async helpers(): Promise<{ id: string; owner: string }[]> {
+    const rows = await this.#ask(
+      this.#docker.listContainers({ all: true, filters: { label: [HELPER_LABEL] } }),
+    );
+    return rows.map(({ Id, Labels }) => ({ id: Id, owner: Labels[HELPER_LABEL] ?? '' }));
+  }
+
+  async removeHelper(id: string): Promise<void> {
+    await this.#ask(this.#container(id).remove({ force: true, v: true }), 404);
+  }
+
+  async runHelper(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<number> {
+    signal?.throwIfAborted();
+    const container = this.#container(id);
+    await this.#ask(container.start());
+    try {
+      const ended: { StatusCode: number } = await container.wait(
+        signal === undefined ? {} : { abortSignal: signal },
+      );
+      return ended.StatusCode;
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw toEngineError(thrown, this.#endpoint);
+    }
+  }
+
+  async readArchive(id: string, path: string): Promise<Readable> {
+    return this.#readable(await this.#ask(this.#container(id).getArchive({ path })));
+  }
+
+  async writeArchive(id: string, path: string, archive: Readable): Promise<void> {
+    try {
+      await this.#ask(this.#container(id).putArchive(archive, { path }));
+    } finally {
+      // An engine that refuses does not read to the end.
+      archive.destroy();
+    }
+  }
+
+  async saveImage(reference: string): Promise<Readable> {
+    return this.#readable(await this.#ask(this.#image(reference).get()));
+  }
+
+  async loadImages(archive: Readable): Promise<string[]> {
+    const answer = await this.#ask(this.#docker.loadImage(archive, { quiet: true }));
+    return progressOf(await this.#ask(buffer(this.#readable(answer)))).flatMap(({ stream }) => {
+      const loaded = /^Loaded image(?: ID)?: (\S+)/.exec(stream ?? '')?.[1];
+      return loaded === undefined ? [] : [loaded];
+    });
+  }
+
+  async canPull(reference: string): Promise<boolean> {
+    try {
+      await this.#image(reference).distribution({ abortSignal: AbortSignal.timeout(REGISTRY_TIMEOUT_MS) });
+      return true;
+    } catch (thrown) {
+      const silent = thrown instanceof Error && thrown.name === 'AbortError';
+      if (silent || statusOf(thrown) !== undefined) return false;
+      throw toEngineError(thrown, this.#endpoint);
+    }
+  }
+
+  async pull(reference: string): Promise<void> {
+    const answer = await this.#ask(this.#docker.pull(reference));
+    progressOf(await this.#ask(buffer(this.#readable(answer))));
   }
 
   async hasNetwork(name: string): Promise<boolean> {
@@ -164,6 +286,30 @@ export class DockerEngine implements Engine {
   async hasVolume(name: string): Promise<boolean> {
     const { Volumes } = await this.#ask(this.#docker.listVolumes({ filters: { name: [name] } }));
     return (Volumes ?? []).some((volume) => volume.Name === name);
+  }
+
+  async removeNetwork(id: string): Promise<void> {
+    await this.#ask(this.#docker.getNetwork(id).remove(), 404);
+  }
+
+  async labelled(label: string): Promise<Labelled[]> {
+    const filters = { label: [label] };
+    const [containers, networks, { Volumes }] = await this.#ask(
+      Promise.all([
+        this.#docker.listContainers({ all: true, filters }),
+        this.#docker.listNetworks({ filters }),
+        this.#docker.listVolumes({ filters }),
+      ]),
+    );
+    const valueOf = (labels: Record<string, string> | undefined) => labels?.[label] ?? '';
+    return [
+      ...containers.map(({ Id: id, Labels }) => ({ kind: 'container', id, value: valueOf(Labels) }) as const),
+      ...networks.map(({ Id: id, Labels }) => ({ kind: 'network', id, value: valueOf(Labels) }) as const),
+      // Null when there are none, whatever the types say.
+      ...(Volumes ?? []).map(
+        ({ Name: id, Labels }) => ({ kind: 'volume', id, value: valueOf(Labels) }) as const,
+      ),
+    ];
   }
 
   async #exec(id: string, argv: string[], options: ExecOptions, signal: AbortSignal): Promise<ExecResult> {
@@ -184,6 +330,20 @@ export class DockerEngine implements Engine {
       if (!state.Running && state.ExitCode !== null) return { exitCode: state.ExitCode, stdout, stderr };
       await delay(EXIT_POLL_MS, undefined, { signal });
     }
+  }
+
+  /** What the engine sends; a connection that breaks off meanwhile is told as an error of ours. */
+  #readable(stream: NodeJS.ReadableStream): Readable {
+    const sent = stream instanceof Readable ? stream : new Readable().wrap(stream);
+    const endpoint = this.#endpoint;
+    const pieces = async function* (): AsyncGenerator {
+      try {
+        yield* sent;
+      } catch (thrown) {
+        throw toEngineError(thrown, endpoint);
+      }
+    };
+    return Readable.from(pieces(), { objectMode: false });
   }
 
   #container(id: string): Dockerode.Container {
@@ -213,44 +373,14 @@ export class DockerEngine implements Engine {
   }
 }
 
-/** dockerode's options: all named, because what is not comes from its own reading of DOCKER_HOST. */
-async function connection(endpoint: Endpoint) {
-  const nowhere = { host: undefined, port: undefined, username: undefined, timeout: undefined };
-  const path = socketPath(endpoint.host);
-  if (path !== undefined) {
-    const agent = quiet(new http.Agent({ keepAlive: true }));
-    return { ...nowhere, socketPath: path, protocol: 'http' as const, agent };
-  }
-  const url = new URL(endpoint.host);
-  const host = { ...nowhere, host: url.hostname };
-  if (url.protocol === 'ssh:') {
-    const sshOptions = endpoint.sshAgent === undefined ? {} : { agent: endpoint.sshAgent };
-    const username = decodeURIComponent(url.username) || undefined;
-    return { ...host, username, port: url.port || undefined, protocol: 'ssh' as const, sshOptions };
-  }
-  if (endpoint.certPath === undefined && url.protocol !== 'https:') {
-    const agent = quiet(new http.Agent({ keepAlive: true }));
-    return { ...host, port: url.port || '2375', protocol: 'http' as const, agent };
-  }
-  const agent = quiet(new https.Agent({ keepAlive: true }));
-  const files = endpoint.certPath === undefined ? {} : await tlsFiles(endpoint.certPath);
-  return { ...host, port: url.port || '2376', protocol: 'https' as const, agent, ...files };
-}
-
-/** docker-modem describes all options of every request for its debug log, read or not; an agent with its sockets takes milliseconds each time. */
-function quiet<T extends http.Agent>(agent: T): T {
-  return Object.assign(agent, { [inspect.custom]: () => agent.constructor.name });
-}
-
-async function tlsFiles(directory: string): Promise<{ ca: Buffer; cert: Buffer; key: Buffer }> {
-  const read = (name: string) => readFile(join(directory, name));
-  try {
-    const [ca, cert, key] = await Promise.all([read('ca.pem'), read('cert.pem'), read('key.pem')]);
-    return { ca, cert, key };
-  } catch (thrown) {
-    throw new RollbackError('engine-unreachable', `the TLS files in ${directory} cannot be read`, {
-      hint: 'ca.pem, cert.pem and key.pem must be there: check DOCKER_CERT_PATH or the docker context',
-      cause: thrown,
-    });
-  }
+/** Directories are never made by mounting them, and nothing of the image is copied into an empty volume. */
+function toMount(source: string, target: string): Dockerode.MountSettings {
+  return source.startsWith('/')
+    ? { Type: 'bind', Source: source, Target: target }
+    : {
+        Type: 'volume',
+        Source: source,
+        Target: target,
+        VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } },
+      };
 }

@@ -1,4 +1,5 @@
-import type { Container, EngineIdentity, Image } from '../model/engine.js';
+import type { Readable } from 'node:stream';
+import type { Container, EngineIdentity, HelperSpec, Image, Labelled, Volume } from '../model/engine.js';
 
 export interface ExecResult {
   exitCode: number;
@@ -43,6 +44,44 @@ export interface Engine {
   exec(id: string, argv: string[], options?: ExecOptions): Promise<ExecResult>;
   /** The last lines a container wrote, both streams. */
   logs(id: string, lines: number): Promise<string>;
+  /** Freezes a running container; one that does not run is left alone. `start` unpauses. */
+  pause(id: string): Promise<void>;
+  /** Undefined when there is no volume of this name. */
+  volume(name: string): Promise<Volume | undefined>;
+  /** Makes a volume of the engine's own driver; one that is there is left alone. */
+  createVolume(name: string, labels: Record<string, string>): Promise<void>;
+  /** Removes a volume that no container refers to. */
+  removeVolume(name: string): Promise<void>;
+  /** Makes a helper container and returns its id; nothing runs in it yet. */
+  createHelper(spec: HelperSpec): Promise<string>;
+  /** All helper containers, with what their label says. */
+  helpers(): Promise<{ id: string; owner: string }[]>;
+  /** Removes a helper container, running or not, and the volumes that came with its image; the mounted ones stay. */
+  removeHelper(id: string): Promise<void>;
+  /**
+   * Runs a helper container that was made with a command, to its end; `logs` has what it wrote. Returns the exit code. Throws the signal's
+   * own reason when that aborts: the helper goes on until it is removed.
+   */
+  runHelper(id: string, options?: { signal?: AbortSignal }): Promise<number>;
+  /** Tar of what is at `path` in a container, running or not; with `/.` at its end the names start at `./`. */
+  readArchive(id: string, path: string): Promise<Readable>;
+  /**
+   * Unpacks a tar below `path` in a container, running or not; with owners; files that are there stay, and so do owner and mode of `path`
+   * itself. Fails for symbolic links that lead out of `path`. Fails with what `archive` failed with; destroys it in any case.
+   */
+  writeArchive(id: string, path: string, archive: Readable): Promise<void>;
+  /** An archive of an image (by id or tag) as `loadImages` takes it: a tar, not compressed. */
+  saveImage(reference: string): Promise<Readable>;
+  /** Loads an archive, gzipped or plain; the ids or references that the engine says it loaded. */
+  loadImages(archive: Readable): Promise<string[]>;
+  /** Does its registry answer that it has this reference? Nobody answering is a no. */
+  canPull(reference: string): Promise<boolean>;
+  /** Fetches an image by tag or digest from its registry. Throws `failed` with the registry's words. */
+  pull(reference: string): Promise<void>;
   hasNetwork(name: string): Promise<boolean>;
   hasVolume(name: string): Promise<boolean>;
+  /** Removes a network that no container is in. */
+  removeNetwork(id: string): Promise<void>;
+  /** Containers, networks and volumes that have this label, in the order in which they can be removed. */
+  labelled(label: string): Promise<Labelled[]>;
 }

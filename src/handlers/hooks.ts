@@ -1,5 +1,6 @@
 import type { Hook } from '../model/config.js';
 import { quoted } from '../model/names.js';
+import { withoutKeys } from '../model/secrets.js';
 import { fail, inconclusive, pass, type Verdict } from '../model/verdict.js';
 import { lastLines, runningContainers } from './containers.js';
 import { execIn } from './exec.js';
@@ -58,6 +59,8 @@ async function runHere(
   // A process group of its own, so that what the hook started ends with it: a shell alone would leave its children behind.
   const child = execa(file, args, {
     cwd: directory,
+    env: withoutKeys(process.env),
+    extendEnv: false,
     stdin: 'ignore',
     all: true,
     buffer: false,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { saveImagesSchema } from './point.js';
 
 /** `rollback.yaml`, `x-rollback:` in a compose file, `rollback.*` labels on a service: one schema, later wins. */
 
@@ -75,8 +76,19 @@ export const serviceConfigSchema = z.strictObject({
   needs: z.array(z.string()).optional(),
   /** Replaces the handler's own health check. */
   probes: z.array(probeSchema).default([]),
+  /** How it is kept from writing while its volumes are recorded; by its handler when absent. */
+  consistency: z.enum(['hook', 'pause', 'stop', 'live']).optional(),
   before_rollback: z.array(hookSchema).default([]),
   after_rollback: z.array(hookSchema).default([]),
+});
+
+/** Who can decrypt points: recipients (both lists together), or whoever knows the passphrase. */
+export const encryptionSchema = z.strictObject({
+  recipients: z.array(z.string().regex(/^age1[0-9a-z]+$/, 'an age recipient such as age1…')).default([]),
+  /** One recipient a line; relative to the project directory. */
+  recipients_file: z.string().min(1).optional(),
+  /** The passphrase itself comes from a file or the environment. */
+  passphrase: z.boolean().default(false),
 });
 
 export const configSchema = z.strictObject({
@@ -84,9 +96,14 @@ export const configSchema = z.strictObject({
   max_rollback_points: z.int().min(1).max(10_000).default(10),
   max_safety_points: z.int().min(1).max(1000).default(3),
   include_volumes: z.boolean().default(false),
+  save_images: saveImagesSchema.default('never'),
   compression: z.enum(['zstd', 'gzip']).default('zstd'),
+  /** Bind-mounted directories outside the project whose contents are data (absolute). */
+  data_directories: z.array(z.string().startsWith('/')).default([]),
   /** Further files to record: globs relative to the project directory, or absolute paths outside of it. */
   config_files: z.array(z.string()).default([]),
+  /** Points are encrypted when this is there. */
+  encryption: encryptionSchema.optional(),
   services: z.record(z.string(), serviceConfigSchema).default({}),
 });
 

@@ -27,6 +27,8 @@ const pointSummarySchema = z.object({
     z.string(),
     z.object({ ref: z.string(), id: z.string(), digests: z.array(z.string()), platform: z.string() }),
   ),
+  /** Only of an encrypted point. */
+  sealed: z.literal(true).optional(),
 }) satisfies z.ZodType<PointSummary>;
 
 const runSummarySchema = z.object({
@@ -106,7 +108,7 @@ const step = { step: z.int(), total: z.int(), operation: operationSchema };
 const eventSchema = z.union([
   z.object({
     type: z.literal('phase'),
-    phase: z.enum(['observe', 'plan', 'safety', 'apply', 'verify', 'return']),
+    phase: z.enum(['observe', 'plan', 'data', 'safety', 'apply', 'verify', 'return']),
     message: z.string(),
   }),
   z.object({ type: z.literal('plan'), plan: planSchema }),
@@ -119,6 +121,12 @@ const eventSchema = z.union([
     note: z.string().nullable(),
   }),
   z.object({ type: z.literal('operation'), state: z.literal('failed'), ...step, error: z.string() }),
+  z.object({
+    type: z.literal('bytes'),
+    what: z.string(),
+    done: z.int(),
+    total: z.int().nullable(),
+  }),
   z.object({ type: z.literal('progress'), service: z.string(), message: z.string() }),
   z.object({ type: z.literal('verdict'), service: z.string(), verdict: verdictSchema }),
   z.object({ type: z.literal('warning'), message: z.string() }),
@@ -135,6 +143,13 @@ const errorSchema = z.object({
   plan: planSchema.optional(),
 });
 
+/** The end of `resume` or `abort` where there was no run to finish, or it was taken back. */
+const recoverySchema = z.object({
+  type: z.literal('result'),
+  result: z.enum(['returned', 'nothing-to-do']),
+  run: z.string().nullable(),
+});
+
 /** One line of a run's output. */
 const runLineSchema = z.union([eventSchema, resultSchema, errorSchema]);
 
@@ -142,7 +157,16 @@ const runLineSchema = z.union([eventSchema, resultSchema, errorSchema]);
 export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   init: z.object({ config: z.string(), ignored: z.string().nullable() }),
   create: pointSchema,
-  list: z.object({ points: z.array(pointSummarySchema) }),
+  list: z.object({
+    points: z.array(
+      pointSummarySchema.extend({
+        /** With --sizes: bytes that go when it is deleted, and bytes that other points have too. */
+        usage: z.object({ own: z.int(), shared: z.int() }).optional(),
+      }),
+    ),
+    /** With --sizes: bytes of all points, safety points included, each file counted once. */
+    total: z.int().optional(),
+  }),
   show: pointSchema,
   diff: z.object({ from: z.string(), to: z.string().nullable(), differences: z.array(differenceSchema) }),
   history: z.object({ history: z.array(auditSchema) }),
@@ -151,6 +175,8 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   'quick-rollback': runLineSchema,
   'rollback-service': runLineSchema,
   undo: runLineSchema,
+  resume: z.union([runLineSchema, recoverySchema]),
+  abort: z.union([runLineSchema, recoverySchema]),
   plan: planSchema,
   runs: z.object({ runs: z.array(runSummarySchema) }),
   pin: pointSummarySchema,
@@ -164,7 +190,30 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
         sound: z.boolean(),
         files: z.int(),
         problems: z.array(z.object({ path: z.string(), problem: z.string() })),
+        /** Of an encrypted point without its key: what is inside was not looked at. */
+        ciphertext_only: z.literal(true).optional(),
+        /** With --drill. */
+        drill: z
+          .object({ verdicts: z.record(z.string(), verdictSchema), warnings: z.array(z.string()) })
+          .optional(),
       }),
+    ),
+  }),
+  export: z.object({
+    id: z.string(),
+    project: z.string(),
+    file: z.string(),
+    files: z.int(),
+    bytes: z.int(),
+  }),
+  import: z.object({
+    id: z.string(),
+    project: z.string(),
+    already: z.boolean(),
+    files: z.int(),
+    bytes: z.int(),
+    images: z.array(
+      z.object({ ref: z.string(), id: z.string(), where: z.enum(['engine', 'archive', 'nowhere']) }),
     ),
   }),
   reindex: z.object({

@@ -87,3 +87,40 @@ export interface Image {
   diffIds: string[];
   sizeBytes: number;
 }
+
+export interface Volume {
+  name: string;
+  /** `local` is the engine's own. */
+  driver: string;
+  /** Driver options, e.g. of an NFS mount; empty for a plain directory. */
+  options: Record<string, string>;
+  labels: Record<string, string>;
+  /** Where its data is on the engine's host. */
+  mountpoint: string;
+}
+
+/** A container of our own: made for one purpose, without network, removed by us, found by its label when we were killed. */
+export interface HelperSpec {
+  /** What the label says: the mark of the process it works for. */
+  owner: string;
+  /** Id of an image that is there. */
+  image: string;
+  /** Volume name, or absolute host path, to where it is mounted. */
+  mounts: Record<string, string>;
+  /** What runs in it, as root, when it is started; entrypoint and arguments of the image do not count. */
+  command?: string[];
+}
+
+/** Label of helper containers, and of volumes that we made for a moment. */
+export const HELPER_LABEL = 'compose-rollback.helper';
+/** Label of everything that a drill makes on the engine; it says which drill. */
+export const DRILL_LABEL = 'compose-rollback.drill';
+
+/** Something on the engine that has a certain label. */
+export interface Labelled {
+  kind: 'container' | 'network' | 'volume';
+  /** What it is removed by; of a volume its name. */
+  id: string;
+  /** What the label says. */
+  value: string;
+}

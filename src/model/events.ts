@@ -3,7 +3,11 @@ import type { Verdict } from './verdict.js';
 
 /** What a long operation tells while it goes: the one stream behind spinners, plain lines and `--json`. */
 export type RollbackEvent =
-  | { type: 'phase'; phase: 'observe' | 'plan' | 'safety' | 'apply' | 'verify' | 'return'; message: string }
+  | {
+      type: 'phase';
+      phase: 'observe' | 'plan' | 'data' | 'safety' | 'apply' | 'verify' | 'return';
+      message: string;
+    }
   | { type: 'plan'; plan: Plan }
   | { type: 'safety-point'; id: string; run: string }
   | { type: 'operation'; state: 'doing'; step: number; total: number; operation: Operation }
@@ -16,6 +20,8 @@ export type RollbackEvent =
       note: string | null;
     }
   | { type: 'operation'; state: 'failed'; step: number; total: number; operation: Operation; error: string }
+  /** Of a long copy: bytes so far, of so many as are known. */
+  | { type: 'bytes'; what: string; done: number; total: number | null }
   | { type: 'progress'; service: string; message: string }
   | { type: 'verdict'; service: string; verdict: Verdict }
   | { type: 'warning'; message: string };

@@ -65,3 +65,14 @@ export function parsePointSelector(text: string): PointSelector {
 export function quoted(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 39)}…${text.slice(-80)}` : text);
 }
+
+/** Repository of the tags that keep images; never pushed. */
+export const KEPT_REPOSITORY = 'compose-rollback/kept';
+
+/** Repository of the tags that drills use images under. */
+export const DRILL_REPOSITORY = 'compose-rollback/drill';
+
+/** The tag that keeps an image for a point: one an image a point. */
+export function keptTag(point: string, imageId: string): string {
+  return `${KEPT_REPOSITORY}:${point}-${imageId.replace(/^sha256:/, '').slice(0, 12)}`;
+}

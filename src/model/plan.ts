@@ -24,6 +24,11 @@ export const operationSchema = z.discriminatedUnion('kind', [
   }),
   /** Stash and check out the commit of the point. */
   z.object({ kind: z.literal('checkout'), commit: z.string(), branch: z.string().nullable(), ...base }),
+  /** An image that is missing comes from the point's archive, or from its registry by digest. Services run on meanwhile. */
+  z.object({ kind: z.literal('load-image'), image: z.string(), ref: z.string(), bytes: z.int(), ...base }),
+  z.object({ kind: z.literal('pull-image'), image: z.string(), digest: z.string(), ...base }),
+  /** The recorded data is unpacked beside its place while services run. */
+  z.object({ kind: z.literal('stage-volume'), volume: z.string(), bytes: z.int(), ...base }),
   z.object({ kind: z.literal('stop'), services, containers, ...base }),
   /** Stop and remove containers of a service that the point does not know. */
   z.object({ kind: z.literal('remove'), services, containers, ...base }),
@@ -48,6 +53,19 @@ export const operationSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('restore-directory'), path: z.string(), mode, outside: z.boolean(), ...base }),
   /** The point says it was absent; its bytes are in the safety point. */
   z.object({ kind: z.literal('remove-file'), path: z.string(), outside: z.boolean(), ...base }),
+  /** What the volume holds goes into the safety point, before it is emptied. */
+  z.object({ kind: z.literal('archive-volume'), volume: z.string(), ...base }),
+  /**
+   * The data takes its place: what was staged (host), what is unpacked into the emptied volume (api), or, on the way back, what the run
+   * had put aside. With `host` the present data is put aside, not deleted.
+   */
+  z.object({
+    kind: z.literal('restore-volume'),
+    volume: z.string(),
+    driver: z.enum(['host', 'api']),
+    from: z.enum(['point', 'aside']),
+    ...base,
+  }),
   z.object({
     kind: z.literal('retag'),
     ref: z.string(),
@@ -76,6 +94,8 @@ export const operationSchema = z.discriminatedUnion('kind', [
   }),
   /** A handler's step after the start, before it is asked for health. */
   z.object({ kind: z.literal('settle'), service: z.string(), handler: z.string(), ...base }),
+  /** The data that was put aside goes into the safety point, and then away. Services run already. */
+  z.object({ kind: z.literal('keep-volume'), volume: z.string(), ...base }),
   z.object({ kind: z.literal('verify'), service: z.string(), handler: z.string(), ...base }),
 ]);
 
@@ -125,9 +145,28 @@ export interface Findings {
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */
   missingVolumes: string[];
+  /** Of each volume whose data the target holds, or whose data its run has put aside. */
+  volumes: Record<string, VolumeFinding>;
+  /** Recorded digests of images that are missing here and that their registry still has. */
+  pullable: string[];
   /** True when the point's commit is to be checked out and the repository does not have it. */
   commitMissing: boolean;
   /** Bytes the safety point needs and the backup file system lacks; 0 when it fits. */
+  missingBytes: number;
+}
+
+/** What was seen of a volume or data directory. */
+export interface VolumeFinding {
+  /** What can write to it; null when nothing can, and then why. */
+  driver: 'host' | 'api' | null;
+  problem: string | null;
+  /** Containers that mount it and run, of any project. */
+  users: { id: string; name: string; project: string | undefined; service: string | undefined }[];
+  /** The run that the target belongs to put data aside here, and it is still there. */
+  aside: boolean;
+  /** The run that is being resumed has restored it already. */
+  restored: boolean;
+  /** Bytes that unpacking needs and the file system lacks; 0 when it fits, or nobody can tell. */
   missingBytes: number;
 }
 
@@ -148,6 +187,8 @@ export interface PlanOptions {
   services: string[] | undefined;
   /** Write files, start nothing. */
   configOnly: boolean;
+  /** Restore volume data where the point has it. */
+  volumes: boolean;
   /** Restore the listed files outside the project too. */
   outside: boolean;
   /** Check the point's commit out. */

@@ -27,7 +27,7 @@ const entrySchema = z.discriminatedUnion('type', [
   z.object({ path: z.string(), type: z.literal('absent') }),
 ]);
 
-const imageSchema = z.object({
+export const pointImageSchema = z.object({
   /** The reference the containers were made with. */
   ref: z.string(),
   /** The image that ran. */
@@ -39,6 +39,46 @@ const imageSchema = z.object({
   tag_id: z.string().nullable(),
   /** The tag that keeps the image from a plain prune; null when the image was gone from the engine already. */
   kept_tag: z.string().nullable(),
+});
+
+/** A file of the point besides its record: size in bytes and hash of what is on the disk. */
+const storedFile = {
+  /** Relative to the point's directory. */
+  stored: z.string(),
+  size: z.int().nonnegative(),
+  sha256: hash,
+};
+
+const compression = z.enum(['zstd', 'gzip']);
+
+/** The data of one named volume or bind-mounted directory: a tar archive with owners, modes and times. */
+const volumeDataSchema = z.object({
+  /** The volume's name on the engine; of a directory its path, relative to the project when inside it, else absolute. */
+  name: z.string(),
+  kind: z.enum(['volume', 'bind']),
+  /** The services that mount it. */
+  services: z.array(z.string()),
+  /** What copied it. */
+  driver: z.enum(['host', 'api']),
+  /** How they were kept from writing meanwhile: the weakest of the services'. */
+  consistency: z.enum(['hook', 'pause', 'stop', 'live']),
+  ...storedFile,
+  compression,
+  /** What is inside: entries of all kinds, and the sum of the file sizes. */
+  entries: z.int().nonnegative(),
+  bytes: z.int().nonnegative(),
+  /** Hash of the list of entries with sizes, times and inodes; null when they could still change unseen, or the driver cannot tell. */
+  listing: hash.nullable(),
+  /** Sockets, pipes and devices. */
+  skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
+});
+
+/** What `docker load` takes. */
+const imageArchiveSchema = z.object({
+  /** The recorded image's id; `images` tells its layers. */
+  image: z.string(),
+  ...storedFile,
+  compression: z.enum(['gzip', 'none']),
 });
 
 const containersSchema = z.object({
@@ -85,7 +125,25 @@ export const pointSchema = z.object({
     profiles: z.array(z.string()),
     env_files: z.array(z.string()),
   }),
-  images: z.record(z.string(), imageSchema),
+  /**
+   * Of a safety point: the data that its run replaces. Until `volume_data` has it, it lies beside its place (driver host), or was never
+   * replaced.
+   */
+  replaced: z
+    .array(
+      z.object({
+        name: z.string(),
+        kind: z.enum(['volume', 'bind']),
+        services: z.array(z.string()),
+        /** Absolute, on the engine's host. */
+        path: z.string(),
+      }),
+    )
+    .default([]),
+  /** The data itself. */
+  volume_data: z.array(volumeDataSchema).default([]),
+  images: z.record(z.string(), pointImageSchema),
+  image_archives: z.array(imageArchiveSchema).default([]),
   containers: z.record(z.string(), containersSchema),
   /** Everything inside the project directory, sorted by path; paths relative with "/". */
   entries: z.array(entrySchema),
@@ -95,7 +153,7 @@ export const pointSchema = z.object({
   directories: z.array(z.string()),
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
   /** The resolved compose model and the variables, a file of the point. */
-  model: z.object({ stored: z.string(), size: z.int(), sha256: hash }),
+  model: z.object(storedFile),
   sizes: z.object({ configs: z.int(), images: z.int(), volumes: z.int(), total: z.int() }),
   warnings: z.array(z.string()),
   metadata: z.object({
@@ -119,9 +177,46 @@ export const pointSchema = z.object({
 });
 
 export type Point = z.infer<typeof pointSchema>;
+
+/**
+ * `point.json` of an encrypted point: what a listing needs, and the ciphertext files. The point itself is inside `sealed.age`; sizes are those
+ * of what was encrypted, no hash is. `pinned` counts here: it changes without the key.
+ */
+export const sealedPointSchema = z.object({
+  sealed: z.literal(true),
+  ...pointSchema.pick({
+    format: true,
+    id: true,
+    timestamp: true,
+    description: true,
+    kind: true,
+    name: true,
+    pinned: true,
+    services: true,
+    docker_images: true,
+    volumes: true,
+    sizes: true,
+    metadata: true,
+  }).shape,
+  project: z.string(),
+  images: z.record(z.string(), pointImageSchema.pick({ ref: true, id: true, digests: true, platform: true })),
+  /** Sizes and hashes of the ciphertext. */
+  files: z.array(z.object(storedFile)),
+});
+
+export type SealedPoint = z.infer<typeof sealedPointSchema>;
+export type StoredFile = SealedPoint['files'][number];
 export type PointKind = Point['kind'];
 export type PointEntry = Point['entries'][number];
 export type PointImage = Point['images'][string];
+export type VolumeData = Point['volume_data'][number];
+export type ReplacedData = Point['replaced'][number];
+export type ImageArchive = Point['image_archives'][number];
+/** Which images `create` archives: those that no registry can give back, all, none. */
+export const saveImagesSchema = z.enum(['auto', 'always', 'never']);
+
+export type SaveImages = z.infer<typeof saveImagesSchema>;
+export type Compression = z.infer<typeof compression>;
 export type PointContainers = Point['containers'][string];
 
 /** The point's second file, `model.json`: what is secret. */
@@ -157,4 +252,6 @@ export interface PointSummary {
   images: Record<string, { ref: string; id: string; digests: string[]; platform: string }>;
   sizes: Point['sizes'];
   metadata: Point['metadata'];
+  /** Only of an encrypted point, which has no `config_hashes` here. */
+  sealed?: true | undefined;
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { RUN_ID } from './names.js';
+import { pointImageSchema } from './point.js';
 
 /** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */
 
@@ -10,6 +11,17 @@ export const runResultSchema = z.enum(['done', 'failed', 'returned', 'not-return
 
 const at = z.iso.datetime();
 
+/** What was asked of a run, so that another process can go on with it. */
+const requestSchema = z.object({
+  services: z.array(z.string()).nullable(),
+  config_only: z.boolean(),
+  volumes: z.boolean(),
+  outside: z.boolean(),
+  git: z.boolean(),
+  /** Of a run that takes one service to another image: that image. */
+  image: pointImageSchema.nullable(),
+});
+
 export const journalRecordSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('begin'),
@@ -19,13 +31,18 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
     project: z.string(),
     user: z.string(),
     pid: z.int(),
+    /** What tells later whether that process still lives. */
+    process: z.string(),
     /** The point to go to, and the safety point to come back to. */
     target: z.string(),
     safety: z.string(),
     /** Of an undo: the run it takes back. */
     undoes: z.string().nullable(),
+    request: requestSchema,
     plan: z.unknown(),
   }),
+  /** Another process goes on, with a plan from what it found; steps count from 0 again. */
+  z.object({ type: z.literal('resume'), at, pid: z.int(), process: z.string(), plan: z.unknown() }),
   /** Synced before the operation acts. `step` counts within the phase, from 0. */
   z.object({ type: z.literal('doing'), at, phase: z.enum(['forward', 'return']), step: z.int() }),
   z.object({
@@ -54,6 +71,7 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
 ]);
 
 export type JournalRecord = z.infer<typeof journalRecordSchema>;
+export type RunRequest = z.infer<typeof requestSchema>;
 export type RunKind = z.infer<typeof runKindSchema>;
 export type RunResult = z.infer<typeof runResultSchema>;
 

@@ -21,3 +21,11 @@ export function redact(text: string, ...environments: Record<string, string | un
   const redacted = secrets.reduce((left, secret) => left.replaceAll(secret, '***'), text);
   return redacted.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1***@');
 }
+
+/** What gives us the user's key, in the environment. */
+const KEYS = /^COMPOSE_ROLLBACK_(?:IDENTITY|PASSPHRASE|PASSPHRASE_FILE)$/;
+
+/** An environment for children: without what decrypts points. */
+export function withoutKeys(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !KEYS.test(name)));
+}

@@ -1,12 +1,10 @@
-import type { OperationOf, Remark } from '../model/plan.js';
+import type { Findings, OperationOf, Remark } from '../model/plan.js';
+import type { PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import type { Decisions } from './decision.js';
-import { findImage, shortId, type Target } from './target.js';
+import { findImage, isTag, shortId, sourceOf, type Target } from './target.js';
 
 export type Retag = OperationOf<'retag'>;
-
-/** Can a reference be pointed somewhere? Digests and bare ids cannot. */
-const isTag = (ref: string) => !ref.includes('@') && !/^(?:sha256:)?[0-9a-f]{64}$/.test(ref);
 
 /** Where tags point while the plan is carried out: starts from the present and follows our own retags. */
 export class Tags {
@@ -27,16 +25,45 @@ export class Tags {
   }
 }
 
+/** Is the image here, but not under the digest that its definition asks for? No tag of ours can give it that. */
+function lacksDigest(observation: Observation, { point }: Target, wanted: PointImage): boolean {
+  const image = findImage(observation, point, wanted);
+  return image !== undefined && !isTag(wanted.ref) && observation.images[wanted.ref]?.id !== image.id;
+}
+
+/** Brings a missing image here; nothing when it is here, or nowhere. */
+export function fetchImage(
+  observation: Observation,
+  target: Target,
+  findings: Findings,
+  wanted: PointImage,
+): OperationOf<'load-image' | 'pull-image'>[] {
+  const { ref, id: image, digests } = wanted;
+  const cause = 'it is not on this engine any more';
+  const source = sourceOf(observation, target, findings, wanted);
+  if (lacksDigest(observation, target, wanted) && findings.pullable.includes(ref)) {
+    return [{ kind: 'pull-image', image, digest: ref, cause: 'it is not known by its digest any more' }];
+  }
+  if (source === 'archive') {
+    const bytes = target.point.image_archives.find((archive) => archive.image === image)?.size ?? 0;
+    return [{ kind: 'load-image', image, ref, bytes, cause }];
+  }
+  const digest = digests.find((candidate) => findings.pullable.includes(candidate));
+  return source === 'registry' && digest !== undefined ? [{ kind: 'pull-image', image, digest, cause }] : [];
+}
+
 /** The tag a service is made from must point to the recorded image when the provider looks. */
 export function retagForStart(
   observation: Observation,
   target: Target,
+  findings: Findings,
   service: string,
   tags: Tags,
 ): Retag[] {
   const wanted = target.point.images[service];
-  const image = wanted && findImage(observation, target.point, wanted);
-  if (!wanted || !image) return [];
+  if (!wanted || !sourceOf(observation, target, findings, wanted)) return [];
+  // What is fetched first goes by its recorded id until then.
+  const image = findImage(observation, target.point, wanted) ?? wanted;
   const now = tags.current(wanted.ref);
   const cause = now ? `the tag points to ${shortId(now)} now` : 'the tag is gone';
   const move = tags.move(wanted.ref, image.id, cause);
@@ -63,15 +90,20 @@ export function retagAfterwards(
   });
 }
 
-/** Images the plan needs and the engine lacks. */
-export function imageBlockers(observation: Observation, target: Target, decisions: Decisions): Remark[] {
+/** Images the plan needs and nobody has. */
+export function imageBlockers(
+  observation: Observation,
+  target: Target,
+  findings: Findings,
+  decisions: Decisions,
+): Remark[] {
   const blockers: Remark[] = [];
   for (const [service, decision] of decisions) {
     const wanted = target.point.images[service];
     if (decision.action !== 'up' || !wanted) continue;
-    const image = findImage(observation, target.point, wanted);
+    const source = sourceOf(observation, target, findings, wanted);
     const digest = wanted.digests[0];
-    if (!image) {
+    if (!source) {
       blockers.push({
         code: 'image-missing',
         message: `${service}: image ${wanted.ref} (${shortId(wanted.id)}) is not on this engine any more`,
@@ -79,7 +111,7 @@ export function imageBlockers(observation: Observation, target: Target, decision
           ? `try: docker pull ${digest}`
           : 'it was built here: load it from a backup, or build that version again',
       });
-    } else if (!isTag(wanted.ref) && observation.images[wanted.ref]?.id !== image.id) {
+    } else if (lacksDigest(observation, target, wanted) && !findings.pullable.includes(wanted.ref)) {
       blockers.push({
         code: 'digest-missing',
         message: `${service}: the image is here, but no longer under ${wanted.ref}, which its definition asks for`,

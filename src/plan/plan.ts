@@ -10,11 +10,12 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Observation } from '../model/project.js';
 import type { Decision, Decisions } from './decision.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
-import { retagAfterwards, retagForStart, Tags } from './images.js';
+import { fetchImage, retagAfterwards, retagForStart, Tags } from './images.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
 import { absolutePath, decide, isUp } from './services.js';
 import type { Target, Traits } from './target.js';
+import { decideVolumes, exchange, keeping, staging, type VolumeDecision } from './volumes.js';
 
 /**
  * What it takes to get from the observed present to the target. Pure: the same arguments give the same plan, and
@@ -28,9 +29,11 @@ export function plan(
   options: PlanOptions,
 ): Plan {
   const files = fileChanges(observation, target, options);
+  const volumes = decideVolumes(target, findings, options);
   const decisions: Decisions = options.configOnly
     ? new Map()
-    : decide(observation, target, files, traits, options.services);
+    : decide({ observation, target, findings, files, traits, volumes }, options.services);
+  const sequence = new Sequence(observation, target, traits, findings, decisions, volumes);
   const { id, timestamp, description, kind } = target.point;
   return {
     format: PLAN_FORMAT,
@@ -38,12 +41,12 @@ export function plan(
     project: observation.project.name,
     target: { id, timestamp, description, kind: target.stored ? kind : 'image' },
     observation: options.fingerprint,
-    operations: new Sequence(observation, target, traits, decisions).operations(files.operations, options),
+    operations: sequence.operations(files.operations, options),
     unchanged: [...decisions]
       .filter(([, decision]) => decision.action === 'keep')
       .map(([service]) => service),
-    risks: risks(observation, target, findings, files, decisions, options),
-    blockers: blockers(observation, target, findings, files, decisions),
+    risks: risks(observation, target, findings, files, decisions, volumes, options),
+    blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
   };
 }
 
@@ -61,7 +64,9 @@ class Sequence {
     private readonly observation: Observation,
     private readonly target: Target,
     private readonly traits: Traits,
+    private readonly findings: Findings,
     private readonly decisions: Decisions,
+    private readonly volumes: VolumeDecision[],
   ) {
     this.tags = new Tags(observation);
     this.running = presentDependencies(observation, target);
@@ -78,16 +83,20 @@ class Sequence {
     const changed = new Set(files.map((file) => file.path));
     const again = checkout.length > 0 ? allFiles(this.target).filter((file) => !changed.has(file.path)) : [];
     return [
+      ...this.fetches(),
+      ...staging(this.volumes),
       ...(returning ? [] : affected.flatMap((service) => this.prepare(service))),
       ...(returning ? [] : affected.flatMap((service) => this.hooks(service, 'before'))),
       ...this.stops(),
       ...checkout,
       ...[...files, ...again].map((file) => this.inPlace(file)),
+      ...exchange(this.volumes, returning),
       ...this.starts(),
       ...retagAfterwards(this.observation, this.target, tagged, this.tags),
       ...this.reloads(),
       ...affected.flatMap((service) => this.hooks(service, 'after')),
       ...affected.flatMap((service) => this.verify(service)),
+      ...keeping(this.volumes, returning),
     ];
   }
 
@@ -123,6 +132,16 @@ class Sequence {
   /** Does it run now? What does not can be asked for nothing. */
   private runs(service: string): boolean {
     return this.containersOf(service).some((container) => container.state === 'running');
+  }
+
+  /** Missing images, while services run on. */
+  private fetches(): Operation[] {
+    const made = this.services((decision) => decision.action === 'up');
+    const operations = made.flatMap((service) => {
+      const wanted = this.target.point.images[service];
+      return wanted ? fetchImage(this.observation, this.target, this.findings, wanted) : [];
+    });
+    return [...new Map(operations.map((operation) => [operation.image, operation])).values()];
   }
 
   private prepare(service: string): Operation[] {
@@ -232,7 +251,7 @@ class Sequence {
     });
     const operations: Operation[] = this.onContainers('start', again, () => true);
     for (const { service, decision } of ups) {
-      const retags = retagForStart(this.observation, this.target, service, this.tags);
+      const retags = retagForStart(this.observation, this.target, this.findings, service, this.tags);
       this.addUp(operations, retags, service, decision);
     }
     return operations;

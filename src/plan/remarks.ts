@@ -5,6 +5,7 @@ import { imageBlockers, sharedTags } from './images.js';
 import { recordsContainers } from './services.js';
 import type { Decisions } from './decision.js';
 import { ageOf } from './text.js';
+import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { variableDifferences, type Target } from './target.js';
 
 /** Everything that stands in the way, all at once. */
@@ -14,6 +15,8 @@ export function blockers(
   findings: Findings,
   files: FileChanges,
   decisions: Decisions,
+  volumes: VolumeDecision[],
+  returning: boolean,
 ): Remark[] {
   const anew = madeAnew(decisions);
   const starting = [...decisions]
@@ -21,10 +24,14 @@ export function blockers(
     .map(([service]) => service);
   const result: Remark[] = findings.damaged.map(({ path, problem }) => ({
     code: 'damaged',
-    message: `the point's ${path} ${problem}`,
+    message: `the point's ${path}: ${problem}`,
     hint: `take another point, or bring the file back into the backup directory; compose-rollback verify ${target.point.id} shows all`,
   }));
-  result.push(...files.blockers, ...imageBlockers(observation, target, decisions));
+  result.push(
+    ...files.blockers,
+    ...imageBlockers(observation, target, findings, decisions),
+    ...volumeBlockers(volumes, observation.project.name, returning),
+  );
   if (anew.length > 0 && (findings.modelError !== undefined || !target.model)) {
     const what = `so ${anew.join(', ')} cannot be made`;
     result.push({
@@ -79,6 +86,7 @@ export function risks(
   findings: Findings,
   files: FileChanges,
   decisions: Decisions,
+  volumes: VolumeDecision[],
   options: PlanOptions,
 ): Remark[] {
   const { point } = target;
@@ -107,20 +115,23 @@ export function risks(
     }
     if (decision.action === 'cannot') remark('cannot-make', `${service} is left as it is: ${decision.cause}`);
   }
+  result.push(...volumeRisks(volumes, age));
+  const exchanged = new Set(volumes.map(({ volume }) => volume));
+  const why = (volume: string) =>
+    point.volumes.includes(volume) ? 'that of the point is left alone' : 'the point has no volume data';
   for (const service of madeAnew(decisions)) {
-    const volumes = (target.model?.services[service]?.volumes ?? []).filter(
-      (volume) => volume.type === 'volume',
+    const named = (target.model?.services[service]?.volumes ?? []).flatMap(({ type, source }) =>
+      type === 'volume' && source !== undefined && !exchanged.has(volumeName(target, source)) ? source : [],
     );
-    const named = volumes.flatMap((volume) => volume.source ?? []);
-    if (named.length > 0) {
-      remark(
-        'data-stays',
-        `${service} starts with the data it has today (${named.join(', ')}): the point has no volume data`,
-      );
+    const [first] = named;
+    if (first !== undefined) {
+      const reason = why(volumeName(target, first));
+      remark('data-stays', `${service} starts with the data it has today (${named.join(', ')}): ${reason}`);
     }
   }
   for (const name of madeAnew(decisions).length > 0 ? findings.missingVolumes : []) {
-    remark('volume-missing', `volume ${name} is gone and comes up empty: the point has no volume data`);
+    if (!exchanged.has(name))
+      remark('volume-missing', `volume ${name} is gone and comes up empty: ${why(name)}`);
   }
   const differing = variableDifferences(observation, target);
   if (differing.length > 0 && madeAnew(decisions).length > 0) {
@@ -151,6 +162,11 @@ export function risks(
 
 function madeAnew(decisions: Decisions): string[] {
   return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
+}
+
+/** What the engine calls a volume of the compose files. */
+function volumeName({ model, point }: Target, key: string): string {
+  return model?.volumes[key]?.name ?? `${point.project.name}_${key}`;
 }
 
 /** Rolling some services back still restores files that others are defined by. */

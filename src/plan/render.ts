@@ -1,6 +1,6 @@
 import type { Operation, Plan, Remark } from '../model/plan.js';
 import { shortId } from './target.js';
-import { ageOf, plural } from './text.js';
+import { ageOf, bytes, plural } from './text.js';
 
 /** One operation in one line, without its cause: for progress and for plans. */
 export function describe(operation: Operation): string {
@@ -14,6 +14,18 @@ export function describe(operation: Operation): string {
         '  ',
         ' ',
       );
+    case 'load-image':
+      return `Load image ${shortId(operation.image)} of ${operation.ref} (${bytes(operation.bytes)})`;
+    case 'pull-image':
+      return `Pull ${operation.digest}`;
+    case 'stage-volume':
+      return `Unpack the data of ${operation.volume} beside it (${bytes(operation.bytes)})`;
+    case 'archive-volume':
+      return `Archive the data of ${operation.volume}`;
+    case 'restore-volume':
+      return `Restore the data of ${operation.volume}`;
+    case 'keep-volume':
+      return `Archive the replaced data of ${operation.volume}`;
     case 'stop':
       return `Stop ${operation.services.join(', ')}`;
     case 'remove':
@@ -52,7 +64,7 @@ const GROUPS: { kinds: Operation['kind'][]; title: (count: number) => string }[]
     kinds: ['restore-file', 'restore-link', 'restore-directory', 'remove-file'],
     title: (count) => `Restore ${plural(count, 'configuration file')}`,
   },
-  { kinds: ['retag'], title: () => 'Restore Docker images' },
+  { kinds: ['load-image', 'pull-image', 'retag'], title: () => 'Restore Docker images' },
 ];
 
 /** The plan as a person reads it; ends without a newline. `now` is UTC, for the age of the point. */

@@ -1,23 +1,30 @@
 import type { Container } from '../model/engine.js';
+import type { Findings } from '../model/plan.js';
 import type { Point, PointContainers } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { isInside, type FileChanges, type FileOperation } from './files.js';
 import type { Decision, Decisions } from './decision.js';
 import { following, lendersOf } from './followers.js';
-import { findImage, isImage, shortId, variableDifferences, type Target, type Traits } from './target.js';
+import { isImage, shortId, sourceOf, variableDifferences, type Target, type Traits } from './target.js';
+import { volumesUnder, type VolumeDecision } from './volumes.js';
 
 const RUNNING: ReadonlySet<Container['state']> = new Set(['running', 'paused', 'restarting']);
 
 export const isUp = (container: Container): boolean => RUNNING.has(container.state);
 
-/** Decides service by service; `files` is what the same plan does to files. */
-export function decide(
-  observation: Observation,
-  target: Target,
-  files: FileChanges,
-  traits: Traits,
-  only: string[] | undefined,
-): Decisions {
+/** What a decision rests on: `files` and `volumes` are what the same plan does to them. */
+interface Situation {
+  observation: Observation;
+  target: Target;
+  findings: Findings;
+  files: FileChanges;
+  traits: Traits;
+  volumes: VolumeDecision[];
+}
+
+/** Decides service by service. */
+export function decide(situation: Situation, only: string[] | undefined): Decisions {
+  const { observation, target, volumes } = situation;
   const { point } = target;
   const withContainers = Object.values(observation.services).filter(
     (service) => service.containers.length > 0,
@@ -30,10 +37,13 @@ export function decide(
     const containers = observation.services[name]?.containers ?? [];
     const recorded = point.containers[name];
     if (recorded && recorded.replicas > 0) {
-      decisions.set(name, decideOne(observation, target, name, recorded, files, traits));
+      decisions.set(name, decideOne(situation, name, recorded));
     } else if (containers.length > 0 && recordsContainers(point)) {
       decisions.set(name, { action: 'remove', cause: 'it had no containers at the point' });
     }
+  }
+  for (const [name, under] of volumesUnder(volumes, observation.project.name)) {
+    decisions.set(name, downMeanwhile(decisions.get(name), under));
   }
   // Followers have followers: until nobody follows any more.
   for (let moved = true; moved;) {
@@ -47,18 +57,23 @@ export function decide(
   return decisions;
 }
 
+/** What mounts a volume whose data is exchanged is down meanwhile, whatever else happens to it. */
+function downMeanwhile(decision: Decision | undefined, volumes: string[]): Decision {
+  if (decision?.action === 'up') return { ...decision, stop: true };
+  if (decision && ['stop', 'restart', 'remove'].includes(decision.action)) return decision;
+  const what = `the data in ${volumes.join(', ')} is exchanged`;
+  return { action: 'restart', cause: decision?.action === 'start' ? `${decision.cause}, and ${what}` : what };
+}
+
 /** A point made without any container says nothing about containers, unless it is the mirror of a present to return to. */
 export function recordsContainers(point: Point): boolean {
   return point.kind === 'safety' || Object.values(point.containers).some((service) => service.replicas > 0);
 }
 
 function decideOne(
-  observation: Observation,
-  target: Target,
+  { observation, target, findings, files, traits }: Situation,
   name: string,
   recorded: PointContainers,
-  files: FileChanges,
-  traits: Traits,
 ): Decision {
   const containers = observation.services[name]?.containers ?? [];
   const mounted = mountedChanges(observation, containers, files.operations);
@@ -71,7 +86,7 @@ function decideOne(
       return { action: 'cannot', cause: `${cause}, in files that are left alone` };
     }
     const image = target.point.images[name];
-    if (recorded.running === 0 && image && !findImage(observation, target.point, image)) {
+    if (recorded.running === 0 && image && !sourceOf(observation, target, findings, image)) {
       return { action: 'cannot', cause: `${cause}, its image is gone, and it did not run at the point` };
     }
     const { replicas } = recorded;

@@ -1,6 +1,6 @@
 import type { ComposeModel } from '../model/compose.js';
 import type { Image } from '../model/engine.js';
-import type { HandlerTraits } from '../model/plan.js';
+import type { Findings, HandlerTraits } from '../model/plan.js';
 import type { Point, PointImage } from '../model/point.js';
 import type { InterpolationVariable, Observation } from '../model/project.js';
 
@@ -27,6 +27,21 @@ export function findImage(observation: Observation, point: Point, wanted: PointI
   const references = [wanted.kept_tag ?? wanted.id, wanted.ref, ...wanted.digests];
   const images = references.map((reference) => observation.images[reference] ?? undefined);
   return images.find((image) => image && sameLayers(image.diffIds, wanted.diff_ids));
+}
+
+/** Can a reference be pointed somewhere? Digests and bare ids cannot. */
+export const isTag = (ref: string): boolean => !ref.includes('@') && !/^(?:sha256:)?[0-9a-f]{64}$/.test(ref);
+
+/** Where a recorded image can be taken from; undefined when it is nowhere. An archive gives no image its digest back. */
+export function sourceOf(
+  observation: Observation,
+  { point }: Target,
+  { pullable }: Findings,
+  wanted: PointImage,
+): 'engine' | 'archive' | 'registry' | undefined {
+  if (findImage(observation, point, wanted)) return 'engine';
+  if (isTag(wanted.ref) && point.image_archives.some(({ image }) => image === wanted.id)) return 'archive';
+  return wanted.digests.some((digest) => pullable.includes(digest)) ? 'registry' : undefined;
 }
 
 /** Is the image with this id the recorded one? */

@@ -1,6 +1,6 @@
 import { RollbackError } from '../model/errors.js';
 import { assertDescription, assertPointName } from '../model/names.js';
-import type { Point } from '../model/point.js';
+import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
 import { recordPoint } from './record.js';
@@ -16,46 +16,33 @@ export interface CreateRequest {
   /** Never removed by retention. */
   pin?: boolean | undefined;
   kind?: 'manual' | 'deploy' | undefined;
-  saveImages?: 'auto' | 'always' | 'never' | undefined;
+  /** Which images are archived; the configuration's `save_images` when absent. */
+  saveImages?: SaveImages | undefined;
 }
 
 /** Checks that need neither engine nor project. Throws `usage`, or `not-supported` for what has no implementation yet. */
 export function assertCreatable(request: CreateRequest): void {
-  if (request.includeVolumes) {
-    throw new RollbackError(
-      'not-supported',
-      'volume data cannot be recorded yet: --include-volumes is not there; nothing was stored',
-      {
-        hint: 'leave it out to record images and configuration, and back the data up by other means',
-      },
-    );
-  }
-  if (request.saveImages && request.saveImages !== 'never') {
-    throw new RollbackError(
-      'not-supported',
-      'images cannot be archived yet: --save-images is not there; nothing was stored',
-      {
-        hint: 'leave it out: a tag keeps each image from a plain prune',
-      },
-    );
-  }
   if (request.description !== undefined) assertDescription(request.description);
   if (request.name !== undefined) assertPointName(request.name);
 }
 
 /** Records the present as a point and applies retention. The caller holds the project's lock. */
 export async function createPoint(workspace: Workspace, request: CreateRequest): Promise<Point> {
-  assertCreatable({ ...request, includeVolumes: request.includeVolumes ?? workspace.config.include_volumes });
+  assertCreatable(request);
   await assertNameFree(workspace, request.name);
   const observation = await observePresent(workspace);
   assertWhole(observation, request);
-  const point = await recordPoint(workspace, observation, {
+  const details = {
     kind: request.kind ?? 'manual',
     description: request.description ?? '',
     services: request.services,
     name: request.name ?? null,
     pinned: request.pin ?? false,
     run: null,
+  };
+  const point = await recordPoint(workspace, observation, details, {
+    volumes: request.includeVolumes ?? workspace.config.include_volumes,
+    images: request.saveImages ?? workspace.config.save_images,
   });
   await applyRetention(workspace);
   return point;

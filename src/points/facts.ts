@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { keptTag } from '../model/names.js';
 import {
   POINT_FORMAT,
   type Point,
@@ -6,6 +7,7 @@ import {
   type PointEntry,
   type PointImage,
   type PointKind,
+  type ReplacedData,
 } from '../model/point.js';
 import type { ConfigEntry, Observation, Project, ServiceObservation } from '../model/project.js';
 
@@ -18,17 +20,11 @@ export interface PointDetails {
   services?: string[] | undefined;
   /** Of a safety point: the run it is taken for. */
   run: string | null;
+  /** Of a safety point: the data that its run is about to replace. */
+  replaced?: ReplacedData[] | undefined;
   /** Who makes it, with which version of us. */
   user: string;
   toolVersion: string;
-}
-
-/** Repository of the tags that keep images; never pushed. */
-const KEPT = 'compose-rollback/kept';
-
-/** The tag that keeps an image for a point: one an image a point. */
-export function keptTag(point: string, imageId: string): string {
-  return `${KEPT}:${point}-${imageId.replace(/^sha256:/, '').slice(0, 12)}`;
 }
 
 /** What the observation says, as a point, before any file of it is stored. Pure. */
@@ -59,8 +55,11 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     docker_images: Object.fromEntries(refs),
     config_hashes: {},
     volumes: [],
+    replaced: details.replaced ?? [],
+    volume_data: [],
     project: projectFacts(observation.project),
     images: Object.fromEntries(images),
+    image_archives: [],
     containers: Object.fromEntries(present.map((service) => [service.name, containerFacts(service)])),
     entries: [],
     outside: [],

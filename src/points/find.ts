@@ -1,6 +1,6 @@
 import { RollbackError } from '../model/errors.js';
 import { parsePointSelector, quoted } from '../model/names.js';
-import type { PointSummary } from '../model/point.js';
+import type { Point, PointSummary } from '../model/point.js';
 import { type ComposeModel, composeModelSchema } from '../model/compose.js';
 import type { Target } from '../plan/target.js';
 import type { IndexDb } from '../store/index-db.js';
@@ -66,6 +66,18 @@ function none(message: string): never {
 /** The point a person means, opened. Throws as `findPoint` and `openTarget`. */
 export async function findTarget(store: Store, project: string, text: string): Promise<Target> {
   return openTarget(store, (await findPoint(store, project, text)).id);
+}
+
+/** Undefined for a point that is damaged, or encrypted with no key at hand: others go on without it. */
+export async function readIfOpen(store: Store, id: string): Promise<Point | undefined> {
+  try {
+    return await store.read(id);
+  } catch (error) {
+    const { isUnreadable } = await import('../store/point-reader.js');
+    const closed = error instanceof RollbackError && (isUnreadable(error) || error.code === 'cannot-decrypt');
+    if (closed) return undefined;
+    throw error;
+  }
 }
 
 /** Opens a point with its secret half. Throws `damaged` when stored bytes are not what was recorded. */

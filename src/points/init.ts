@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { RollbackError } from '../model/errors.js';
+import { withoutKeys } from '../model/secrets.js';
 import { hasCode, isInside, isMissing } from '../project/paths.js';
 
 /** Setting a project up: a `rollback.yaml` to edit, and a backup directory that git leaves alone. */
@@ -40,6 +41,8 @@ async function ignoreInGit(place: { directory: string; backupDir: string }): Pro
   // 0: ignored, 1: not ignored, 128: no repository; undefined: no git.
   const { exitCode } = await execa('git', ['check-ignore', '--quiet', '--', path], {
     cwd: directory,
+    env: withoutKeys(process.env),
+    extendEnv: false,
     reject: false,
     stdin: 'ignore',
   });
@@ -78,11 +81,24 @@ const SETTINGS = `# Settings of compose-rollback. Everything is optional; take a
 # Record volume data without being asked to.
 # include_volumes: false
 
+# Archive images: always, never, or auto: those that no registry can give back.
+# save_images: never
+
 # How volume data is compressed: zstd or gzip.
 # compression: zstd
 
+# Bind-mounted directories outside the project whose contents are data (absolute).
+# data_directories: []
+
 # Further configuration to record: globs in the project, or absolute paths outside of it.
 # config_files: []
+
+# Encrypt new points with age: for recipients (age1…), or with a passphrase; not both. Reading them then takes
+# --identity FILE, or a passphrase from COMPOSE_ROLLBACK_PASSPHRASE_FILE or COMPOSE_ROLLBACK_PASSPHRASE.
+# encryption:
+#   recipients: [age1yourpublickey]
+#   recipients_file: ./recipients.txt
+#   passphrase: false
 
 # What single services need. Durations: 500ms, 30s, 2m, 1h.
 # services:
@@ -102,6 +118,7 @@ const SETTINGS = `# Settings of compose-rollback. Everything is optional; take a
 #       - tcp: 8000
 #       - exec: [test, -e, /tmp/ready]
 #         expect: { exit_code: 0 }
+#     consistency: pause        # while its volumes are recorded: pause, stop, hook (it is prepared, and writes on) or live
 #     before_rollback:          # exec: in the container; run: on this machine, in the project directory
 #       - exec: [touch, /tmp/maintenance]
 #         timeout: 10s

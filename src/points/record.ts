@@ -1,14 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
-import { POINT_FORMAT, type Point, type PointEntry, type PointModel } from '../model/point.js';
+import { keptTag } from '../model/names.js';
+import {
+  POINT_FORMAT,
+  type Point,
+  type PointEntry,
+  type PointImage,
+  type PointModel,
+  type SaveImages,
+} from '../model/point.js';
 import type { ConfigEntry, Observation } from '../model/project.js';
 import type { Workspace } from '../run/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
-import { summaryOf } from '../store/summary.js';
-import { entryFacts, keptTag, pointOf, type PointDetails } from './facts.js';
+import { recordData, type RecordedData } from './data.js';
+import { entryFacts, pointOf, type PointDetails } from './facts.js';
+import { earlierArchives, saveImages } from './images.js';
 
 export const newPointId = (): string => `rb-${randomBytes(6).toString('hex')}`;
+
+/** What a point holds besides configuration. */
+interface Contents {
+  /** The data of volumes too. */
+  volumes: boolean;
+  /** Which images are archived. */
+  images: SaveImages;
+}
 
 /**
  * Stores what was observed as a point: files, model and variables, kept tags, index. Either all of it is there
@@ -18,29 +35,62 @@ export async function recordPoint(
   workspace: Workspace,
   observation: Observation,
   details: Omit<PointDetails, 'user' | 'toolVersion'>,
+  { volumes, images }: Contents = { volumes: false, images: 'never' },
 ): Promise<Point> {
   const { engine, user, toolVersion } = workspace;
   const id = newPointId();
-  const writer = await workspace.store.begin(id);
+  // A safety point stays open until its run has ended: going back must not need a key.
+  const writer = await workspace.store.begin(id, { seal: details.kind !== 'safety' });
   const kept: string[] = [];
   try {
-    const point = await store(
+    const bare = await store(
       observation,
       pointOf(observation, id, { ...details, user, toolVersion }),
       writer,
     );
-    for (const [reference, image] of keptTags(point)) {
+    for (const [reference, image] of keptTags(bare)) {
       await engine.tag(image, reference);
       kept.push(reference);
     }
-    await writer.commit(point);
-    (await workspace.store.writeIndex()).insertPoint(summaryOf(point));
+    const imaged = await withImages(workspace, writer, bare, images);
+    const point = volumes
+      ? addTo(imaged, await recordData(workspace, observation, writer, details.services))
+      : imaged;
+    const summary = await writer.commit(point);
+    (await workspace.store.writeIndex()).insertPoint(summary);
     return point;
   } catch (error) {
-    await writer.abandon();
     for (const reference of kept) await engine.untag(reference);
+    await writer.abandon();
     throw error;
   }
+}
+
+function addTo(point: Point, data: RecordedData): Point {
+  const volumes = data.volume_data.reduce((sum, { size }) => sum + size, 0);
+  return {
+    ...point,
+    ...data,
+    skipped: [...point.skipped, ...data.skipped],
+    warnings: [...point.warnings, ...data.warnings],
+    sizes: { ...point.sizes, volumes, total: point.sizes.total + volumes },
+    metadata: { ...point.metadata, include_volumes: true },
+  };
+}
+
+async function withImages(
+  workspace: Workspace,
+  writer: PointWriter,
+  point: Point,
+  mode: SaveImages,
+): Promise<Point> {
+  if (mode === 'never') return point;
+  const report = ({ id, ref }: PointImage) => {
+    const service = Object.keys(point.images).find((name) => point.images[name]?.id === id) ?? ref;
+    workspace.emit({ type: 'progress', service, message: `saving the image of ${ref}` });
+  };
+  const find = await earlierArchives(workspace.store, workspace.project.name);
+  return saveImages(workspace.engine, writer, point, mode, find, report);
 }
 
 /** Kept tags of a point with the image each one keeps. Whatever a record says: no others are ours to make or take away. */

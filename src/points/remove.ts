@@ -1,9 +1,11 @@
 import { RollbackError } from '../model/errors.js';
-import type { PointSummary } from '../model/point.js';
+import type { Engine } from '../engine/engine.js';
+import { KEPT_REPOSITORY } from '../model/names.js';
+import type { Point, PointSummary, SealedPoint } from '../model/point.js';
+import { chooseCopier, locateData } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
 import { findPoint } from './find.js';
 import { selectOld, surplus } from './retention.js';
-import { keptTags } from './record.js';
 
 /** Points that runs without an end still need. */
 export async function neededPoints(workspace: Workspace): Promise<Set<string>> {
@@ -25,37 +27,71 @@ export async function assertNotNeeded(workspace: Workspace, points: PointSummary
   const held = points.flatMap(({ id }) => (needed.has(id) ? id : []));
   if (held.length === 0) return;
   throw new RollbackError('usage', `an unfinished run needs ${held.join(', ')}; nothing was deleted`, {
-    hint: '`compose-rollback runs` shows it; `compose-rollback undo` takes it back',
+    hint: '`compose-rollback runs` shows it; `compose-rollback abort` takes it back',
   });
 }
 
-/** Deletes a point: its directory, its kept tags, its line in the index. Images go when nothing else holds them. */
+/**
+ * Deletes a point: its directory, its kept tags, its line in the index, and what its run put aside and could not archive. Images go when
+ * nothing else holds them.
+ */
 export async function removePoint(workspace: Workspace, id: string): Promise<void> {
   const { store, engine } = workspace;
-  const tags = await tagsOf(workspace, id);
-  await store.remove(id);
-  for (const tag of tags) await engine.untag(tag);
+  for (const { place, host, run } of await asideOf(workspace, id)) await host.discard(place, run, 'parked');
+  await store.remove(id, (removed) => untagPoint(engine, removed));
 }
 
-/** A damaged point can be deleted too: then the engine itself tells which tags are its own. */
-async function tagsOf({ store, engine }: Workspace, id: string): Promise<string[]> {
+/** Takes the kept tags of a point away, as the engine has them: also of one that is damaged, or that was never finished. */
+export async function untagPoint(engine: Engine, id: string): Promise<void> {
+  const references = await engine.references(KEPT_REPOSITORY);
+  for (const { reference } of references) if (reference.includes(`:${id}-`)) await engine.untag(reference);
+}
+
+/** Data that a run put aside and that is in no archive: all there is of it lies beside its place. */
+async function asideOf(workspace: Workspace, id: string) {
+  const record = await readIfSound(workspace, id);
+  if (!record || 'sealed' in record || record.metadata.run === null) return [];
+  const { replaced, volume_data, metadata } = record;
+  const archived = new Set(volume_data.map(({ name }) => name));
+  const found = [];
+  for (const data of replaced.filter(({ name }) => !archived.has(name))) {
+    const place = await locateData(workspace, data);
+    const copier = place && (await chooseCopier(workspace, place));
+    if (!place || copier?.driver !== 'host') continue;
+    const run = metadata.run ?? '';
+    const left = await copier.copier.leftovers(place);
+    if (left.some((one) => one.run === run && one.what === 'parked'))
+      found.push({ place, host: copier.copier, run });
+  }
+  return found;
+}
+
+async function readIfSound({ store }: Workspace, id: string): Promise<Point | SealedPoint | undefined> {
   try {
-    return [...keptTags(await store.read(id)).keys()];
+    return await store.readRecord(id);
   } catch (error) {
-    if (!(error instanceof RollbackError) || error.code !== 'damaged') throw error;
-    const references = await engine.references('compose-rollback/kept');
-    return references.map(({ reference }) => reference).filter((reference) => reference.includes(`:${id}-`));
+    if (error instanceof RollbackError && error.code === 'damaged') return undefined;
+    throw error;
   }
 }
 
-/** Applies retention after something was added. Returns what went. */
-export async function applyRetention(workspace: Workspace): Promise<PointSummary[]> {
+/**
+ * Applies retention after something was added; a safety point that is all there is of some data stays. The addition is done and counts: a point that
+ * cannot go now is told, and goes the next time.
+ */
+export async function applyRetention(workspace: Workspace): Promise<void> {
   const { store, config, project } = workspace;
   const points = (await store.readIndex())?.points({ project: project.name }) ?? [];
   const retention = { points: config.max_rollback_points, safety: config.max_safety_points };
-  const gone = surplus(points, retention, await keptPoints(workspace));
-  for (const { id } of gone) await removePoint(workspace, id);
-  return gone;
+  try {
+    for (const { id, kind } of surplus(points, retention, await keptPoints(workspace))) {
+      const needed = kind === 'safety' && (await asideOf(workspace, id)).length > 0;
+      if (!needed) await removePoint(workspace, id);
+    }
+  } catch (error) {
+    if (!(error instanceof RollbackError)) throw error;
+    workspace.emit({ type: 'warning', message: `old points are not all deleted yet: ${error.message}` });
+  }
 }
 
 export interface CleanupRequest {

@@ -2,7 +2,9 @@ import type { EngineIdentity } from '../model/engine.js';
 import type { PointSummary } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
+import type { Target } from '../plan/target.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
+import type { Store } from '../store/store.js';
 import { differences, presentAsPoint, type Difference } from './diff.js';
 import { isListed, openTarget } from './find.js';
 
@@ -30,7 +32,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
   const index = await store.readIndex();
   const points = (index?.points({ project: project.name }) ?? []).filter(isListed);
   const latest = points[0];
-  const target = latest && (await openTarget(store, latest.id));
+  const target = latest && (await openIfReadable(store, latest.id));
   const observation = await observePresent(workspace, target?.point);
   return {
     project: project.name,
@@ -42,10 +44,18 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     latest: latest ?? null,
     changes: target ? differences(target.point, presentAsPoint(observation)) : [],
     unfinished: index?.runs({ project: project.name }).find((run) => run.ended === null) ?? null,
-    warnings: observation.modelError
-      ? [`the compose files do not resolve: ${observation.modelError}`, ...observation.warnings]
-      : observation.warnings,
+    warnings: [
+      ...(latest && !target ? [`${latest.id} is encrypted: without its key nothing is compared`] : []),
+      ...(observation.modelError ? [`the compose files do not resolve: ${observation.modelError}`] : []),
+      ...observation.warnings,
+    ],
   };
+}
+
+/** Undefined when it is encrypted and no key was given. */
+async function openIfReadable(store: Store, id: string): Promise<Target | undefined> {
+  if ((await store.isSealed({ id })) && !(await store.isKeyAtHand())) return undefined;
+  return await openTarget(store, id);
 }
 
 function services({ services: observed, model }: Observation): Status['services'] {

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { RollbackError, messageOf } from '../model/errors.js';
 import type { GitState } from '../model/project.js';
+import { withoutKeys } from '../model/secrets.js';
 import { hasCode, look } from './paths.js';
 
 /** The project's git work tree, read with one process: simple-git takes three and 30 ms to load. */
@@ -51,7 +52,7 @@ const OF_A_HOOK = /^GIT_(?:DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|PREFIX)$/;
 const PROGRAMS = /^(?:GIT_.*|EDITOR|VISUAL|PAGER|SSH_ASKPASS|PREFIX)$/;
 
 function environmentWithout(names: RegExp): Record<string, string> {
-  const kept = Object.entries(process.env).filter(([name]) => !names.test(name));
+  const kept = Object.entries(withoutKeys(process.env)).filter(([name]) => !names.test(name));
   return { ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])), LC_ALL: 'C' };
 }
 
@@ -152,7 +153,12 @@ export async function hasCommit(directory: string, commit: string): Promise<bool
   const root = await findRoot(directory);
   if (root === undefined || !COMMIT.test(commit)) return false;
   const argv = ['-C', root, 'cat-file', '-e', `${commit}^{commit}`];
-  const { exitCode } = await execa('git', argv, { reject: false, stdin: 'ignore' });
+  const { exitCode } = await execa('git', argv, {
+    env: withoutKeys(process.env),
+    extendEnv: false,
+    reject: false,
+    stdin: 'ignore',
+  });
   return exitCode === 0;
 }
 

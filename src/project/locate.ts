@@ -6,7 +6,7 @@ import { quoted } from '../model/names.js';
 import type { Project, ProjectSelection } from '../model/project.js';
 import { interpolate } from './interpolation.js';
 import type { Lookup } from './interpolation.js';
-import { isMissing } from './paths.js';
+import { isDenied, isMissing } from './paths.js';
 import { readText, topLevelText } from './yaml.js';
 
 /** Which project is meant, by compose v2's own rules: from files, flags and environment alone. `list` loads this: no libraries. */
@@ -120,7 +120,11 @@ async function exists(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isMissing(error)) return false;
-    throw error;
+    if (!isDenied(error)) throw error;
+    throw new RollbackError('project-not-found', `${quoted(path)} cannot be looked at: permission denied`, {
+      hint: 'call it as a user who may read the project',
+      cause: error,
+    });
   }
 }
 

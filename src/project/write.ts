@@ -1,7 +1,9 @@
-import { constants, createReadStream } from 'node:fs';
+import { constants, createWriteStream } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { chown, copyFile, mkdir, open, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import { chown, mkdir, open, rename, rmdir, symlink, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { RollbackError, messageOf } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { describeKind } from './entries.js';
@@ -20,11 +22,14 @@ export interface FileOptions {
   inPlace: boolean;
 }
 
-/** The bytes of `source` (absolute) at `path`. Owner and group stay those of the file that was there, else of its directory. */
+/** Opens the bytes to write; called once, when all is ready for them. */
+export type OpenBytes = () => Promise<Readable> | Readable;
+
+/** What `source` gives at `path`. Owner and group stay those of the file that was there, else of its directory. Throws what it throws, too. */
 export async function restoreFile(
   directory: string,
   path: string,
-  source: string,
+  source: OpenBytes,
   { mode, inPlace }: FileOptions,
 ): Promise<void> {
   await reporting(`${quoted(path)} could not be written`, async () => {
@@ -34,7 +39,8 @@ export async function restoreFile(
       return;
     }
     await replace(target, existing, async (temporary) => {
-      await copyFile(source, temporary, constants.COPYFILE_EXCL);
+      // Readable by nobody else until it has its owner and mode.
+      await pipeline(await source(), createWriteStream(temporary, { flags: 'wx', mode: 0o600 }));
       await finish(temporary, existing?.isFile() ? existing : await look(dirname(target)), mode);
     });
   });
@@ -99,11 +105,11 @@ async function makeParents(folder: string): Promise<void> {
   if (above && made) await giveTo(folder, above, made);
 }
 
-async function overwrite(target: string, source: string, mode: number): Promise<void> {
+async function overwrite(target: string, source: OpenBytes, mode: number): Promise<void> {
   const handle = await open(target, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     let size = 0;
-    for await (const chunk of createReadStream(source)) {
+    for await (const chunk of await source()) {
       if (!(chunk instanceof Buffer)) throw new TypeError('a byte stream was expected');
       for (let at = 0; at < chunk.length;) {
         const { bytesWritten } = await handle.write(chunk, at, chunk.length - at, size);

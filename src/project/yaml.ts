@@ -27,8 +27,9 @@ export async function parseYaml(text: string): Promise<YamlText> {
       documents.push(document.toJS({ maxAliasCount: MAX_ALIASES }));
     }
   } catch (thrown) {
-    // Unresolved or exploding aliases; nesting that is deeper than the stack.
-    if (!(thrown instanceof ReferenceError || thrown instanceof RangeError)) throw thrown;
+    // Exploding aliases, nesting deeper than the stack, a merge of what is no map, a tag that does not fit: the library has no type of its own
+    // for them, and nothing but the library runs in here.
+    if (!(thrown instanceof Error)) throw thrown;
     error ??= messageOf(thrown);
   }
   return { documents, error };

@@ -3,26 +3,53 @@ import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
-import type { Findings } from '../model/plan.js';
+import type { Findings, PlanOptions } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
 import { hasCommit } from '../project/git.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../run/workspace.js';
+import { findVolumes, type Resumed } from './volumes.js';
 
 /** Everything a plan can be blocked by, looked at before anything stops. All checks run at once. */
-export async function findOut(workspace: Workspace, target: Target, git: boolean): Promise<Findings> {
+export async function findOut(
+  workspace: Workspace,
+  target: Target,
+  { git, volumes: wantsData, configOnly }: Pick<PlanOptions, 'git' | 'volumes' | 'configOnly'>,
+  resumed?: Resumed,
+): Promise<Findings> {
   const { model, point } = target;
-  const [damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes] =
-    await Promise.all([
-      target.stored ? findDamage(workspace, target) : [],
-      resolveModel(workspace, target),
-      findTakenPorts(workspace, model),
-      findMissingExternal(workspace, model),
-      findMissingVolumes(workspace, model),
-      git ? lacksCommit(workspace, point.metadata.git_commit) : false,
-      findMissingBytes(workspace, point.sizes.total),
-    ]);
-  return { damaged, modelError, takenPorts, missingExternal, missingVolumes, commitMissing, missingBytes };
+  const [
+    damaged,
+    modelError,
+    takenPorts,
+    missingExternal,
+    missingVolumes,
+    volumes,
+    pullable,
+    commitMissing,
+    missingBytes,
+  ] = await Promise.all([
+    target.stored ? findDamage(workspace, target) : [],
+    resolveModel(workspace, target),
+    findTakenPorts(workspace, model),
+    findMissingExternal(workspace, model),
+    findMissingVolumes(workspace, model),
+    wantsData && !configOnly ? findVolumes(workspace, target, resumed) : {},
+    findPullable(workspace, target),
+    git ? lacksCommit(workspace, point.metadata.git_commit) : false,
+    findMissingBytes(workspace, point.sizes.total),
+  ]);
+  return {
+    damaged,
+    modelError,
+    takenPorts,
+    missingExternal,
+    missingVolumes,
+    volumes,
+    pullable,
+    commitMissing,
+    missingBytes,
+  };
 }
 
 /** What is wrong with the stored files, and with a record that would have us write over stored files: that one was not made by us. */
@@ -47,6 +74,8 @@ async function resolveModel(
   if (!model) return 'they did not resolve when the point was made';
   const elsewhere = point.outside.length > 0 || point.entries.some((entry) => entry.type === 'symlink');
   if (elsewhere || !stored || point.kind === 'safety') return undefined;
+  // What is encrypted never touches the disk as it is.
+  if (await workspace.store.isSealed(point)) return undefined;
   const project = projectOf(point, join(workspace.store.pointDir(point.id), 'configs'));
   try {
     await workspace.provider.config(composeRequest(workspace, project, variables));
@@ -152,6 +181,25 @@ async function findMissingVolumes(workspace: Workspace, model: ComposeModel | un
   const names = own.map(([key, resource]) => resource?.name ?? `${workspace.project.name}_${key}`);
   const there = await Promise.all(names.map((name) => workspace.engine.hasVolume(name)));
   return names.filter((_, index) => !there[index]);
+}
+
+/** Digests of images that are nowhere here, neither in the engine nor in the point, or not by that digest, and that their registry has. */
+async function findPullable({ engine }: Workspace, { point }: Target): Promise<string[]> {
+  const archived = new Set(point.image_archives.map(({ image }) => image));
+  const images = Object.values(point.images).filter(({ id, ref }) => ref.includes('@') || !archived.has(id));
+  const found = await Promise.all(
+    images.map(async ({ id, ref, digests }) => {
+      const here = await engine.image(id);
+      if (here && (!ref.includes('@') || (await engine.image(ref)))) return [];
+      const there = await Promise.all(
+        [...new Set([...digests, ...(ref.includes('@') ? [ref] : [])])].map(
+          async (digest) => (await engine.canPull(digest)) && digest,
+        ),
+      );
+      return there.filter((digest) => digest !== false);
+    }),
+  );
+  return [...new Set(found.flat())];
 }
 
 async function lacksCommit({ project }: Workspace, commit: string | null): Promise<boolean> {

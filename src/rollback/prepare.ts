@@ -7,8 +7,9 @@ import type { Target, Traits } from '../plan/target.js';
 import { fingerprint } from '../project/observe.js';
 import { handlerOf, serviceConfig, observePresent, withLabels, type Workspace } from '../run/workspace.js';
 import { findOut } from './findings.js';
+import type { Resumed } from './volumes.js';
 
-export type Options = Pick<PlanOptions, 'kind' | 'services' | 'configOnly' | 'outside' | 'git'>;
+export type Options = Pick<PlanOptions, 'kind' | 'services' | 'configOnly' | 'volumes' | 'outside' | 'git'>;
 
 /** A plan and what it was made from. */
 export interface Prepared {
@@ -20,14 +21,21 @@ export interface Prepared {
 }
 
 /** Observes, looks into everything that could stand in the way, and plans. Changes nothing. */
-export async function prepare(workspace: Workspace, target: Target, options: Options): Promise<Prepared> {
+export async function prepare(
+  workspace: Workspace,
+  target: Target,
+  options: Options,
+  resumed?: Resumed,
+): Promise<Prepared> {
   workspace.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs' });
   assertServices(options.services, target);
   const [observation, findings] = await Promise.all([
     observePresent(workspace, target.point),
-    findOut(workspace, target, options.git),
+    findOut(workspace, target, options, resumed),
   ]);
-  const labelled = await withLabels(workspace, observation.model ?? target.model);
+  const labelled = observation.model
+    ? await withLabels(workspace, observation.model)
+    : withOwnHooks(await withLabels(workspace, target.model), workspace);
   const result = plan(observation, target, traitsOf(labelled, target, observation), findings, {
     ...options,
     fingerprint: fingerprint(observation),
@@ -40,6 +48,15 @@ export async function prepare(workspace: Workspace, target: Target, options: Opt
   }
   workspace.emit({ type: 'plan', plan: result });
   return { workspace: labelled, plan: result, observation, target };
+}
+
+/** A point may have come from anywhere: labels in it say how a service is judged, and never what is run on this machine. */
+function withOwnHooks(labelled: Workspace, { config }: Workspace): Workspace {
+  const services = Object.entries(labelled.config.services).map(([name, service]) => {
+    const { before_rollback = [], after_rollback = [] } = config.services[name] ?? {};
+    return [name, { ...service, before_rollback, after_rollback }];
+  });
+  return { ...labelled, config: { ...labelled.config, services: Object.fromEntries(services) } };
 }
 
 function assertServices(services: string[] | undefined, { point }: Target) {

@@ -12,15 +12,17 @@ import { execute } from '../run/executor.js';
 import { performers } from '../run/performers.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
 import { findOut } from './findings.js';
-import { traitsOf, type Options, type Prepared } from './prepare.js';
-import type { RunLog } from './run-log.js';
+import { traitsOf, type Options } from './prepare.js';
+import { forJournal, type RunLog } from './run-log.js';
+import { discardStaged } from './volumes.js';
 
 interface Failure {
   error: unknown;
   explanation: string;
   log: RunLog;
   safety: Point;
-  prepared: Prepared;
+  /** Id of what the run wanted to reach. */
+  target: string;
   options: Options;
 }
 
@@ -40,12 +42,13 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
   });
   try {
     const target = await openTarget(workspace.store, safety.id);
+    await workspace.store.dropUnrecorded(target.point);
     const way = await planBack(calm, target, failure.options);
     await log.journal.append({
       type: 'return',
       at: new Date().toISOString(),
       reason: explanation,
-      plan: way.plan,
+      plan: await forJournal(workspace.store, way.plan),
     });
     if (way.plan.blockers.length > 0)
       return await lost(
@@ -60,6 +63,7 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
         project: projectOf(target.point, workspace.project.directory),
         present: way.observation.model,
         run: log.run,
+        safety: safety.id,
         returning: true,
       }),
       journal: log.journal,
@@ -69,13 +73,16 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
     const made = way.plan.operations.flatMap((operation) =>
       operation.kind === 'up' ? operation.services : [],
     );
-    const { plan: left } = await planBack(calm, target, failure.options, made);
-    const remaining = stillToDo(left, failure.prepared.observation);
+    // What was done to data proved itself; a second look could only tell that it is not as it was recorded.
+    const { plan: left } = await planBack(calm, target, { ...failure.options, volumes: false }, made);
+    const remaining = stillToDo(left, safety);
     if (remaining.length > 0) return await lost(failure, remaining);
+    await discardStaged(calm, target.point);
   } catch (second) {
     return lost(failure, [messageOf(second), ...(second instanceof RollbackError ? second.details : [])]);
   }
   await log.end('returned', explanation, []);
+  await workspace.store.sealOrWarn(safety.id);
   const interrupted = error instanceof RollbackError && error.code === 'interrupted';
   return new RollbackError(
     interrupted ? 'interrupted' : 'returned',
@@ -96,7 +103,7 @@ async function planBack(
 ): Promise<{ plan: Plan; observation: Observation }> {
   const [present, findings] = await Promise.all([
     observePresent(workspace, target.point),
-    findOut(workspace, target, options.git),
+    findOut(workspace, target, options),
   ]);
   const observation = trusting(present, made);
   const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
@@ -122,12 +129,8 @@ function trusting(observation: Observation, made: string[]): Observation {
 }
 
 /** What still differs. A service that already failed before we came may go on failing: that is the earlier state. */
-function stillToDo({ operations }: Plan, before: Observation): string[] {
-  const unwell = (service: string) =>
-    (before.services[service]?.containers ?? []).some(
-      ({ state, restartCount, health }) =>
-        state === 'restarting' || restartCount > 0 || health === 'unhealthy',
-    );
+function stillToDo({ operations }: Plan, { containers }: Point): string[] {
+  const unwell = (service: string) => containers[service]?.health === 'unhealthy';
   return operations
     .filter((operation) => !['hook', 'settle', 'verify', 'prepare'].includes(operation.kind))
     .filter(
@@ -139,7 +142,7 @@ function stillToDo({ operations }: Plan, before: Observation): string[] {
     .map(describe);
 }
 
-const subjects = ({ prepared, log }: Failure) => [prepared.target.point.id, log.run];
+const subjects = ({ target, log }: Failure) => [target, log.run];
 
 async function lost(failure: Failure, details: string[]): Promise<RollbackError> {
   const { error, explanation, log, safety } = failure;

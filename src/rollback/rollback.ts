@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf, RollbackError } from '../model/errors.js';
 import type { Plan } from '../model/plan.js';
-import type { Observation } from '../model/project.js';
-import type { RunKind, RunSummary } from '../model/run.js';
+import type { Point } from '../model/point.js';
+import type { RunKind, RunRequest, RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { recordPoint } from '../points/record.js';
@@ -13,13 +13,14 @@ import { observePresent, type Workspace } from '../run/workspace.js';
 import { fingerprint } from '../project/observe.js';
 import { goBack } from './return.js';
 import { prepare, type Options, type Prepared } from './prepare.js';
-import { endKilled, RunLog } from './run-log.js';
+import { RunLog } from './run-log.js';
+import { replacedBy } from './volumes.js';
 
 export interface RollbackRequest {
   kind: RunKind;
   options: Options;
   /** Of an undo: the run it takes back. */
-  undoes?: RunSummary | undefined;
+  undone?: RunSummary | undefined;
   /** Plan only. */
   dryRun: boolean;
   /** Undo automatically when something fails. */
@@ -101,6 +102,7 @@ async function run(prepared: Prepared, request: RollbackRequest): Promise<Rollba
     name: null,
     pinned: false,
     run: id,
+    replaced: await replacedBy(workspace, plan, target),
   });
   workspace.emit({ type: 'safety-point', id: safety.id, run: id });
   const log = await RunLog.begin(workspace, {
@@ -108,19 +110,40 @@ async function run(prepared: Prepared, request: RollbackRequest): Promise<Rollba
     kind: request.kind,
     target: target.point.id,
     safety: safety.id,
-    undoes: request.undoes?.id ?? null,
+    undoes: request.undone?.id ?? null,
+    request: writtenRequest(request.options, target),
     plan,
   });
-  workspace.emit({ type: 'phase', phase: 'apply', message: `Rolling back (${id})` });
+  return carryOut(prepared, { log, safety, ...request });
+}
+
+function writtenRequest(
+  { services, configOnly, volumes, outside, git }: Options,
+  target: Target,
+): RunRequest {
+  const [image = null] = target.stored ? [] : Object.values(target.point.images);
+  return { services: services ?? null, config_only: configOnly, volumes, outside, git, image };
+}
+
+interface Undertaking extends Pick<RollbackRequest, 'options' | 'returnOnFailure' | 'undone'> {
+  log: RunLog;
+  safety: Point;
+}
+
+/** Performs the plan of a run whose safety point is taken; goes back when something fails. */
+export async function carryOut(prepared: Prepared, undertaking: Undertaking): Promise<RollbackOutcome> {
+  const { workspace, plan, target } = prepared;
+  const { log, safety, options, returnOnFailure, undone } = undertaking;
+  workspace.emit({ type: 'phase', phase: 'apply', message: `Rolling back (${log.run})` });
   let warnings: string[];
   try {
-    warnings = await act(workspace, plan, target, observation, log, id);
+    warnings = await act(prepared, undertaking);
   } catch (error) {
-    if (!request.returnOnFailure) {
+    if (!returnOnFailure) {
       await log.end('not-returned', messageOf(error), []);
       throw new RollbackError('not-returned', `${explain(error)}; left as it is, as asked`, {
-        hint: `compose-rollback undo ${id} brings the earlier state back`,
-        subjects: [target.point.id, id],
+        hint: `compose-rollback undo ${log.run} brings the earlier state back`,
+        subjects: [target.point.id, log.run],
         cause: error,
       });
     }
@@ -129,29 +152,27 @@ async function run(prepared: Prepared, request: RollbackRequest): Promise<Rollba
       explanation: explain(error),
       log,
       safety,
-      prepared,
-      options: request.options,
+      target: target.point.id,
+      options,
     });
   }
-  if (request.undoes) await endKilled(workspace, request.undoes, id);
   await log.end('done', `at ${target.point.id}`, warnings);
+  await workspace.store.sealOrWarn(safety.id);
+  if (undone) await workspace.store.sealOrWarn(undone.safety);
   await applyRetention(workspace);
-  return { plan, result: 'done', run: id, safety: safety.id, warnings };
+  return { plan, result: 'done', run: log.run, safety: safety.id, warnings };
 }
 
 function act(
-  workspace: Workspace,
-  plan: Plan,
-  target: Target,
-  observation: Observation,
-  log: RunLog,
-  id: string,
+  { workspace, plan, target, observation }: Prepared,
+  { log, safety }: Undertaking,
 ): Promise<string[]> {
   const destination = {
     ...target,
     project: projectOf(target.point, workspace.project.directory),
     present: observation.model,
-    run: id,
+    run: log.run,
+    safety: safety.id,
     returning: false,
   };
   const { emit, signal } = workspace;

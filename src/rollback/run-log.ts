@@ -1,7 +1,9 @@
 import type { Plan } from '../model/plan.js';
-import type { RunKind, RunResult, RunSummary } from '../model/run.js';
+import type { RunKind, RunRequest, RunResult, RunSummary } from '../model/run.js';
 import type { Workspace } from '../run/workspace.js';
 import { Journal } from '../store/journal.js';
+import { ownMark } from '../store/process.js';
+import type { Store } from '../store/store.js';
 
 interface Beginning {
   run: string;
@@ -9,8 +11,11 @@ interface Beginning {
   target: string;
   safety: string;
   undoes: string | null;
+  request: RunRequest;
   plan: Plan;
 }
+
+const ownProcess = async () => ({ pid: process.pid, process: await ownMark() });
 
 /** A run's journal with its line in the index: begun together, ended together. */
 export class RunLog {
@@ -23,9 +28,13 @@ export class RunLog {
   static async begin(workspace: Workspace, { plan, ...beginning }: Beginning): Promise<RunLog> {
     const { store, project, user } = workspace;
     const started = new Date().toISOString();
-    const record = { at: started, project: project.name, user, pid: process.pid, plan, ...beginning };
-    const journal = await Journal.begin(store.dir, { type: 'begin', ...record });
-    const { run: id, ...rest } = beginning;
+    const record = { at: started, project: project.name, user, ...(await ownProcess()), ...beginning };
+    const journal = await Journal.begin(store.dir, {
+      type: 'begin',
+      ...record,
+      plan: await forJournal(store, plan),
+    });
+    const { run: id, request: _, ...rest } = beginning;
     const summary: RunSummary = {
       ...rest,
       id,
@@ -40,6 +49,13 @@ export class RunLog {
     return new RunLog(workspace, journal, id);
   }
 
+  /** Goes on with a run that was killed, by this plan. */
+  static async resume(workspace: Workspace, run: string, plan: Plan | null): Promise<RunLog> {
+    const journal = await Journal.resume(workspace.store.dir, run);
+    await journal.append({ type: 'resume', at: new Date().toISOString(), ...(await ownProcess()), plan });
+    return new RunLog(workspace, journal, run);
+  }
+
   async end(result: RunResult, message: string, warnings: string[]): Promise<void> {
     const at = new Date().toISOString();
     await this.journal.append({ type: 'end', at, result, message, warnings });
@@ -48,13 +64,11 @@ export class RunLog {
   }
 }
 
-/** Writes the end of a run that was killed, now that another run took it back. One that ended by itself is left as it is. */
-export async function endKilled({ store }: Workspace, { id, ended }: RunSummary, by: string): Promise<void> {
-  if (ended !== null) return;
-  const at = new Date().toISOString();
-  const end = { result: 'returned', message: `killed; taken back by ${by}` } as const;
-  const journal = await Journal.resume(store.dir, id);
-  await journal.append({ type: 'end', at, ...end, warnings: [] });
-  await journal.close();
-  (await store.writeIndex()).finishRun(id, { ended: at, ...end });
+/** A plan as journals keep it: where points are encrypted, without the hashes of what is inside. */
+export async function forJournal(store: Store, plan: Plan): Promise<Plan> {
+  if (!(await store.hasKey())) return plan;
+  const operations = plan.operations.map((operation) =>
+    'sha256' in operation ? { ...operation, sha256: '' } : operation,
+  );
+  return { ...plan, operations };
 }

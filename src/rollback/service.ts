@@ -87,6 +87,7 @@ function withImage(
   image: PointImage,
 ): Target {
   const { user, toolVersion } = workspace;
+  const { model, variables } = observation;
   const present = pointOf(observation, `rb-${'0'.repeat(12)}`, {
     kind: 'manual',
     description: '',
@@ -97,11 +98,19 @@ function withImage(
     user,
     toolVersion,
   });
-  const ref = present.images[service]?.ref ?? image.ref;
-  const facts = present.containers[service];
+  return serviceAt({ point: present, stored: false, model, variables }, service, image);
+}
+
+/** A recorded state of one service with another image, and running. */
+export function serviceAt(present: Target, service: string, image: PointImage): Target {
+  const ref = present.point.images[service]?.ref ?? image.ref;
+  const facts = present.point.containers[service];
   const replicas = Math.max(1, facts?.replicas ?? 0);
   const point: Point = {
-    ...present,
+    ...present.point,
+    services: [service],
+    partial: true,
+    replaced: [],
     directories: [],
     images: { [service]: { ...image, ref } },
     containers: {
@@ -116,5 +125,5 @@ function withImage(
       },
     },
   };
-  return { point, stored: false, model: observation.model, variables: observation.variables };
+  return { ...present, point, stored: false };
 }

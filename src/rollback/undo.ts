@@ -1,14 +1,14 @@
-import { RollbackError } from '../model/errors.js';
+import { messageOf, RollbackError } from '../model/errors.js';
 import { quoted, RUN_ID } from '../model/names.js';
 import type { RunSummary } from '../model/run.js';
-import { planSchema } from '../model/plan.js';
 import { readJournal } from '../store/journal.js';
+import { keepReplaced } from '../run/data.js';
+import type { Workspace } from '../run/workspace.js';
 import type { Store } from '../store/store.js';
 
 /**
- * The run to take back: the named one, else the newest that changed the project, or may have: one without an end was killed, because the
- * caller holds the lock. Undoing an undo is redoing: an undo
- * is a run like any other. Throws `no-such-run`.
+ * The run to take back: the named one, else the newest that changed the project. Undoing an undo is redoing: an undo is a run like any
+ * other. Throws `no-such-run`.
  */
 export async function findUndoable(
   store: Store,
@@ -22,9 +22,7 @@ export async function findUndoable(
   }
   const runs = (await store.readIndex())?.runs({ project }) ?? [];
   const found =
-    run === undefined
-      ? runs.find(({ result, ended }) => result === 'done' || ended === null)
-      : runs.find(({ id }) => id === run);
+    run === undefined ? runs.find(({ result }) => result === 'done') : runs.find(({ id }) => id === run);
   if (!found) {
     throw new RollbackError(
       'no-such-run',
@@ -42,13 +40,34 @@ export async function findUndoable(
   return found;
 }
 
-/** What a run went beyond the project's own files and containers in: taking it back has to go there too. */
+/** What a run reached besides the project's own files and containers: taking it back has to go there too. */
 export async function reachOf(store: Store, run: string): Promise<{ outside: boolean; git: boolean }> {
   const [begin] = await readJournal(store.dir.journalFile(run));
-  const plan = planSchema.safeParse(begin?.type === 'begin' ? begin.plan : undefined);
-  const operations = plan.success ? plan.data.operations : [];
-  return {
-    outside: operations.some((operation) => 'outside' in operation && operation.outside),
-    git: operations.some((operation) => operation.kind === 'checkout'),
-  };
+  return begin?.type === 'begin' ? begin.request : { outside: false, git: false };
+}
+
+/**
+ * What a run could not archive lies beside its volume still: it goes into the safety point before anything goes back to that. Throws
+ * `blocked`, with nothing touched, when that is not possible yet.
+ */
+export async function keepFirst(workspace: Workspace, { safety, result }: RunSummary): Promise<void> {
+  const { replaced, volume_data, metadata } = await workspace.store.read(safety);
+  const stored = new Set(volume_data.map(({ name }) => name));
+  // A run that failed may not have come to a volume, or have brought its data back.
+  const mayBeBack = result !== 'done';
+  for (const data of replaced.filter(({ name }) => !stored.has(name))) {
+    try {
+      await keepReplaced(workspace, safety, data, metadata.run ?? '', { mayBeBack });
+    } catch (error) {
+      throw new RollbackError(
+        'blocked',
+        `the replaced data of ${data.name} cannot be archived; nothing was touched`,
+        {
+          hint: `it is beside ${data.path}: free some space in the backup directory, then try again`,
+          details: [messageOf(error)],
+          cause: error,
+        },
+      );
+    }
+  }
 }

@@ -11,6 +11,8 @@ export interface Outcome {
   warning: string | null;
 }
 
+export const DONE: Outcome = { note: null, warning: null };
+
 /** How each kind of operation is done. All of them can be repeated: doing one twice is doing it once. */
 export type Performers = { [K in OperationKind]: (operation: OperationOf<K>) => Promise<Outcome> };
 

@@ -11,7 +11,8 @@ import { fail, inconclusive, type Verdict } from '../model/verdict.js';
 import type { Handler, HandlerContext } from '../handlers/handler.js';
 import { checkout } from '../project/git.js';
 import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
-import type { Outcome, Performers } from './executor.js';
+import { dataPerformers } from './data-performers.js';
+import { DONE, type Outcome, type Performers } from './executor.js';
 import { bringUp } from './up.js';
 import { handlerContext, handlerOf, serviceConfig, type Workspace } from './workspace.js';
 
@@ -24,16 +25,18 @@ export interface Destination {
   /** The model that runs now, for what happens before anything stops. */
   present: ComposeModel | undefined;
   run: string;
+  /** Id of the point that keeps what this run replaces. */
+  safety: string;
   /** On the way back a hook that fails is told, and does not stop the rest: the services count. */
   returning: boolean;
 }
-
-const DONE: Outcome = { note: null, warning: null };
 
 /** How each operation is done in this workspace. */
 export function performers(workspace: Workspace, destination: Destination): Performers {
   const { engine, store, emit } = workspace;
   const { point, project } = destination;
+  /** Recorded image ids to those that the same images have here. */
+  const loaded = new Map<string, string>();
 
   const handlerFor = (service: string) =>
     handlerOf(
@@ -100,11 +103,9 @@ export function performers(workspace: Workspace, destination: Destination): Perf
       return DONE;
     },
     'restore-file': async (operation) => {
-      const stored = await store.storedPath(point, operation);
-      await restoreFile(root(operation), relative(operation), stored, {
-        mode: operation.mode,
-        inPlace: operation.in_place,
-      });
+      const { mode, in_place: inPlace } = operation;
+      const stored = () => store.openFile(point, operation);
+      await restoreFile(root(operation), relative(operation), stored, { mode, inPlace });
       return DONE;
     },
     'restore-link': async (operation) => {
@@ -119,8 +120,9 @@ export function performers(workspace: Workspace, destination: Destination): Perf
       await removeEntry(root(operation), relative(operation));
       return DONE;
     },
+    ...dataPerformers(workspace, destination, loaded),
     retag: async ({ image, ref }) => {
-      await engine.tag(image, ref);
+      await engine.tag(loaded.get(image) ?? image, ref);
       return DONE;
     },
     up: async (operation) => {

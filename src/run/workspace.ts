@@ -1,3 +1,4 @@
+import type { Endpoint } from '../engine/endpoint.js';
 import type { Engine } from '../engine/engine.js';
 import type { ComposeProvider, ComposeRequest } from '../engine/provider.js';
 import type { HandlerRegistry } from '../handlers/registry.js';
@@ -18,6 +19,8 @@ export interface Workspace {
   project: Project;
   config: Config;
   engine: Engine;
+  /** Where the engine is reached, for helpers of ours that have to reach it too. */
+  endpoint: Endpoint;
   identity: EngineIdentity;
   provider: ComposeProvider;
   store: Store;

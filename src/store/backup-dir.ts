@@ -5,7 +5,8 @@ import { POINT_ID, quoted, RUN_ID } from '../model/names.js';
 import { explained, hasErrno } from './files.js';
 import { assertSafe } from './paths.js';
 
-const OURS = /^(?:index\.db|audit\.jsonl|runs|rb-[0-9a-f]{12}|\.tmp-.+|\.trash-.+)$/;
+const OURS =
+  /^(?:index\.db|audit\.jsonl|runs|holds|store-key\.(?:json|age)|rb-[0-9a-f]{12}|\.(?:tmp|old|seal|trash)-.+)$/;
 /** What a directory may hold when we make it a backup directory: what people and file systems put into empty ones. */
 const HARMLESS = new Set(['.gitignore', '.gitkeep', '.keep', 'README.md', 'lost+found', '.DS_Store']);
 
@@ -14,11 +15,18 @@ export class BackupDir {
   readonly indexFile: string;
   readonly auditFile: string;
   readonly runsDir: string;
+  readonly holdsDir: string;
+  /** The two halves of the key that points are encrypted with. */
+  readonly publicKeyFile: string;
+  readonly privateKeyFile: string;
 
   private constructor(readonly path: string) {
     this.indexFile = join(path, 'index.db');
     this.auditFile = join(path, 'audit.jsonl');
     this.runsDir = join(path, 'runs');
+    this.holdsDir = join(path, 'holds');
+    this.publicKeyFile = join(path, 'store-key.json');
+    this.privateKeyFile = join(path, 'store-key.age');
   }
 
   /** The place alone, whatever is there: `findBackupDir` and `openBackupDir` look. */

@@ -63,23 +63,50 @@ export function fingerprintOf(bytes: Uint8Array): Fingerprint {
   return { size: bytes.byteLength, sha256: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
 }
 
+/** A fingerprint of bytes as they come. */
+export class Digest {
+  readonly #hash = createHash('sha256');
+  size = 0;
+
+  update(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.size += chunk.byteLength;
+  }
+
+  /** Passes `source` on, taking its bytes in. */
+  async *over<T extends Uint8Array>(source: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const chunk of source) {
+      this.update(chunk);
+      yield chunk;
+    }
+  }
+
+  /** Once, at the end. */
+  fingerprint(): Fingerprint {
+    return { size: this.size, sha256: `sha256:${this.#hash.digest('hex')}` };
+  }
+}
+
 /** Reads `source` to its end, hashing; each chunk is also given to `sink`. */
 export async function fingerprint(
   source: FileHandle,
   sink?: (chunk: Uint8Array) => Promise<void>,
 ): Promise<Fingerprint> {
-  const hash = createHash('sha256');
+  const digest = new Digest();
+  for await (const chunk of digest.over(chunksOf(source))) await sink?.(chunk);
+  return digest.fingerprint();
+}
+
+/** A file from its start to its end; each chunk is overwritten by the next. */
+export async function* chunksOf(source: FileHandle): AsyncGenerator<Buffer> {
   const buffer = Buffer.allocUnsafe(256 * 1024);
-  let size = 0;
+  let position = 0;
   for (;;) {
-    const { bytesRead } = await source.read(buffer, 0, buffer.length, size);
-    if (bytesRead === 0) break;
-    const chunk = buffer.subarray(0, bytesRead);
-    hash.update(chunk);
-    await sink?.(chunk);
-    size += bytesRead;
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
-  return { size, sha256: `sha256:${hash.digest('hex')}` };
 }
 
 /** Fingerprint of a stored file. Throws `unsafe` as `openRegular` does. */
@@ -103,7 +130,7 @@ export async function writeNewFile(path: string, data: string | Uint8Array): Pro
 /**
  * Puts `data` at `path` in one step, by way of `beside` on the same file system: a kill leaves the old or the new bytes, never a mixture.
  */
-export async function replaceFile(path: string, data: string, beside: string): Promise<void> {
+export async function replaceFile(path: string, data: string | Uint8Array, beside: string): Promise<void> {
   await writeNewFile(beside, data);
   await rename(beside, path);
   await syncDirectory(dirname(path));

@@ -96,6 +96,8 @@ export class IndexDb {
       await createIfMissing(file);
       const db = await openDatabase(file, { fileMustExist: true });
       try {
+        // What is taken out is wiped: an encrypted point's hashes may have been in here.
+        db.pragma('secure_delete = ON');
         migrate(db);
         return new IndexDb(db);
       } catch (error) {
@@ -255,6 +257,14 @@ export class IndexDb {
       `SELECT document FROM runs WHERE (@project IS NULL OR project = @project)
        ORDER BY started DESC, id DESC LIMIT @limit`,
       { project: filter.project ?? null, limit: filter.limit ?? -1 },
+    );
+  }
+
+  /** Begun and without an end: killed, unless its process still works. */
+  unfinishedRuns(project: string): RunSummary[] {
+    return this.#documents(
+      `SELECT document FROM runs WHERE project = @project AND document ->> 'ended' IS NULL ORDER BY started DESC`,
+      { project },
     );
   }
 

@@ -6,6 +6,7 @@ import { type JournalRecord, journalRecordSchema, type RunSummary } from '../mod
 import type { BackupDir } from './backup-dir.js';
 import { explained, hasErrno, parseJson, readRegular, syncDirectory } from './files.js';
 import { assertSafe } from './paths.js';
+import { isAlive } from './process.js';
 
 export type BeginRecord = Extract<JournalRecord, { type: 'begin' }>;
 
@@ -121,6 +122,13 @@ export function runSummary(records: readonly JournalRecord[]): RunSummary | unde
     user: begin.user,
     message: end?.message ?? null,
   };
+}
+
+/** Whether the process that a run was last carried on by still lives; undefined when it cannot be known from here. */
+export async function isCarriedOn(path: string): Promise<boolean | undefined> {
+  const records = await readJournal(path);
+  const last = records.findLast(({ type }) => type === 'begin' || type === 'resume');
+  return last && 'process' in last ? await isAlive(last.process) : undefined;
 }
 
 /** Ids of all runs that have a journal; sorted. */

@@ -2,18 +2,32 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
-import type { Point } from '../model/point.js';
+import {
+  pointSchema,
+  sealedPointSchema,
+  type Point,
+  type PointSummary,
+  type SealedPoint,
+  type StoredFile,
+} from '../model/point.js';
 import type { BackupDir } from './backup-dir.js';
 import { explained, fingerprintOf, syncDirectory } from './files.js';
-import { assertSafe, insideOf } from './paths.js';
+import { assertSafe, insideOf, safeParts } from './paths.js';
+import { summaryOf } from './summary.js';
 
 /** The files of a point that are not recorded in it, because they are the record. */
 export const POINT_FILE = 'point.json';
 export const SIDECAR_FILE = 'point.json.sha256';
+/** The record of an encrypted point; its `point.json` only tells what a listing needs. */
+export const SEALED_FILE = 'sealed.age';
 
-/** The text of a record, and of the sidecar that covers it: `sha256sum -c` understands it. */
-export function renderPoint(point: Point): { record: string; checksum: string } {
-  const record = `${JSON.stringify(point, null, 2)}\n`;
+/**
+ * The text of a record, and of the sidecar that covers it: `sha256sum -c` understands it. In the schema's order: the same point is the same text, wherever
+ * it was.
+ */
+export function renderPoint(point: Point | SealedPoint): { record: string; checksum: string } {
+  const ordered = isSealed(point) ? sealedPointSchema.parse(point) : pointSchema.parse(point);
+  const record = `${JSON.stringify(ordered, null, 2)}\n`;
   return { record, checksum: checksumLine(record) };
 }
 
@@ -45,19 +59,59 @@ export async function storedPath(
   return await insideOf(dir, entry.stored);
 }
 
-/** Every file a point says it has, besides its record. */
-export function recordedFiles(point: Point): { stored: string; size: number; sha256: string }[] {
-  const files = [...point.entries, ...point.outside].filter((entry) => entry.type === 'file');
-  return [...files, point.model];
+/**
+ * Where the ciphertext of a stored file is. Directories that could be taken for such a file are renamed: `a` beside `a.age/b` becomes `a.age`
+ * beside `a.age.d/b.age`.
+ */
+export function sealedName(stored: string): string {
+  const folders = safeParts(stored);
+  const file = folders.pop() ?? '';
+  const renamed = folders.map((folder) => (/\.age(?:\.d)*$/.test(folder) ? `${folder}.d` : folder));
+  return [...renamed, `${file}.age`].join('/');
 }
 
-/** Renames a point's directory out of sight, so that a half-removed point is never listed, and removes it. */
-export async function discardPoint(backupDir: BackupDir, id: string): Promise<void> {
+/** What an encrypted point tells without its key; `files` are those of the ciphertext. */
+export function sealedRecord(point: Point, files: StoredFile[]): SealedPoint {
+  const { config_hashes: _, ...summary } = summaryOf(point);
+  return { format: point.format, ...summary, sealed: true, files };
+}
+
+/** What the index holds of a point. */
+export function summaryOfRecord(record: Point | SealedPoint): PointSummary {
+  if (!isSealed(record)) return summaryOf(record);
+  const { format: _, files: __, ...summary } = record;
+  return { ...summary, config_hashes: {} };
+}
+
+export function isSealed(record: Point | SealedPoint): record is SealedPoint {
+  return 'sealed' in record;
+}
+
+/** Every file a point says it has, besides its record. */
+export function recordedFiles(point: Point): StoredFile[] {
+  const files = [...point.entries, ...point.outside].filter((entry) => entry.type === 'file');
+  return [...files, ...point.volume_data, ...point.image_archives, point.model];
+}
+
+/** Lets go of what a point holds outside of the store. */
+export type Release = (id: string) => Promise<void>;
+
+/**
+ * Renames a point's directory, or what took its place, out of sight, so that a half-removed point is never listed, and removes it; `release`
+ * in between, so that who is killed leaves a trace of what is still to be done.
+ */
+export async function discardPoint(
+  backupDir: BackupDir,
+  id: string,
+  release: Release = async () => undefined,
+  directory = backupDir.pointDir(id),
+): Promise<void> {
   const trash = join(backupDir.path, `.trash-${id}`);
   await explained('remove the point', async () => {
     await rm(trash, { recursive: true, force: true });
-    await rename(backupDir.pointDir(id), trash);
+    await rename(directory, trash);
     await syncDirectory(backupDir.path);
+    await release(id);
     await rm(trash, { recursive: true, force: true });
   });
 }

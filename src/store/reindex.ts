@@ -6,9 +6,9 @@ import type { BackupDir } from './backup-dir.js';
 import { explained, syncDirectory } from './files.js';
 import { IndexDb } from './index-db.js';
 import { listJournals, readJournal, runSummary } from './journal.js';
-import { isUnreadable, listPointDirs, readPoint } from './point-reader.js';
+import { summaryOfRecord } from './point-files.js';
+import { isUnreadable, listPointDirs, readRecord } from './point-reader.js';
 import { ownMark } from './process.js';
-import { summaryOf } from './summary.js';
 
 export interface ReindexReport {
   /** How many of each the index holds now. */
@@ -65,7 +65,7 @@ async function reconcilePoints(backupDir: BackupDir, index: IndexDb): Promise<Da
   for (const id of present) {
     if (indexed.has(id)) continue;
     const problem = await problemOf(async () => {
-      index.insertPoint(summaryOf(await readPoint(backupDir, id)));
+      index.insertPoint(summaryOfRecord(await readRecord(backupDir, id)));
     });
     if (problem !== undefined) damaged.push({ what: id, problem });
   }

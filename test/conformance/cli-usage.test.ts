@@ -67,6 +67,7 @@ describe('a mistake is told in one clear line, with what to do', () => {
       /only one of them can be meant/,
     ],
     ['a verify of one and all', ['verify', 'latest', '--all'], 2, /only one of them can be meant/],
+    ['a drill of all', ['verify', '--all', '--drill'], 2, /--drill and --all were given/],
     ['a number that is none', ['cleanup', '--keep-last', 'ten'], 2, /'ten' is invalid. Give a whole number/],
     ['an age that is none', ['cleanup', '--older-than', '30'], 2, /Give an age such as 30d/],
     ['a cleanup of nothing', ['cleanup'], 2, /nothing says which points/],
@@ -82,12 +83,6 @@ describe('a mistake is told in one clear line, with what to do', () => {
     ['a bad name', ['create', '--name', '-x'], 2, /"-x" cannot be the name of a point/],
     ['a description of two lines', ['create', 'a\nb'], 2, /line breaks or control characters/],
     ['a description too long', ['create', 'x'.repeat(501)], 2, /has 501 characters; 500 fit/],
-    [
-      'volumes, which are not there yet',
-      ['create', '--include-volumes'],
-      2,
-      /--include-volumes is not there/,
-    ],
     ['an engine that does not answer', ['status'], 1, /engine|docker\.sock/i],
   ])('%s', async (_, argv, code, message) => {
     const ended = await inShop(...argv);

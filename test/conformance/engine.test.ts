@@ -5,6 +5,7 @@ import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectDocker } from '../../src/engine/docker.js';
 import { socketPath, type Endpoint } from '../../src/engine/endpoint.js';
 import { connectTestEngine, testProject } from '../support/engine.js';
+import { engineProxy } from '../support/engine-proxy.js';
 import { engineSuite } from './engine-suite.js';
 
 engineSuite('Docker', connectTestEngine);
@@ -70,6 +71,25 @@ it('speaks tcp, over few connections', async () => {
   expect(connections).toBeLessThanOrEqual(8);
   expect(await engine.identity()).toMatchObject({ host: `tcp://127.0.0.1:${port}`, local: true });
   relay.close();
+});
+
+it.each([
+  ['truncated', 'engine-unreachable'],
+  ['cut', 'failed'],
+] as const)('an answer that is %s is an error, and waited for no longer', async (fault, code) => {
+  const proxy = await engineProxy();
+  const engine = await connectDocker({ ...nobody, host: proxy.host });
+  const asked = [
+    () => engine.containers(),
+    () => engine.identity(),
+    () => engine.references('busybox'),
+    () => engine.image('busybox:latest'),
+  ];
+  for (const ask of asked) {
+    proxy.arm(fault, 1);
+    await expect(ask()).rejects.toMatchObject({ code });
+  }
+  await proxy.close();
 });
 
 it('asks the endpoint it was given, whatever the environment says', async () => {

@@ -6,7 +6,8 @@ import { readAudit } from '../../src/store/audit.js';
 import { openBackupDir } from '../../src/store/backup-dir.js';
 import { readJournal } from '../../src/store/journal.js';
 import { listPointDirs, readPoint } from '../../src/store/point-reader.js';
-import { PointWriter, sweep } from '../../src/store/point-writer.js';
+import { PointWriter } from '../../src/store/point-writer.js';
+import { sweep } from '../../src/store/sweep.js';
 import { Store } from '../../src/store/store.js';
 import {
   compiledStore,

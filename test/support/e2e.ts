@@ -250,7 +250,7 @@ async function ownTags(stack: Stack): Promise<Record<string, string>> {
 }
 
 /** Tags that keep images for the points below the stack's directory, and whatever else keeps the stack's own images. */
-async function keptTags(stack: Stack): Promise<Record<string, string>> {
+export async function keptTags(stack: Stack): Promise<Record<string, string>> {
   const paths = await readdir(stack.directory, { recursive: true });
   const points = new Set(paths.flatMap((path) => /rb-[0-9a-f]{12}/.exec(path)?.[0] ?? []));
   const images = new Set(Object.values(await ownTags(stack)));

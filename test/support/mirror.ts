@@ -30,6 +30,9 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
     docker_images: Object.fromEntries(ran.map(([name, image]) => [name, image.ref])),
     config_hashes: {},
     volumes: [],
+    replaced: [],
+    volume_data: [],
+    image_archives: [],
     project: {
       name: project.name,
       directory: project.directory,

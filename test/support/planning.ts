@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { ComposeModel, ComposeService } from '../../src/model/compose.js';
 import type { Container, ContainerMount, ContainerState, Image } from '../../src/model/engine.js';
-import type { Findings, HandlerTraits, Operation, Plan, PlanOptions } from '../../src/model/plan.js';
+import type {
+  Findings,
+  HandlerTraits,
+  Operation,
+  Plan,
+  PlanOptions,
+  VolumeFinding,
+} from '../../src/model/plan.js';
+import type { VolumeData } from '../../src/model/point.js';
 import type { ConfigEntry, InterpolationVariable, Observation } from '../../src/model/project.js';
 import { plan } from '../../src/plan/plan.js';
+import { isUp } from '../../src/plan/services.js';
 import type { Target, Traits } from '../../src/plan/target.js';
 
 /**
@@ -194,7 +203,10 @@ function containersOf(service: string, spec: ServiceSpec, directory: string): Co
       imageId: imageId(imageOf(service, spec)),
       imageRef: refOf(service, spec),
       configHash: hashOf(service, spec),
-      mounts: (spec.binds ?? []).map((path) => aBind(path, directory)),
+      mounts: [
+        ...(spec.binds ?? []).map((path) => aBind(path, directory)),
+        ...(spec.volumes ?? []).map(aVolumeMount),
+      ],
     }),
   );
 }
@@ -226,6 +238,10 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     health: 'none',
     ...overrides,
   };
+}
+
+function aVolumeMount(volume: string): ContainerMount {
+  return { type: 'volume', source: '', name: `shop_${volume}`, target: '/data', readOnly: false };
 }
 
 function aBind(path: string, directory: string): ContainerMount {
@@ -265,12 +281,59 @@ function imagesOf(stack: Stack, services: [string, ServiceSpec][]): Record<strin
   return images;
 }
 
+/** Data of `shop_VOLUME`, used by these services, as the point has it. */
+export function someData(
+  volume: string,
+  services: string[],
+  overrides: Partial<VolumeData> = {},
+): VolumeData {
+  return {
+    name: `shop_${volume}`,
+    kind: 'volume',
+    services,
+    driver: 'host',
+    consistency: 'pause',
+    stored: `volumes/shop_${volume}.tar.zst`,
+    size: 1000,
+    sha256: sha256(volume),
+    compression: 'zstd',
+    entries: 3,
+    bytes: 5_000_000,
+    listing: null,
+    skipped: [],
+    ...overrides,
+  };
+}
+
+/** What is found of a volume that containers of these services use. */
+export function aVolumeFinding(
+  present: Observation,
+  volume: string,
+  overrides: Partial<VolumeFinding> = {},
+): VolumeFinding {
+  const containers = Object.values(present.services).flatMap((service) => service.containers);
+  const users = containers.filter(
+    (container) => isUp(container) && container.mounts.some(({ name }) => name === `shop_${volume}`),
+  );
+  return {
+    driver: 'host',
+    problem: null,
+    users: users.map(({ id, name, project, service }) => ({ id, name, project, service })),
+    aside: false,
+    restored: false,
+    missingBytes: 0,
+    ...overrides,
+  };
+}
+
 export const noFindings: Findings = {
   damaged: [],
   modelError: undefined,
   takenPorts: [],
   missingExternal: [],
   missingVolumes: [],
+  volumes: {},
+  pullable: [],
   commitMissing: false,
   missingBytes: 0,
 };
@@ -279,6 +342,7 @@ export const options: PlanOptions = {
   kind: 'rollback',
   services: undefined,
   configOnly: false,
+  volumes: true,
   outside: false,
   git: false,
   fingerprint: 'now',
@@ -328,6 +392,7 @@ export function outline(operations: Operation[]): string[] {
     if ('services' in operation) return `${operation.kind} ${operation.services.join(' ')}`;
     if ('service' in operation) return `${operation.kind} ${operation.service}`;
     if ('path' in operation) return `${operation.kind} ${operation.path}`;
+    if ('volume' in operation) return `${operation.kind} ${operation.volume}`;
     return operation.kind === 'retag' ? `retag ${operation.ref}` : operation.kind;
   });
 }

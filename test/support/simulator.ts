@@ -45,8 +45,16 @@ function perform(now: Observation, target: Target, operation: Operation): Observ
     case 'reload':
     case 'verify':
       return assertRunning(now, operation.service, operation.kind);
+    case 'load-image':
+    case 'pull-image':
+      return { ...now, images: { ...now.images, [operation.image]: { ...noImage, id: operation.image } } };
+    case 'restore-volume':
+    case 'archive-volume':
+      return assertUnused(now, operation.volume);
     case 'hook':
     case 'settle':
+    case 'stage-volume':
+    case 'keep-volume':
       return now;
   }
 }
@@ -102,6 +110,18 @@ function assertRunning(now: Observation, service: string, step: string): Observa
   if (!containersOf(now, service).some(({ state }) => state === 'running')) {
     throw new Error(`${step} of ${service}, which does not run`);
   }
+  return now;
+}
+
+const noImage: Omit<Image, 'id'> = { tags: [], digests: [], platform: '', diffIds: [], sizeBytes: 0 };
+
+/** Nothing may run on a volume while its data is exchanged. */
+function assertUnused(now: Observation, volume: string): Observation {
+  const containers = Object.values(now.services).flatMap((service) => service.containers);
+  const user = containers.find(
+    (container) => isUp(container) && container.mounts.some(({ name }) => name === volume),
+  );
+  if (user) throw new Error(`${user.name} runs on ${volume}`);
   return now;
 }
 

@@ -33,6 +33,7 @@ function someService(name: string, states: ContainerState[]): fc.Arbitrary<Servi
       follows: fc.subarray(earlier.slice(0, 1)),
       lender: fc.constantFrom(undefined, undefined, undefined, earlier.at(-1)),
       binds: fc.subarray(['app.conf', 'conf.d', '.'], { maxLength: 1 }),
+      volumes: fc.subarray(['data', 'files'], { maxLength: 1 }),
       orphan: fc.constantFrom(false, false, false, false, false, false, true),
     })
     .map(({ image, version, drift, lender, ...rest }) => ({

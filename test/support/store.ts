@@ -6,10 +6,13 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { onTestFinished } from 'vitest';
 import type { Point, PointSummary } from '../../src/model/point.js';
 import type { BeginRecord } from '../../src/store/journal.js';
-import type { PointWriter } from '../../src/store/point-writer.js';
+import { sealedName } from '../../src/store/point-files.js';
+import type { Identity } from '../../src/store/point-reader.js';
+import type { PointWriter, WriterOptions } from '../../src/store/point-writer.js';
 import { summaryOf } from '../../src/store/summary.js';
 
 export const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
@@ -47,6 +50,9 @@ export function makePoint(number: number, changes: Partial<Point> = {}): Point {
     docker_images: { redis: 'redis:7' },
     config_hashes: {},
     volumes: [],
+    replaced: [],
+    volume_data: [],
+    image_archives: [],
     project: {
       name: 'shop',
       directory: '/srv/shop',
@@ -93,9 +99,11 @@ export const makeBegin = (run: string, changes: Partial<BeginRecord> = {}): Begi
   project: 'shop',
   user: 'root',
   pid: 1,
+  process: '1-1-00000000',
   target: pointId(1),
   safety: pointId(2),
   undoes: null,
+  request: { services: null, config_only: false, volumes: true, outside: false, git: false, image: null },
   plan: {},
   ...changes,
 });
@@ -122,6 +130,21 @@ export async function writePoint(
   };
   await writer.commit(whole);
   return whole;
+}
+
+export const MODES = ['plain', 'encrypted'] as const;
+
+/** How points are written and read, encrypted or not. */
+export async function inMode(mode: (typeof MODES)[number]): Promise<{
+  options: WriterOptions;
+  identity: Identity;
+  /** Where a stored file is on the disk. */
+  named: (stored: string) => string;
+}> {
+  const key = await generateX25519Identity();
+  const identity = async () => key;
+  if (mode === 'plain') return { options: {}, identity, named: (stored) => stored };
+  return { options: { recipient: await identityToRecipient(key) }, identity, named: sealedName };
 }
 
 let compiled: Promise<string> | undefined;

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { COMMANDS } from '../../src/cli/commands.js';
-import { configSchema, serviceConfigSchema } from '../../src/model/config.js';
+import { configSchema, encryptionSchema, serviceConfigSchema } from '../../src/model/config.js';
 import { DOCUMENTS, jsonSchemaOf } from '../../src/model/documents.js';
 import { assertDescription } from '../../src/model/names.js';
 import { initProject } from '../../src/points/init.js';
@@ -69,11 +69,12 @@ describe('init', () => {
       (await settings()).split('\n').slice(4).filter(isSetting).join('\n').replaceAll(/^# /gm, ''),
     );
     const parsed = configSchema.parse(all);
-    const { services, backup_dir: backupDir, ...scalars } = parsed;
+    const { services, backup_dir: backupDir, encryption, ...scalars } = parsed;
     const { services: _, ...defaults } = configSchema.parse({});
     expect(scalars).toEqual(defaults);
     expect(backupDir).toBe('rollback/backups');
     expect(Object.keys(configSchema.shape).toSorted()).toEqual(Object.keys(parsed).toSorted());
+    expect(Object.keys(encryption ?? {}).toSorted()).toEqual(Object.keys(encryptionSchema.shape).toSorted());
     expect(Object.keys(services['api'] ?? {}).toSorted()).toEqual(
       Object.keys(serviceConfigSchema.shape).toSorted(),
     );

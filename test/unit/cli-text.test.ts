@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, columns, parseAge, printable, printableLines, utc } from '../../src/cli/text.js';
+import { bytes } from '../../src/plan/text.js';
+import { columns, parseAge, printable, printableLines, utc } from '../../src/cli/text.js';
 
 describe('printable', () => {
   it.each([

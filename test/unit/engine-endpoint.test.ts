@@ -70,9 +70,8 @@ describe('toEngineError', () => {
   });
 
   it("gives the engine's own words", () => {
-    const answer = Object.assign(new Error('(HTTP code 409) x'), {
+    const answer = Object.assign(new Error('(HTTP code 409) conflict - it is paused\n '), {
       statusCode: 409,
-      json: { message: 'it is paused\n' },
     });
     expect(toEngineError(answer, endpoint)).toMatchObject({
       code: 'failed',

@@ -33,14 +33,14 @@ const meetings = fc
   })
   .map(({ stacks, traits, ...options }) => ({ ...stacks, circumstances: { traits, options } }));
 
-function everyPlan(check: (plan: Plan, present: Observation, target: Target) => void) {
+function everyPlan(check: (plan: Plan, present: Observation, target: Target) => void, runs = RUNS) {
   fc.assert(
     fc.property(meetings, ({ now, recorded, circumstances }) => {
       const present = aPresent(now);
       const target = aPoint(recorded);
       check(planned(present, target, circumstances), present, target);
     }),
-    RUNS,
+    runs,
   );
 }
 
@@ -100,6 +100,16 @@ describe('the point that records exactly this present', () => {
 });
 
 describe('every plan', () => {
+  it('comes to an end, 10,000 times, with operations or blockers that say why there are none', () => {
+    everyPlan(
+      ({ operations, blockers }) => {
+        expect(operations.length).toBeLessThan(200);
+        for (const { message } of blockers) expect(message).not.toBe('');
+      },
+      { numRuns: 10_000 },
+    );
+  });
+
   it('is what its published schema says, after a journey through JSON', () => {
     everyPlan((plan) => {
       const read: unknown = JSON.parse(JSON.stringify(plan));

@@ -39,7 +39,7 @@ describe('blockers', () => {
     expect(planned(aPresent(then), aPoint(then), { findings: { damaged } }).blockers).toEqual([
       {
         code: 'damaged',
-        message: "the point's configs/.env is not what was recorded",
+        message: "the point's configs/.env: is not what was recorded",
         hint: `take another point, or bring the file back into the backup directory; compose-rollback verify ${POINT} shows all`,
       },
     ]);

@@ -11,8 +11,10 @@ test('without settings there are defaults', async () => {
   expect(await readConfig(projectIn(folder))).toEqual({
     max_rollback_points: 10,
     max_safety_points: 3,
+    save_images: 'never',
     include_volumes: false,
     compression: 'zstd',
+    data_directories: [],
     config_files: [],
     services: {},
   });

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { chown, lstat, mkdir, readdir, readFile, readlink, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,20 +7,26 @@ import { array, assert, asyncProperty, constantFrom, oneof, string } from 'fast-
 import { expect, test } from 'vitest';
 import { RollbackError } from '../../src/model/errors.js';
 import { isSafePath, temporaryName } from '../../src/project/paths.js';
-import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../../src/project/write.js';
+import {
+  type OpenBytes,
+  removeEntry,
+  restoreDirectory,
+  restoreFile,
+  restoreSymlink,
+} from '../../src/project/write.js';
 import { makeFolder, type Folder } from '../support/folder.js';
 
 const anew = { mode: 0o640, inPlace: false };
 const inPlace = { mode: 0o640, inPlace: true };
 
 /** A folder to restore into, and a stored copy that says "stored". */
-async function prepared(files: Record<string, string> = {}): Promise<Folder & { source: string }> {
+async function prepared(files: Record<string, string> = {}): Promise<Folder & { source: OpenBytes }> {
   const store = await makeFolder({ copy: 'stored' });
-  return { ...(await makeFolder(files)), source: store.at('copy') };
+  return { ...(await makeFolder(files)), source: () => createReadStream(store.at('copy')) };
 }
 
 /** All that can be done to a path. */
-const everyWay = (path: string, entry: string, source: string) => [
+const everyWay = (path: string, entry: string, source: OpenBytes) => [
   () => restoreFile(path, entry, source, anew),
   () => restoreFile(path, entry, source, inPlace),
   () => restoreSymlink(path, entry, 'x'),
@@ -88,7 +95,10 @@ test('an empty directory, as Docker makes one for a missing file, gives way; one
 
 test('a stored copy that is gone leaves everything as it was', async () => {
   const { path, at } = await prepared({ 'a.ini': 'now' });
-  await expect(restoreFile(path, 'a.ini', '/none', anew)).rejects.toMatchObject({ code: 'failed' });
+  for (const options of [anew, inPlace]) {
+    const source = () => createReadStream('/none');
+    await expect(restoreFile(path, 'a.ini', source, options)).rejects.toMatchObject({ code: 'failed' });
+  }
   expect(await readFile(at('a.ini'), 'utf8')).toBe('now');
   expect(await readdir(path)).toEqual(['a.ini']);
 });

@@ -2,6 +2,7 @@ import { appendFile, readdir, readFile, rename, stat, symlink, writeFile } from 
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { RollbackError } from '../../src/model/errors.js';
 import type { AuditRecord, JournalRecord } from '../../src/model/run.js';
 import { appendAudit, mirrorAudit, readAudit } from '../../src/store/audit.js';
 import { openBackupDir } from '../../src/store/backup-dir.js';
@@ -127,6 +128,59 @@ it('reads lines that are longer and shorter than what is read at once', async ()
     { numRuns: 30 },
   );
 });
+
+/** `FUZZ_CASES=10000` tries more. */
+const CASES = { numRuns: Number(process.env['FUZZ_CASES'] ?? 2000) };
+
+/** Sound lines, and what may have become of them. */
+const spoiled = fc
+  .record({
+    lines: fc.array(
+      fc.oneof(
+        fc
+          .constantFrom(makeBegin(RUN), DOING, DONE, END, audited('one'), null, {}, [], 1)
+          .map((one) => JSON.stringify(one)),
+        fc.json({ maxDepth: 2 }),
+        fc.string({ unit: 'binary' }),
+      ),
+      { maxLength: 6 },
+    ),
+    changes: fc.array(fc.record({ at: fc.nat(3000), byte: fc.nat(255) }), { maxLength: 3 }),
+    length: fc.nat(3000),
+  })
+  .map(({ lines, changes, length }) => {
+    const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+    for (const { at: place, byte } of changes) if (place < bytes.length) bytes[place] = byte;
+    return bytes.subarray(0, length);
+  });
+
+it('spoiled journals: records, or damage that is named', async () => {
+  const path = await journalWith();
+  await fc.assert(
+    fc.asyncProperty(spoiled, async (bytes) => {
+      await writeFile(path, bytes);
+      const read = readJournal(path).then((records) => runSummary(records)?.id ?? RUN);
+      await expect(read.catch((error: unknown) => error)).resolves.toSatisfy(
+        (found) => typeof found === 'string' || (found instanceof RollbackError && found.code === 'damaged'),
+      );
+    }),
+    CASES,
+  );
+}, 120_000);
+
+it('spoiled audit trails: what is a record is told, the same from the end and from the start', async () => {
+  const dir = await backups();
+  const index = await IndexDb.empty();
+  await fc.assert(
+    fc.asyncProperty(spoiled, async (bytes) => {
+      await writeFile(dir.auditFile, bytes);
+      index.clearAudit();
+      await mirrorAudit(dir, index);
+      expect(index.audit()).toEqual(await readAudit(dir));
+    }),
+    CASES,
+  );
+}, 120_000);
 
 it('closes a line that was cut short, and loses no other', async () => {
   const dir = await backups();

@@ -12,54 +12,71 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 import { openBackupDir } from '../../src/store/backup-dir.js';
 import { IndexDb } from '../../src/store/index-db.js';
 import {
   listPointDirs,
+  openStored,
   readPoint,
   readPointModel,
+  readRecord,
   removePoint,
-  setPinned,
+  rewriteRecord,
   storedFiles,
 } from '../../src/store/point-reader.js';
 import { checksumLine } from '../../src/store/point-files.js';
 import { verifyPoint } from '../../src/store/point-verify.js';
-import { PointWriter, sweep } from '../../src/store/point-writer.js';
+import { PointWriter } from '../../src/store/point-writer.js';
 import { reconcile } from '../../src/store/reindex.js';
 import { Store } from '../../src/store/store.js';
-import { makePoint, makeSummary, pointId, sha256, temporaryDirectory, writePoint } from '../support/store.js';
+import { sweep } from '../../src/store/sweep.js';
+import {
+  inMode,
+  makePoint,
+  makeSummary,
+  MODES,
+  pointId,
+  sha256,
+  temporaryDirectory,
+  writePoint,
+} from '../support/store.js';
 
 const backups = async () => openBackupDir(join(await temporaryDirectory(), 'backups'));
 const inode = async (path: string) => (await stat(path)).ino;
 
-it('stores a point privately, and reads back what was stored', async () => {
+it.each(MODES)('stores a point privately, and reads back what was stored: %s', async (mode) => {
+  const { options, identity } = await inMode(mode);
   const dir = await backups();
-  const writer = await PointWriter.begin(dir, pointId(1));
+  const writer = await PointWriter.begin(dir, pointId(1), options);
   expect(await listPointDirs(dir)).toEqual([]);
   const point = await writePoint(writer, makePoint(1), {
     'compose.yaml': 'a',
     'deploy/x/prometheus.yml': 'b',
   });
-  expect(await readPoint(dir, pointId(1))).toEqual(point);
-  expect(await readPointModel(dir, point)).toMatchObject({ variables: [] });
+  expect(await readPoint(dir, pointId(1), identity)).toEqual(point);
+  expect(await readPointModel(dir, point, identity)).toMatchObject({ variables: [] });
   expect(point.entries[0]).toMatchObject({ size: 1, sha256: sha256('a') });
-  expect(await verifyPoint(dir, point)).toEqual([]);
+  expect(await textOf(await openStored(dir, point, { stored: 'configs/compose.yaml' }, identity))).toBe('a');
+  expect(await verifyPoint(dir, point, identity)).toEqual([]);
   expect(await readdir(dir.path)).toEqual(['.gitignore', pointId(1)]);
   for (const item of await readdir(dir.pointDir(pointId(1)), { recursive: true, withFileTypes: true })) {
-    const { mode } = await stat(join(item.parentPath, item.name));
-    expect(mode & 0o7777).toBe(item.isDirectory() ? 0o700 : 0o600);
+    const found = await stat(join(item.parentPath, item.name));
+    expect(found.mode & 0o7777).toBe(item.isDirectory() ? 0o700 : 0o600);
   }
   const sidecar = await readFile(join(dir.pointDir(point.id), 'point.json.sha256'), 'utf8');
   expect(sidecar).toMatch(/^[0-9a-f]{64} {2}point\.json\n$/);
 });
 
-it('leaves nothing when it is abandoned, before the commit or after', async () => {
+it.each(MODES)('leaves nothing when it is abandoned, before the commit or after: %s', async (mode) => {
+  const { options } = await inMode(mode);
   const dir = await backups();
-  const writer = await PointWriter.begin(dir, pointId(1));
+  const writer = await PointWriter.begin(dir, pointId(1), options);
   await writer.addJson('model.json', {});
   await writer.abandon();
-  const committed = await PointWriter.begin(dir, pointId(2));
+  const committed = await PointWriter.begin(dir, pointId(2), options);
   await writePoint(committed, makePoint(2));
   await committed.abandon();
   expect(await readdir(dir.path)).toEqual(['.gitignore']);
@@ -100,11 +117,12 @@ it('does not spread damage: an earlier file is shared only while it is sound', a
   expect(await verifyPoint(dir, second)).toEqual([]);
 });
 
-it('stores regular files only, and only inside the point', async () => {
+it.each(MODES)('stores regular files only, and only inside the point: %s', async (mode) => {
+  const { options } = await inMode(mode);
   const dir = await backups();
   const scratch = await temporaryDirectory();
   await symlink('/etc/hostname', join(scratch, 'link'));
-  const writer = await PointWriter.begin(dir, pointId(1));
+  const writer = await PointWriter.begin(dir, pointId(1), options);
   for (const source of [join(scratch, 'link'), '/dev/zero', scratch]) {
     await expect(writer.addFile('configs/x', source)).rejects.toMatchObject({ code: 'unsafe' });
   }
@@ -117,14 +135,18 @@ it('stores regular files only, and only inside the point', async () => {
   await expect(PointWriter.begin(dir, '../rb-000000000001')).rejects.toMatchObject({ code: 'unsafe' });
 });
 
-it('does not replace a point that is there', async () => {
+it.each(MODES)('does not replace a point that is there: %s', async (mode) => {
+  const { options, identity } = await inMode(mode);
   const dir = await backups();
-  const [one, two] = [await PointWriter.begin(dir, pointId(1)), makePoint(1, { description: 'two' })];
+  const [one, two] = [
+    await PointWriter.begin(dir, pointId(1), options),
+    makePoint(1, { description: 'two' }),
+  ];
   await writePoint(one, makePoint(1));
-  await expect(writePoint(await PointWriter.begin(dir, pointId(1)), two)).rejects.toMatchObject({
+  await expect(writePoint(await PointWriter.begin(dir, pointId(1), options), two)).rejects.toMatchObject({
     code: 'failed',
   });
-  expect(await readPoint(dir, pointId(1))).toMatchObject({ description: 'point 1' });
+  expect(await readPoint(dir, pointId(1), identity)).toMatchObject({ description: 'point 1' });
 });
 
 it('sweeps what dead processes left, never what a living one writes', async () => {
@@ -200,19 +222,27 @@ async function rewrite(path: string, record: string): Promise<void> {
   await writeFile(join(path, 'point.json.sha256'), checksumLine(record));
 }
 
-it.each(RECORD_HARM)('does not read %s', async (_, harm, code) => {
+const HARMS = MODES.flatMap((mode) => RECORD_HARM.map(([what, harm, code]) => ({ mode, what, harm, code })));
+
+it.each(HARMS)('does not read $what: $mode', async ({ mode, harm, code }) => {
+  const { options, identity } = await inMode(mode);
   const dir = await backups();
-  await writePoint(await PointWriter.begin(dir, pointId(1)), makePoint(1));
+  await writePoint(await PointWriter.begin(dir, pointId(1), options), makePoint(1));
   await harm(dir.pointDir(pointId(1)));
-  await expect(readPoint(dir, pointId(1))).rejects.toMatchObject({ code, hint: expect.any(String) });
+  await expect(readPoint(dir, pointId(1), identity)).rejects.toMatchObject({
+    code,
+    hint: expect.any(String),
+  });
 });
 
-it('verifies every stored file', async () => {
+it.each(MODES)('verifies every stored file: %s', async (mode) => {
+  const { options, identity, named } = await inMode(mode);
   const dir = await backups();
   const names = ['changed', 'fifo', 'fine', 'linked', 'longer', 'missing'];
   const files = Object.fromEntries(names.map((name) => [name, `text of ${name}`]));
-  const point = await writePoint(await PointWriter.begin(dir, pointId(1)), makePoint(1), files);
-  const at = (name: string) => join(dir.pointDir(point.id), 'configs', name);
+  const point = await writePoint(await PointWriter.begin(dir, pointId(1), options), makePoint(1), files);
+  const at = (name: string) => join(dir.pointDir(point.id), named(`configs/${name}`));
+  const model = join(dir.pointDir(point.id), named('model.json'));
   await writeFile(at('changed'), 'TEXT of changed');
   await rm(at('fifo'));
   await mkdir(at('fifo'));
@@ -221,33 +251,36 @@ it('verifies every stored file', async () => {
   await writeFile(at('longer'), 'x', { flag: 'a' });
   await rm(at('missing'));
   await link(at('fine'), at('unexpected'));
-  await writeFile(join(dir.pointDir(point.id), 'model.json'), '{}');
-  const problems = await verifyPoint(dir, point);
+  await writeFile(model, '{}');
+  const problems = await verifyPoint(dir, point, identity);
   expect(problems.map(({ path }) => path)).toEqual(
     ['changed', 'fifo', 'linked', 'longer', 'missing', 'unexpected']
       .map((name) => `configs/${name}`)
-      .concat('model.json'),
+      .concat('model.json')
+      .map(named),
   );
-  await expect(readPointModel(dir, point)).rejects.toMatchObject({ code: 'damaged' });
+  await expect(readPointModel(dir, point, identity)).rejects.toMatchObject({ code: 'damaged' });
   const fitting = { format: 1, model: null, model_error: 'another', variables: [] };
-  await writeFile(join(dir.pointDir(point.id), 'model.json'), JSON.stringify(fitting));
-  await expect(readPointModel(dir, point)).rejects.toMatchObject({ code: 'damaged' });
+  await writeFile(model, JSON.stringify(fitting));
+  await expect(readPointModel(dir, point, identity)).rejects.toMatchObject({ code: 'damaged' });
 });
 
-it('pins: the record and its checksum change together', async () => {
+it.each(MODES)('pins: the record and its checksum change together: %s', async (mode) => {
+  const { options, identity } = await inMode(mode);
   const dir = await backups();
-  const point = await writePoint(await PointWriter.begin(dir, pointId(1)), makePoint(1));
+  const point = await writePoint(await PointWriter.begin(dir, pointId(1), options), makePoint(1));
   const path = dir.pointDir(point.id);
   const before = await readFile(join(path, 'point.json'));
-  await setPinned(dir, point.id, true);
-  expect(await readPoint(dir, point.id)).toEqual({ ...point, pinned: true });
-  expect(await verifyPoint(dir, point)).toEqual([]);
+  // Without the key: of an encrypted point its outside is all that changes.
+  await rewriteRecord(dir, { ...(await readRecord(dir, point.id)), pinned: true });
+  expect(await readPoint(dir, point.id, identity)).toEqual({ ...point, pinned: true });
+  expect(await verifyPoint(dir, point, identity)).toEqual([]);
   // Killed in between, either record stands with the sidecar of both.
   const after = await readFile(join(path, 'point.json'));
   await writeFile(join(path, 'point.json.sha256'), checksumLine(before) + checksumLine(after));
-  expect((await readPoint(dir, point.id)).pinned).toBe(true);
+  expect((await readPoint(dir, point.id, identity)).pinned).toBe(true);
   await writeFile(join(path, 'point.json'), before);
-  expect((await readPoint(dir, point.id)).pinned).toBe(false);
+  expect((await readPoint(dir, point.id, identity)).pinned).toBe(false);
 });
 
 it('says so when there is no space or no permission', async () => {
@@ -266,10 +299,12 @@ it('keeps index and directory in step', async () => {
     (await store.writeIndex()).insertPoint(makeSummary(number, { pinned: point.pinned }));
   }
   const stored = async (number: number) =>
-    store.storedPath(await store.read(pointId(number)), { path: 'a', outside: false });
-  expect(await inode(await stored(1))).toBe(await inode(await stored(2)));
+    store.openFile(await store.read(pointId(number)), { path: 'a', outside: false });
+  expect(await textOf(await stored(2))).toBe('same');
+  const path = (number: number) => join(store.pointDir(pointId(number)), 'configs/a');
+  expect(await inode(path(1))).toBe(await inode(path(2)));
   await expect(
-    store.storedPath(await store.read(pointId(1)), { path: 'a', outside: true }),
+    store.openFile(await store.read(pointId(1)), { path: 'a', outside: true }),
   ).rejects.toMatchObject({ code: 'no-such-point' });
   await store.setPinned(pointId(1), true);
   expect(await store.read(pointId(1))).toMatchObject({ pinned: true });
@@ -281,16 +316,73 @@ it('keeps index and directory in step', async () => {
   store.close();
 });
 
-it('learns from the directory what a killed process could not tell the index', async () => {
+it.each(MODES)(
+  'learns from the directory what a killed process could not tell the index: %s',
+  async (mode) => {
+    const { options } = await inMode(mode);
+    const dir = await backups();
+    const index = await IndexDb.empty();
+    for (const number of [1, 2])
+      await writePoint(await PointWriter.begin(dir, pointId(number), options), makePoint(number));
+    await chmod(join(dir.pointDir(pointId(2)), 'point.json'), 0o600);
+    await writeFile(join(dir.pointDir(pointId(2)), 'point.json'), 'x');
+    index.insertPoint(makeSummary(3));
+    const report = await reconcile(dir, index);
+    expect(report).toMatchObject({ points: 1, runs: 0, audit: 0, damaged: [{ what: pointId(2) }] });
+    expect(index.points()).toMatchObject([{ id: pointId(1) }]);
+    expect(await listPointDirs(dir)).toEqual([pointId(1), pointId(2)]);
+  },
+);
+
+it('adds files to a point that is there, whole or not at all', async () => {
+  const store = await Store.open(join(await temporaryDirectory(), 'backups'), { create: true });
+  const point = makePoint(1);
+  const writer = await store.begin(point.id);
+  const model = await writer.addJson('model.json', {});
+  await writer.commit({ ...point, entries: [], outside: [], model: { stored: 'model.json', ...model } });
+  const before = await store.read(point.id);
+  (await store.writeIndex()).insertPoint(makeSummary(1));
+
+  const archive = { image: 'sha256:1', stored: 'images/1.tar', compression: 'none' as const };
+  const bytes = Readable.from([Buffer.from('two '), Buffer.from('parts')]);
+  const adding = store.amend(point.id, async (adder, now) => {
+    const stored = await adder.addStream(archive.stored, bytes);
+    return { ...now, image_archives: [{ ...archive, ...stored }] };
+  });
+  const after = await adding;
+  expect(after.image_archives[0]).toMatchObject({ size: 9, sha256: sha256('two parts') });
+  expect(await store.read(point.id)).toEqual(after);
+  expect(await store.verify(after)).toEqual([]);
+  expect(await textOf(await store.openStored(after, archive))).toBe('two parts');
+
+  const failing = store.amend(point.id, async (adder) => {
+    await adder.addStream('images/2.tar', Readable.from([Buffer.from('x')]));
+    throw new Error('no');
+  });
+  await expect(failing).rejects.toThrow('no');
+  expect(await store.read(point.id)).toEqual(after);
+  expect(await store.verify(after)).toEqual([]);
+
+  // Killed between the files and the record.
+  await rewriteRecord(store.dir, before);
+  expect(await store.verify(before)).toEqual([
+    { path: 'images/1.tar', problem: 'it is not recorded in the point' },
+  ]);
+  await store.dropUnrecorded(before);
+  expect(await store.verify(before)).toEqual([]);
+  store.close();
+});
+
+it('links a large file without reading it, unless its size differs', async () => {
   const dir = await backups();
-  const index = await IndexDb.empty();
-  for (const number of [1, 2])
-    await writePoint(await PointWriter.begin(dir, pointId(number)), makePoint(number));
-  await chmod(join(dir.pointDir(pointId(2)), 'point.json'), 0o600);
-  await writeFile(join(dir.pointDir(pointId(2)), 'point.json'), 'x');
-  index.insertPoint(makeSummary(3));
-  const report = await reconcile(dir, index);
-  expect(report).toMatchObject({ points: 1, runs: 0, audit: 0, damaged: [{ what: pointId(2) }] });
-  expect(index.points()).toMatchObject([{ id: pointId(1) }]);
-  expect(await listPointDirs(dir)).toEqual([pointId(1), pointId(2)]);
+  const source = join(dir.path, '..', 'large');
+  await writeFile(source, 'large');
+  const writer = await PointWriter.begin(dir, pointId(1));
+  expect(await writer.addLink('volumes/a.tar', source, { size: 4, sha256: sha256('larg') })).toBe(false);
+  expect(await writer.addLink('volumes/a.tar', `${source}-gone`, { size: 5, sha256: sha256('large') })).toBe(
+    false,
+  );
+  expect(await writer.addLink('volumes/a.tar', source, { size: 5, sha256: sha256('large') })).toBe(true);
+  await writer.commit(makePoint(1));
+  expect(await inode(join(dir.pointDir(pointId(1)), 'volumes/a.tar'))).toBe(await inode(source));
 });

@@ -1,8 +1,9 @@
 import { Option, type Command } from 'commander';
-import { plural } from '../../index.js';
+import { bytes, plural } from '../../index.js';
 import { parseNames } from '../arguments.js';
+import { openQuietProgress } from '../progress/progress.js';
 import type { Session } from '../session.js';
-import { bytes, printable } from '../text.js';
+import { printable } from '../text.js';
 
 interface Options {
   includeVolumes?: true;
@@ -19,7 +20,12 @@ export function define(command: Command, session: () => Session): void {
     .addOption(new Option('--services <a,b>', 'only these services').argParser(parseNames))
     .option('--name <name>', 'a name to call the point by; unique in the project')
     .option('--pin', 'keep it whatever its age')
-    .addOption(new Option('--save-images <when>', 'archive images').choices(['auto', 'always', 'never']))
+    .addOption(
+      new Option(
+        '--save-images <when>',
+        'archive images: those no registry can give back, all, none',
+      ).choices(['auto', 'always', 'never']),
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  compose-rollback create "Before v2.0 deployment"\n  compose-rollback create --name stable --pin "Known to work"\n  id=$(compose-rollback create --quiet "From a script")',
@@ -29,7 +35,11 @@ export function define(command: Command, session: () => Session): void {
 
 async function create(session: Session, description: string | undefined, options: Options): Promise<void> {
   const { output } = session;
-  const point = await session.manager().createRollbackPoint({ description, ...options });
+  const progress = await openQuietProgress(output);
+  const manager = session.manager({ onEvent: (event) => progress.show(event) });
+  const point = await manager
+    .createRollbackPoint({ description, ...options })
+    .finally(() => progress.pause());
   output.document(point);
   if (output.options.quiet) output.print(point.id);
   else {

@@ -1,21 +1,30 @@
 import type { Command } from 'commander';
+import type { PointSummary, RollbackManager, StoreUsage } from '../../index.js';
 import { pointBlock } from '../points.js';
+import { bytes } from '../../index.js';
 import type { Session } from '../session.js';
+
+interface Options {
+  safety?: true;
+  sizes?: true;
+}
 
 export function define(command: Command, session: () => Session): void {
   command
     .option('--safety', 'safety points too: those that rollbacks take of the state before them')
+    .option('--sizes', 'what each takes on the disk, alone and together with other points')
     .addHelpText('after', '\nWith --quiet only the ids are printed, one a line.')
-    .action((options: { safety?: true }) => list(session(), options));
+    .action((options: Options) => list(session(), options));
 }
 
-async function list(session: Session, request: { safety?: true }): Promise<void> {
+async function list(session: Session, { sizes, ...request }: Options): Promise<void> {
   const { output } = session;
   const manager = session.manager();
   if (output.options.json) {
     const documents = await manager.listPointDocuments(request);
+    if (sizes) output.document(await withUsage(manager, documents));
     // Passed on as they are stored: parsing thousands of them would be most of the work.
-    output.stdout.write(`{"points":[\n${documents.join(',\n')}\n]}\n`);
+    else output.stdout.write(`{"points":[\n${documents.join(',\n')}\n]}\n`);
     return;
   }
   const points = await manager.listPointLines(request);
@@ -28,7 +37,25 @@ async function list(session: Session, request: { safety?: true }): Promise<void>
     output.note('Make one with: compose-rollback create "Before the next change"');
     return;
   }
+  const usage = sizes && (await manager.usage());
   const bold = (text: string) => output.style('bold', text);
-  const blocks = points.map((point, index) => pointBlock(point, index + 1, bold).join('\n'));
+  const blocks = points.map((point, index) =>
+    pointBlock(point, { number: index + 1, bold, size: sizeOf(usage, point.id) }).join('\n'),
+  );
   output.print(`Found ${points.length} rollback point(s):\n`, blocks.join('\n\n'));
+  if (usage) output.print('', `All points, safety points included: ${bytes(usage.total)}`);
+}
+
+/** `1.2 MB, and 34.0 MB shared with other points`. */
+function sizeOf(usage: StoreUsage | undefined, id: string): string | undefined {
+  const found = usage?.points[id];
+  if (!found) return undefined;
+  const shared = found.shared > 0 ? `, and ${bytes(found.shared)} shared with other points` : '';
+  return bytes(found.own) + shared;
+}
+
+async function withUsage(manager: RollbackManager, documents: string[]) {
+  const { points, total } = await manager.usage();
+  const summaries = documents.map((text): PointSummary => JSON.parse(text));
+  return { points: summaries.map((point) => ({ ...point, usage: points[point.id] })), total };
 }

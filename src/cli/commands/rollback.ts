@@ -22,7 +22,16 @@ export function define(command: Command, session: () => Session): void {
 }
 
 async function rollback(session: Session, named: string | undefined, options: Options): Promise<void> {
-  const { dryRun = false, detailedExitcode, toSnapshot, services, configOnly, outside, git } = options;
+  const {
+    dryRun = false,
+    detailedExitcode,
+    toSnapshot,
+    services,
+    configOnly,
+    volumes,
+    outside,
+    git,
+  } = options;
   if (named !== undefined && toSnapshot !== undefined) {
     throw new RollbackError('usage', 'a point and --to-snapshot were given; only one of them can be meant', {
       hint: 'leave one of them out',
@@ -31,7 +40,7 @@ async function rollback(session: Session, named: string | undefined, options: Op
   const confirmation = { yes: session.globals.yes, dryRun, what: 'rollback' };
   assertConfirmable(session, confirmation);
   const point = named ?? toSnapshot ?? (await choose(session));
-  const scope = { services, configOnly, outside, git, returnOnFailure: options.return };
+  const scope = { services, configOnly, volumes, outside, git, returnOnFailure: options.return };
   await performRun(session, {
     ...confirmation,
     detailedExitcode,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { ageOf, type Point } from '../../index.js';
+import { ageOf, bytes, type Point } from '../../index.js';
 import type { Session } from '../session.js';
-import { bytes, columns, indented, printable, utc } from '../text.js';
+import { columns, indented, printable, utc } from '../text.js';
 
 export function define(command: Command, session: () => Session): void {
   command

@@ -24,7 +24,7 @@ async function status(session: Session): Promise<void> {
   );
   if (report.unfinished) {
     output.note(
-      `! ${report.unfinished.id} never ended: its process was killed; compose-rollback undo takes it back`,
+      `! ${report.unfinished.id} never ended: its process was killed; compose-rollback resume finishes it, abort takes it back`,
     );
   }
   output.note(...report.warnings.map((warning) => `! ${printable(warning)}`));

@@ -16,6 +16,14 @@ export class PlainProgress implements Progress {
   pause(): void {}
 }
 
+/** Warnings, and that services wait. */
+export class SparseProgress extends PlainProgress {
+  override show(event: RollbackEvent): void {
+    const waiting = event.type === 'phase' && event.phase === 'data';
+    if (waiting || event.type === 'warning') super.show(event);
+  }
+}
+
 function lineOf(event: RollbackEvent): string | undefined {
   switch (event.type) {
     case 'phase':
@@ -36,6 +44,7 @@ function lineOf(event: RollbackEvent): string | undefined {
     case 'warning':
       return `! ${printable(event.message)}`;
     case 'plan':
+    case 'bytes':
       return undefined;
   }
 }

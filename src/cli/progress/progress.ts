@@ -1,7 +1,7 @@
 import type { RollbackEvent } from '../../index.js';
 import type { Output, Stream } from '../output.js';
 import { JsonProgress } from './json.js';
-import { PlainProgress } from './plain.js';
+import { PlainProgress, SparseProgress } from './plain.js';
 
 /** How a run tells its way: one renderer of the library's event stream. */
 export interface Progress {
@@ -22,9 +22,10 @@ export async function openProgress(output: Output): Promise<Progress> {
   return TtyProgress.open(output);
 }
 
-/** Nothing but a sign of life on a terminal: for what only looks. */
+/** A sign of life on a terminal, elsewhere only what concerns people: for what is soon over. */
 export async function openQuietProgress(output: Output): Promise<Progress> {
-  return output.options.json || !hasWidth(output.stderr) ? SILENT : openProgress(output);
+  if (output.options.json || output.options.quiet) return SILENT;
+  return hasWidth(output.stderr) ? openProgress(output) : new SparseProgress(output);
 }
 
 /** A terminal with a size: ora never ends on one that has no columns (`docker exec -t`, `script`). */

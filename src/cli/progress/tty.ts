@@ -3,10 +3,13 @@ import type { RollbackEvent } from '../../index.js';
 import type { Output } from '../output.js';
 import { printable } from '../text.js';
 import type { Progress } from './progress.js';
+import { Pace } from './pace.js';
 import { wordingOf } from './wording.js';
 
 /** A spinner for what goes on, and a line for everything that was done. */
 export class TtyProgress implements Progress {
+  readonly #pace = new Pace();
+
   private constructor(
     private readonly output: Output,
     private readonly spinner: Ora,
@@ -38,6 +41,9 @@ export class TtyProgress implements Progress {
       }
       case 'progress':
         this.#spin(printable(`${event.service}: ${event.message}`));
+        return;
+      case 'bytes':
+        this.#spin(`${printable(event.what)}: ${this.#pace.of(event)}`);
         return;
       case 'warning':
         this.#say(this.#mark('yellow', '!'), printable(event.message));

@@ -24,6 +24,18 @@ function wording(operation: Operation): [doing: string, done: string, what: stri
       ];
     case 'checkout':
       return ['Checking out', 'Checked out', operation.commit.slice(0, 8)];
+    case 'load-image':
+      return ['Loading', 'Loaded', `image ${operation.ref}`];
+    case 'pull-image':
+      return ['Pulling', 'Pulled', operation.digest];
+    case 'stage-volume':
+      return ['Unpacking', 'Unpacked', `the data of ${operation.volume}`];
+    case 'archive-volume':
+      return ['Archiving', 'Archived', `the data of ${operation.volume}`];
+    case 'restore-volume':
+      return ['Restoring', 'Restored', `the data of ${operation.volume}`];
+    case 'keep-volume':
+      return ['Archiving', 'Archived', `the replaced data of ${operation.volume}`];
     case 'stop':
       return ['Stopping', 'Stopped', operation.services.join(', ')];
     case 'remove':

@@ -85,7 +85,7 @@ describe('while the new state is verified', () => {
     await isBack();
   });
 
-  test('a second one ends the program at once; the run stays unfinished, and undo takes it back', async () => {
+  test('a second one ends the program at once; the run stays unfinished, and abort takes it back', async () => {
     const run = begin(shop, 'rollback', shop.point, '--yes');
     await run.says('Verifying api');
     run.signal('SIGINT');
@@ -98,7 +98,7 @@ describe('while the new state is verified', () => {
     expect(runs[0]).toMatchObject({ result: null, ended: null });
 
     await rm(shop.path('rollback.yaml'));
-    await ok(shop, 'undo', runs[0].id, '--yes');
+    await ok(shop, 'abort');
     await isBack();
   });
 });

@@ -72,16 +72,29 @@ test('what only looks is not kept waiting', async () => {
 });
 
 describe('the holder was killed', () => {
-  test('the next command gets the lock at once, and the run is known as unfinished', async () => {
+  test('the next command gets the lock at once, and tells what to do with the unfinished run', async () => {
     const first = await heldRollback();
     first.signal('SIGKILL');
     await first.ended;
-    await ok(shop, 'create', 'after the kill');
+    for (const argv of [['create'], ['rollback', shop.point, '--yes'], ['undo', '--yes']]) {
+      expect(await cli(shop, ...argv)).toMatchObject({
+        exitCode: 3,
+        stderr: expect.stringMatching(
+          /was killed halfway; nothing was touched\n.*resume finishes it.* abort/,
+        ),
+      });
+    }
     expect(await json(shop, 'runs')).toMatchObject({ runs: [{ result: null, ended: null }, {}, {}] });
-    expect((await ok(shop, 'status')).stderr).toContain('never ended: its process was killed');
+    for (const look of ['list', 'status', 'runs', 'history']) {
+      expect((await ok(shop, look)).stderr).toMatch(
+        /was killed halfway: resume finishes it, abort takes it back/,
+      );
+    }
 
     await rm(shop.path('hold'));
-    await ok(shop, 'rollback', shop.point, '--yes');
+    await ok(shop, 'resume');
     expect(await answer(shop.port)).toBe('v1');
+    expect((await ok(shop, 'resume')).stdout).toContain('No run is unfinished');
+    expect((await ok(shop, 'list')).stderr).toBe('');
   });
 });

@@ -48,5 +48,5 @@ test('all that stands in the way is named at once', async () => {
   const { exitCode, stderr } = await leavesOnlyATrace(shop, () => cli(shop, 'rollback', 'latest', '--yes'));
   expect(exitCode).toBe(3);
   expect(stderr).toContain(`api: image ${shop.tag}`);
-  expect(stderr).toMatch(/configs\/compose\.yaml \d+ bytes instead of \d+/);
+  expect(stderr).toMatch(/configs\/compose\.yaml: \d+ bytes instead of \d+/);
 });

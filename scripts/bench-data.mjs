@@ -1,0 +1,275 @@
+// The part of the bench that is about volume data: a volume of 700 MB in 10,000 mixed files, in use by a service that runs.
+import { execFileSync, spawn } from 'node:child_process';
+import { createCipheriv } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const FILES = 10_000;
+const BYTES = 700_000_000;
+const NAME = 'compose-rollback-bench-data';
+const PORT = 18932;
+
+const COMPOSE = `
+services:
+  holder:
+    image: busybox:latest
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
+    volumes: [data:/data]
+  redis:
+    image: redis:7-alpine
+    ports: ['127.0.0.1:${PORT}:6379']
+    volumes: [store:/data]
+volumes:
+  data:
+  store:
+`;
+
+/** The same mixture each time: half of it compresses well, half not at all. */
+function fill(directory, files = FILES, bytes = BYTES) {
+  const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+  const size = Math.floor(bytes / files);
+  for (let i = 0; i < files; i += 1) {
+    const folder = join(directory, `folder-${i % 100}`);
+    if (i < 100) mkdirSync(folder, { recursive: true });
+    const length = Math.floor(size * (0.2 + (i % 17) / 10));
+    const zeros = Buffer.alloc(length, `line ${i} of some text that repeats\n`);
+    writeFileSync(join(folder, `file-${i}`), i % 2 === 0 ? zeros : noise.update(zeros));
+  }
+}
+
+export function dataBenches({ compare, milliseconds, MAIN, RUNS }) {
+  const directory = mkdtempSync(join(tmpdir(), `${NAME}-`));
+  const env = { ...process.env, COMPOSE_PROJECT_NAME: NAME, RESTIC_PASSWORD: 'bench' };
+  const run = (program, args, options = {}) =>
+    execFileSync(program, args, {
+      cwd: directory,
+      env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 2 ** 26,
+      ...options,
+    });
+  const sh = (script, ...args) => run('sh', ['-c', script, 'sh', ...args]);
+  const docker = (...args) => run('docker', args).trim();
+  const ours = (...args) => run(process.execPath, [MAIN, ...args]).trim();
+  const folderOf = (volume) =>
+    docker('volume', 'inspect', `${NAME}_${volume}`, '--format', '{{.Mountpoint}}');
+  const out = join(directory, 'out');
+  const runs = Math.max(3, Math.floor(RUNS / 2));
+  let touched = 0;
+
+  /** One file is another: nothing can be taken from an earlier point. */
+  const touch = () => {
+    writeFileSync(join(folderOf('data'), 'touched'), String((touched += 1)));
+    sh('sync');
+  };
+
+  async function createData() {
+    const subject = () => {
+      touch();
+      return milliseconds(() => ours('create', '--include-volumes', '--services', 'holder'));
+    };
+    const byTar = () => {
+      touch();
+      rmSync(out, { force: true });
+      return milliseconds(() =>
+        sh('tar -C "$1" -cf - . | zstd -q -3 -T2 -o "$2" && sync "$2"', folderOf('data'), out),
+      );
+    };
+    await compare('create --include-volumes, against tar | zstd', 1.2, subject, byTar, runs);
+    const byReference = () => {
+      touch();
+      return milliseconds(() =>
+        docker(
+          'run',
+          '--rm',
+          '-v',
+          `${NAME}_data:/data`,
+          '-v',
+          `${directory}:/out`,
+          'busybox:latest',
+          'tar',
+          'czf',
+          '/out/out',
+          '-C',
+          '/data',
+          '.',
+        ),
+      );
+    };
+    await compare('  against a helper container with tar czf', 1 / 6, subject, byReference, 3);
+  }
+
+  async function unchanged() {
+    const repository = join(directory, 'restic');
+    run('restic', ['init', '-q', '-r', repository]);
+    const restic = () => run('restic', ['backup', '-q', '-r', repository, folderOf('data')]);
+    restic();
+    sh('sync; sleep 0.1');
+    ours('create', '--include-volumes', '--services', 'holder');
+    const subject = () => milliseconds(() => ours('create', '--include-volumes', '--services', 'holder'));
+    await compare('unchanged second point, against restic', 0.5, subject, () => milliseconds(restic), runs);
+  }
+
+  async function restoreData() {
+    const point = ours('create', '--quiet', '--include-volumes', '--services', 'holder', '--pin');
+    const archive = join(directory, 'rollback/backups', point, 'volumes', `${NAME}_data.tar.zst`);
+    const subject = () => {
+      sh('sync');
+      // Until the services run again with it: archiving what was replaced is what a person does not wait for.
+      return timedUntil('Verifying', ['rollback', point, '--yes', '--services', 'holder']);
+    };
+    const byHand = () => {
+      const place = join(folderOf('data'), '../by-hand');
+      mkdirSync(place);
+      sh('sync');
+      const time = milliseconds(() =>
+        sh('zstd -q -dc "$1" | tar -C "$2" -xpf - && sync -f "$2"', archive, place),
+      );
+      rmSync(place, { recursive: true });
+      return time;
+    };
+    await compare('restore, against zstd | tar, both synced', 1.2, subject, byHand, runs);
+  }
+
+  /** Milliseconds until the program says so; it is waited for afterwards. */
+  async function timedUntil(words, args) {
+    const start = performance.now();
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: directory,
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let text = '';
+    let elapsed;
+    child.stderr.on('data', (data) => {
+      text += data;
+      if (elapsed === undefined && text.includes(words)) elapsed = performance.now() - start;
+    });
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    if (code !== 0) throw new Error(text);
+    return elapsed;
+  }
+
+  /** On a file system with reflinks: how long the service stands still. */
+  async function pause() {
+    const disk = join(directory, 'disk');
+    const mount = join(directory, 'xfs');
+    mkdirSync(mount);
+    sh('truncate -s 3G "$1" && mkfs.xfs -q -m reflink=1 "$1" && mount -o loop "$1" "$2"', disk, mount);
+    try {
+      fill(join(mount, 'data'));
+      const file = join(mount, 'compose.yaml');
+      const holder =
+        "image: busybox:latest, command: [sleep, infinity], stop_signal: SIGKILL, volumes: ['./data:/data']";
+      writeFileSync(file, `services: { holder: { ${holder} } }\n`);
+      const project = { cwd: mount, env: { ...env, COMPOSE_PROJECT_NAME: `${NAME}-xfs` } };
+      run('docker', ['compose', 'up', '-d'], project);
+      const subject = () => {
+        writeFileSync(join(mount, 'data/touched'), String((touched += 1)));
+        const since = new Date().toISOString();
+        run(process.execPath, [MAIN, 'create', '--include-volumes'], project);
+        const events = run('docker', [
+          'events',
+          '--since',
+          since,
+          '--until',
+          new Date().toISOString(),
+          '--filter',
+          'event=pause',
+          '--filter',
+          'event=unpause',
+          '--format',
+          '{{.TimeNano}}',
+        ]);
+        const [paused, unpaused] = events.trim().split('\n').map(Number);
+        return (unpaused - paused) / 1e6;
+      };
+      const byHand = () => {
+        const copy = join(mount, 'copy');
+        const time = milliseconds(() => run('cp', ['-a', '--reflink=always', join(mount, 'data'), copy]));
+        rmSync(copy, { recursive: true });
+        return time;
+      };
+      await compare('pause on XFS, against cp --reflink', 1.5, subject, byHand, runs);
+      run('docker', ['compose', 'down'], project);
+    } finally {
+      sh('umount "$1"', mount);
+    }
+  }
+
+  /** The longest time without an answer while Redis' data is restored, whatever its size. */
+  async function downtime() {
+    for (const megabytes of [10, 500, 4000]) {
+      fill(join(folderOf('store'), 'ballast'), 20, megabytes * 1e6);
+      const point = ours('create', '--quiet', '--include-volumes', '--services', 'redis', '--pin');
+      const subject = () =>
+        silence(process.execPath, [MAIN, 'rollback', point, '--yes', '--services', 'redis']);
+      const restart = () => silence('docker', ['restart', `${NAME}-redis-1`]);
+      await compare(
+        `downtime of Redis with ${megabytes} MB, against docker restart`,
+        1.5,
+        subject,
+        restart,
+        3,
+      );
+      ours('delete', point, '--yes', '--force');
+    }
+  }
+
+  async function silence(program, args) {
+    const child = spawn(program, args, { cwd: directory, env, stdio: 'ignore' });
+    let last = performance.now();
+    let longest = 0;
+    while (child.exitCode === null) {
+      if (await pings()) {
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    while (!(await pings())) await new Promise((resolve) => setTimeout(resolve, 10));
+    return Math.max(longest, performance.now() - last);
+  }
+
+  function pings() {
+    return new Promise((resolve) => {
+      const socket = createConnection({ port: PORT, host: '127.0.0.1', timeout: 1000 });
+      const end = (answer) => {
+        socket.destroy();
+        resolve(answer);
+      };
+      socket.on('connect', () => socket.write('PING\r\n'));
+      socket.on('data', (data) => end(data.toString().startsWith('+PONG')));
+      for (const event of ['error', 'close', 'timeout']) socket.on(event, () => end(false));
+    });
+  }
+
+  return {
+    names: { 'create-data': createData, unchanged, 'restore-data': restoreData, pause, downtime },
+    up() {
+      writeFileSync(join(directory, 'compose.yaml'), COMPOSE);
+      docker('compose', 'up', '-d');
+      fill(folderOf('data'));
+    },
+    down() {
+      docker('compose', 'down', '-v');
+      const kept = docker(
+        'image',
+        'ls',
+        '--format',
+        '{{.Repository}}:{{.Tag}}',
+        'compose-rollback/kept',
+      ).split('\n');
+      const points = readdirSync(join(directory, 'rollback/backups')).filter((name) =>
+        statSync(join(directory, 'rollback/backups', name)).isDirectory(),
+      );
+      const ownTags = kept.filter((tag) => points.some((id) => tag.includes(id)));
+      if (ownTags.length > 0) docker('image', 'rm', ...ownTags);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}

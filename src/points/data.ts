@@ -1,0 +1,242 @@
+import { availableParallelism } from 'node:os';
+import { RollbackError } from '../model/errors.js';
+import type { Point, VolumeData } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import { bytes } from '../plan/text.js';
+import { isUp } from '../plan/services.js';
+import { dataSources, type DataSource } from '../project/data.js';
+import { chooseCopier, locateData, storeData, type Copier } from '../run/data.js';
+import { holding, type Held } from '../run/hold.js';
+import { handlerContext, handlerOf, serviceConfig, withLabels, type Workspace } from '../run/workspace.js';
+import type { PointWriter } from '../store/point-writer.js';
+import { readIfOpen } from './find.js';
+import { NOT_CARRIED } from '../volumes/api.js';
+import type { Place } from '../volumes/driver.js';
+
+/** What `create --include-volumes` adds to a point. */
+export type RecordedData = Pick<Point, 'volumes' | 'volume_data' | 'skipped' | 'warnings'>;
+
+type Consistency = VolumeData['consistency'];
+
+interface Volume {
+  source: DataSource;
+  place: Place;
+  copier: Exclude<Copier, { driver: null }>;
+  /** Size of its files and hash of their list, where the driver can tell without reading them. */
+  expected: number | null;
+  listing: string | null;
+}
+
+/** From what a disk and a core usually give: for "about so long". */
+const BYTES_PER_SECOND = 200_000_000;
+/** Weakest first. */
+const STRENGTH: Consistency[] = ['live', 'hook', 'pause', 'stop'];
+
+/**
+ * Stores the data of volumes: what nobody touched since an earlier point is shared with that, everything else is read while its services keep from
+ * writing. Where the file system can make a clone in a moment they wait for that alone. Throws with all services running again.
+ */
+export async function recordData(
+  plain: Workspace,
+  observation: Observation,
+  writer: PointWriter,
+  services: string[] | undefined,
+): Promise<RecordedData> {
+  const workspace = await withLabels(plain, observation.model);
+  const { sources, skipped } = await dataSources(observation, {
+    services,
+    backupDir: workspace.store.path,
+    listed: workspace.config.data_directories,
+  });
+  const looked = await Promise.all(sources.map((source) => lookAt(workspace, source)));
+  const left = looked.flatMap((one) => ('reason' in one ? [one] : []));
+  const found = looked.flatMap((one) => ('place' in one ? [one] : []));
+  await prepareServices(workspace, observation, found);
+  const volumes = await Promise.all(found.map((volume) => listed(volume, workspace.signal)));
+  const shared = await shareUnchanged(workspace, writer, volumes);
+  const changed = volumes.filter(({ source }) => !shared.some(({ name }) => name === source.name));
+  const stored = await readChanged(workspace, observation, writer, changed);
+  const data = [...shared, ...stored].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return {
+    volumes: data.map(({ name }) => name),
+    volume_data: data,
+    skipped: [...skipped, ...left],
+    warnings: [
+      ...left.map(({ path, reason }) => `the data of ${path} is not recorded: ${reason}`),
+      ...throughEngine(data),
+    ],
+  };
+}
+
+/** What the engine's own streams cannot carry is lost, if it was there. */
+function throughEngine(data: VolumeData[]): string[] {
+  const names = data.flatMap(({ name, driver }) => (driver === 'api' ? [name] : []));
+  if (names.length === 0) return [];
+  return [
+    `the data of ${names.join(', ')} was copied through the engine, which leaves out: ${NOT_CARRIED.join('; ')}`,
+  ];
+}
+
+async function lookAt(
+  workspace: Workspace,
+  source: DataSource,
+): Promise<Volume | { path: string; reason: string }> {
+  const place = await locateData(workspace, source);
+  if (!place) return { path: source.name, reason: 'there is no such volume' };
+  const copier = await chooseCopier(workspace, place);
+  if (copier.driver === null) return { path: source.name, reason: copier.problem };
+  return { source, place, copier, expected: null, listing: null };
+}
+
+/** With the list of its files as it is now, where the driver can see it. */
+async function listed(volume: Volume, signal: AbortSignal): Promise<Volume> {
+  const { copier, place } = volume;
+  if (copier.driver !== 'host') return volume;
+  await copier.copier.settle(place);
+  const { bytes: expected, digest: listing } = await copier.copier.listing(place, signal);
+  return { ...volume, expected, listing };
+}
+
+/** Data whose list of files is that of the newest point with it: linked, not read. */
+async function shareUnchanged(
+  { store, project }: Workspace,
+  writer: PointWriter,
+  volumes: Volume[],
+): Promise<VolumeData[]> {
+  const wanted = volumes.filter(({ listing }) => listing !== null);
+  if (wanted.length === 0) return [];
+  const summaries = (await store.readIndex())?.points({ project: project.name }) ?? [];
+  const holders = new Map<string, string>();
+  for (const { id, volumes: names } of summaries) {
+    for (const name of names) if (!holders.has(name)) holders.set(name, id);
+  }
+  const shared: VolumeData[] = [];
+  for (const { source, listing } of wanted) {
+    const holder = holders.get(source.name);
+    if (holder === undefined) continue;
+    const earlier = (await readIfOpen(store, holder))?.volume_data.find(({ name }) => name === source.name);
+    if (!earlier || earlier.listing !== listing) continue;
+    const linked = await writer.addLink(earlier.stored, store.placeOf(holder, earlier), earlier);
+    if (linked) shared.push({ ...earlier, services: source.services });
+  }
+  return shared;
+}
+
+async function readChanged(
+  workspace: Workspace,
+  observation: Observation,
+  writer: PointWriter,
+  volumes: Volume[],
+): Promise<VolumeData[]> {
+  if (volumes.length === 0) return [];
+  const held = heldFor(workspace, observation, volumes);
+  announce(workspace, held, volumes);
+  const clones: Volume[] = [];
+  const read = (some: Volume[]) =>
+    inParallel(some, (volume) =>
+      storeData(workspace, writer, volume, {
+        services: volume.source.services,
+        consistency: weakest(workspace, volume.source),
+        listing: volume.listing,
+        expected: volume.expected,
+      }),
+    );
+  const still = (volume: Volume) => listed(volume, workspace.signal);
+  try {
+    const stored = await holding(workspace, held, async () => {
+      const direct: Volume[] = [];
+      // The list that counts is that of the data which is read.
+      for (const volume of await Promise.all(volumes.map(still))) {
+        const place = await cloneOf(volume, writer.id, workspace.signal);
+        if (place) clones.push({ ...volume, place });
+        else direct.push(volume);
+      }
+      return await read(direct);
+    });
+    return [...stored, ...(await read(clones))];
+  } finally {
+    for (const { source, copier } of clones) {
+      const original = volumes.find((volume) => volume.source === source);
+      if (original && copier.driver === 'host')
+        await copier.copier.discard(original.place, cloneName(writer.id), 'clone');
+    }
+  }
+}
+
+/** What stands beside a volume goes by the id of a run; a point that is being made has none. */
+const cloneName = (point: string) => point.replace(/^rb-/, 'run-');
+
+async function cloneOf(
+  { copier, place }: Volume,
+  id: string,
+  signal: AbortSignal,
+): Promise<Place | undefined> {
+  return copier.driver === 'host' ? await copier.copier.clone(place, cloneName(id), signal) : undefined;
+}
+
+/** The running containers that have to keep still, and how. A container of another project is not ours to pause. */
+function heldFor(workspace: Workspace, { services }: Observation, volumes: Volume[]): Held[] {
+  const users = new Set(volumes.flatMap(({ source }) => source.services));
+  return Object.values(services)
+    .filter(({ name }) => users.has(name))
+    .flatMap(({ name, containers }) => {
+      const how = consistencyOf(workspace, name);
+      if (how === 'live' || how === 'hook') return [];
+      return containers.filter(isUp).map((container) => ({ container, how }));
+    });
+}
+
+function consistencyOf(workspace: Workspace, service: string): Consistency {
+  return serviceConfig(workspace, service).consistency ?? 'pause';
+}
+
+function weakest(workspace: Workspace, { services }: DataSource): Consistency {
+  const all = services.map((service) => consistencyOf(workspace, service));
+  return STRENGTH.find((consistency) => all.includes(consistency)) ?? 'pause';
+}
+
+/** Has them write to the disk what they hold in memory: Redis' SAVE, PostgreSQL's CHECKPOINT. */
+async function prepareServices(
+  workspace: Workspace,
+  observation: Observation,
+  volumes: Volume[],
+): Promise<void> {
+  const users = new Set(volumes.flatMap(({ source }) => source.services));
+  for (const service of users) {
+    const container = observation.services[service]?.containers.find(isUp);
+    if (!container || consistencyOf(workspace, service) === 'live') continue;
+    const handler = handlerOf(workspace, service, container.imageRef);
+    const verdict = await handler.prepare?.(handlerContext(workspace, service, observation.model));
+    if (verdict?.status !== 'fail') continue;
+    throw new RollbackError(
+      'failed',
+      `${service} is not ready to be recorded: ${verdict.reason}; nothing was stored`,
+      {
+        hint: `see to ${service}, or set its consistency to live in rollback.yaml`,
+      },
+    );
+  }
+}
+
+function announce({ emit }: Workspace, held: Held[], volumes: Volume[]): void {
+  const total = volumes.reduce((sum, { expected }) => sum + (expected ?? 0), 0);
+  const size = total > 0 ? ` (${bytes(total)})` : '';
+  const paused = [...new Set(held.map(({ container }) => container.service ?? container.name))];
+  const seconds = Math.max(1, Math.ceil(total / BYTES_PER_SECOND));
+  const what = `Recording the data of ${volumes.map(({ source }) => source.name).join(', ')}${size}`;
+  const pause = `, ${paused.join(', ')} ${paused.length > 1 ? 'wait' : 'waits'} for it, about ${seconds} s`;
+  emit({ type: 'phase', phase: 'data', message: paused.length > 0 ? what + pause : what });
+}
+
+/** As many at once as there are cores; results in the items' order. The first failure is thrown once all have stopped. */
+async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const queue = items.entries();
+  const worker = async () => {
+    for (const [index, item] of queue) results[index] = await work(item);
+  };
+  const workers = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
+  const failed = workers.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+  return results;
+}

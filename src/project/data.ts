@@ -1,0 +1,120 @@
+import { lstat } from 'node:fs/promises';
+import { relative, resolve } from 'node:path';
+import type { Observation } from '../model/project.js';
+import { hasCode } from './paths.js';
+
+/** A place where services of a project keep data, as points name it. */
+export interface DataSource {
+  kind: 'volume' | 'bind';
+  /** The volume's name on the engine; of a directory its path, relative to the project when inside it, else absolute. */
+  name: string;
+  /** The services that mount it, writable or not. */
+  services: string[];
+}
+
+export interface DataSources {
+  sources: DataSource[];
+  /** Mounts that could hold data and are left out, with the reason. */
+  skipped: { path: string; reason: string }[];
+}
+
+interface Mount {
+  service: string;
+  kind: 'volume' | 'bind';
+  /** Volume name, or absolute path. */
+  source: string;
+  readOnly: boolean;
+}
+
+interface Options {
+  /** Only what these services mount. */
+  services: string[] | undefined;
+  /** Absolute; never data. */
+  backupDir: string;
+  /** Directories outside the project that count as data (absolute). */
+  listed: string[];
+}
+
+const ANONYMOUS = /^[0-9a-f]{64}$/;
+
+/**
+ * Named volumes, and bind-mounted directories that somebody may write to: inside the project, or listed. The project's root, the backup directory and
+ * what holds it are none. By the containers as they run, and by the files for services without any.
+ */
+export async function dataSources(observation: Observation, options: Options): Promise<DataSources> {
+  const mounts = mountsOf(observation);
+  const skipped = new Map<string, string>();
+  const sources: DataSource[] = [];
+  for (const key of new Set(mounts.map(({ kind, source }) => `${kind}:${source}`))) {
+    const users = mounts.filter(({ kind, source }) => `${kind}:${source}` === key);
+    const [first] = users;
+    const services = [...new Set(users.map(({ service }) => service))].toSorted();
+    const wanted =
+      options.services === undefined || services.some((name) => options.services?.includes(name));
+    if (!first || !wanted) continue;
+    const { kind, source } = first;
+    if (kind === 'volume') {
+      if (ANONYMOUS.test(source)) skipped.set(source, 'an anonymous volume goes with its container');
+      else sources.push({ kind, name: source, services });
+      continue;
+    }
+    if (users.every(({ readOnly }) => readOnly)) continue;
+    const verdict = await judge(source, observation.project.directory, options);
+    if (verdict === 'data')
+      sources.push({ kind, name: named(source, observation.project.directory), services });
+    else if (verdict !== 'other') skipped.set(named(source, observation.project.directory), verdict);
+  }
+  return {
+    sources: sources.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    skipped: [...skipped].map(([path, reason]) => ({ path, reason })),
+  };
+}
+
+function mountsOf({ services, model, project }: Observation): Mount[] {
+  return Object.values(services).flatMap(({ name: service, containers }): Mount[] => {
+    if (containers.length > 0) {
+      return containers.flatMap(({ mounts }) =>
+        mounts.flatMap(({ type, name, source, readOnly }): Mount[] => {
+          if (type === 'volume' && name !== undefined)
+            return [{ service, kind: type, source: name, readOnly }];
+          return type === 'bind' ? [{ service, kind: type, source, readOnly }] : [];
+        }),
+      );
+    }
+    return (model?.services[service]?.volumes ?? []).flatMap(
+      ({ type, source, read_only: readOnly = false }): Mount[] => {
+        if (source === undefined) return [];
+        if (type === 'bind')
+          return [{ service, kind: type, source: resolve(project.directory, source), readOnly }];
+        if (type !== 'volume') return [];
+        const name = model?.volumes[source]?.name ?? `${project.name}_${source}`;
+        return [{ service, kind: type, source: name, readOnly }];
+      },
+    );
+  });
+}
+
+/** `data`; `other` for what is none by its nature; else why it is left out. */
+async function judge(path: string, directory: string, { backupDir, listed }: Options): Promise<string> {
+  if (holds(path, backupDir) || holds(backupDir, path)) return 'it holds the backup directory';
+  if (/^\/(?:proc|sys|dev|run|var\/run)(?:\/|$)/.test(path) || path === '/') return 'other';
+  if (holds(path, directory)) return 'it holds the project itself';
+  if (!holds(directory, path) && !listed.includes(path)) {
+    return 'it is outside the project: list it as data_directories in rollback.yaml';
+  }
+  try {
+    const found = await lstat(path);
+    if (found.isDirectory()) return 'data';
+    return found.isSymbolicLink() ? 'it is a symlink' : 'other';
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return 'other';
+    if (hasCode(error, 'EACCES')) return 'it cannot be looked at';
+    throw error;
+  }
+}
+
+const holds = (outer: string, inner: string) => inner === outer || inner.startsWith(`${outer}/`);
+
+function named(path: string, directory: string): string {
+  return holds(directory, path) ? relative(directory, path) : path;
+}

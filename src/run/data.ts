@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { isAbsolute, join } from 'node:path';
+import { RollbackError } from '../model/errors.js';
+import { KEPT_REPOSITORY } from '../model/names.js';
+import type { Point, VolumeData } from '../model/point.js';
+import type { PointWriter } from '../store/point-writer.js';
+import { ownMark } from '../store/process.js';
+import type { Store } from '../store/store.js';
+import { ApiDriver } from '../volumes/api.js';
+import { ARCHIVE_SUFFIX, availableCompression } from '../volumes/compression.js';
+import { foreign, volumePlace, type Place } from '../volumes/driver.js';
+import { countEntries } from '../volumes/entries.js';
+import { siblingPath } from '../volumes/host-siblings.js';
+import { HostDriver } from '../volumes/host.js';
+import type { Workspace } from './workspace.js';
+
+/** The data of volumes and directories, for those who record and restore it. */
+
+export type DataName = Pick<VolumeData, 'kind' | 'name'>;
+
+/** What copies a place; with `driver: null` nothing does, for the reason given. */
+export type Copier =
+  | { driver: 'host'; copier: HostDriver }
+  | { driver: 'api'; copier: ApiDriver }
+  | { driver: null; problem: string };
+
+/** A place with what copies it. */
+export interface DataToStore {
+  place: Place;
+  copier: Exclude<Copier, { driver: null }>;
+}
+
+/** Where the data is today; undefined when the volume is gone. */
+export async function locateData(
+  { engine, project }: Workspace,
+  { kind, name }: DataName,
+): Promise<Place | undefined> {
+  if (kind === 'bind') return { kind, name, path: isAbsolute(name) ? name : join(project.directory, name) };
+  const volume = await engine.volume(name);
+  return volume && volumePlace(volume);
+}
+
+/** Directly where we may, which is fast and exact; through the engine where we may not. */
+export async function chooseCopier(workspace: Workspace, place: Place): Promise<Copier> {
+  const strange = foreign(place);
+  if (strange !== undefined) return { driver: null, problem: strange };
+  const { identity, engine } = workspace;
+  const host = new HostDriver();
+  if (identity.local && !identity.rootless && (await host.unfit(place)) === undefined) {
+    return { driver: 'host', copier: host };
+  }
+  const api = new ApiDriver(engine, await localImages(workspace), await ownMark());
+  const problem = await api.unfit(place);
+  return problem === undefined ? { driver: 'api', copier: api } : { driver: null, problem };
+}
+
+/** Images that a helper container can be made from: those of the project, and, when nothing of it is left, those that points keep. */
+async function localImages({ engine, project }: Workspace): Promise<string[]> {
+  const [containers, kept] = await Promise.all([
+    engine.containers({ project: project.name }),
+    engine.references(KEPT_REPOSITORY),
+  ]);
+  return [...new Set([...containers, ...kept].map(({ imageId }) => imageId))];
+}
+
+/** Stores a place's data in a point, and tells what was stored. Throws what the copying throws, with nothing stored that counts. */
+export async function storeData(
+  workspace: Workspace,
+  writer: PointWriter,
+  source: DataToStore,
+  facts: Pick<VolumeData, 'services' | 'consistency' | 'listing'> & { expected: number | null },
+): Promise<VolumeData> {
+  const { place, copier } = source;
+  const { services, consistency, listing, expected } = facts;
+  const { emit, signal, config } = workspace;
+  const compression = config.compression === 'gzip' ? 'gzip' : await availableCompression();
+  const stored = `volumes/${fileNameOf(place)}${ARCHIVE_SUFFIX[compression]}`;
+  const { stream, contents } = await copier.copier.archive(place, {
+    compression,
+    signal,
+    live: consistency === 'live',
+    progress: (done) => emit({ type: 'bytes', what: place.name, done, total: expected }),
+  });
+  const file = await writer.addStream(stored, stream);
+  const { entries, bytes, skipped } = await contents;
+  const { kind, name } = place;
+  const data = { kind, name, services, driver: copier.driver, consistency, stored, ...file };
+  return { ...data, compression, entries, bytes, listing, skipped };
+}
+
+/** Volumes by their names; directories apart from them, since a volume may have the same name. */
+function fileNameOf({ kind, name }: Place): string {
+  if (kind === 'volume') return name;
+  const encoded = encodeURIComponent(name);
+  return `directories/${encoded.length < 200 ? encoded : createHash('sha256').update(name).digest('hex')}`;
+}
+
+/** The recorded data of a volume. Throws `no-such-point` when the point has none. */
+export function dataOf({ id, volume_data }: Point, volume: string): VolumeData {
+  const found = volume_data.find(({ name }) => name === volume);
+  if (found) return found;
+  throw new RollbackError('no-such-point', `point ${id} has no data of ${volume}`);
+}
+
+/**
+ * Decodes the archive of a volume to its end. Throws `damaged` when it does not hold as much as was recorded, and as `countEntries`. What was
+ * recorded live is not counted: files came and went between the count and the copy.
+ */
+export async function checkData(store: Store, point: Point, data: VolumeData): Promise<void> {
+  const archive = await store.openStored(point, data);
+  const found = await countEntries(archive, data.compression, new AbortController().signal);
+  const same = found.entries === data.entries && found.bytes === data.bytes;
+  if (same || data.consistency === 'live') return;
+  const told = ({ entries, bytes }: typeof found) => `${entries} entries with ${bytes} bytes`;
+  throw new RollbackError('damaged', `the archive holds ${told(found)} instead of ${told(data)}`, {
+    hint: 'use another point',
+  });
+}
+
+/** Archives data into a point that is there already; nothing when a killed process had done so. */
+export async function addData(
+  workspace: Workspace,
+  point: string,
+  source: DataToStore,
+  services: string[],
+): Promise<void> {
+  const { name } = source.place;
+  await workspace.store.amend(point, async (writer, now) => {
+    if (now.volume_data.some((data) => data.name === name)) return now;
+    const facts = { services, consistency: 'stop', listing: null, expected: null } as const;
+    const data = await storeData(workspace, writer, source, facts);
+    return { ...now, volumes: [...now.volumes, name], volume_data: [...now.volume_data, data] };
+  });
+}
+
+type Replaced = Pick<VolumeData, 'kind' | 'name' | 'services'>;
+
+/**
+ * Moves the data that a run put aside into its safety point. Throws with the data where it was; also when nothing is aside, unless it `mayBeBack`.
+ */
+export async function keepReplaced(
+  workspace: Workspace,
+  safety: string,
+  data: Replaced,
+  run: string,
+  { mayBeBack = false }: { mayBeBack?: boolean } = {},
+): Promise<void> {
+  const place = await locateData(workspace, data);
+  const copier = place && (await chooseCopier(workspace, place));
+  if (!place || copier?.driver !== 'host') throw changedPlace(data.name);
+  const left = await copier.copier.leftovers(place);
+  if (mayBeBack && !left.some((one) => one.run === run && one.what === 'parked')) return;
+  const aside = { ...place, path: siblingPath(place, run, 'parked') };
+  await addData(workspace, safety, { place: aside, copier }, data.services);
+  await copier.copier.discard(place, run, 'parked');
+}
+
+/** What could copy it when the plan was made cannot any more. */
+export function changedPlace(volume: string): RollbackError {
+  return new RollbackError('stale', `the place of ${volume} changed since the plan was made`, {
+    hint: 'look at the new plan and try again',
+  });
+}

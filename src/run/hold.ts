@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { messageOf, RollbackError } from '../model/errors.js';
+import type { Container } from '../model/engine.js';
+import { deadHolds, dropHold, writeHold, type Hold } from '../store/holds.js';
+import { isAlive } from '../store/process.js';
+import type { Workspace } from './workspace.js';
+
+/** Both from `src/run/` and from the bundle's `dist/chunks/`. */
+const WATCHDOG = fileURLToPath(new URL('../../dist/watchdog.js', import.meta.url));
+
+export interface Held {
+  container: Container;
+  how: 'pause' | 'stop';
+}
+
+/**
+ * Keeps containers from writing while `act` reads. Whatever happens they run again afterwards: by us, by a watchdog when we are killed, or, should
+ * that be killed too, by the next command, which finds the note. Throws `failed` when one of them cannot be made to run again.
+ */
+export async function holding<T>(workspace: Workspace, held: Held[], act: () => Promise<T>): Promise<T> {
+  if (held.length === 0) return await act();
+  const { engine, store } = workspace;
+  const note = await writeHold(
+    store.dir,
+    held.map(({ container }) => container.id),
+  );
+  const watchdog = await startWatchdog(workspace, note);
+  try {
+    await Promise.all(
+      held.map(({ container, how }) =>
+        how === 'pause' ? engine.pause(container.id) : engine.stop(container.id),
+      ),
+    );
+    return await act();
+  } finally {
+    await letGo(workspace, held);
+    await dropHold(note);
+    await watchdog.dismiss();
+  }
+}
+
+async function letGo({ engine }: Workspace, held: Held[]): Promise<void> {
+  const results = await Promise.allSettled(held.map(({ container }) => engine.start(container.id)));
+  const failures = results.flatMap((result, index) => {
+    const name = held[index]?.container.name ?? '';
+    return result.status === 'rejected' ? [{ name, reason: messageOf(result.reason) }] : [];
+  });
+  const [first] = failures;
+  if (!first) return;
+  const names = failures.map(({ name }) => name).join(' ');
+  throw new RollbackError('failed', `${names} could not be made to run again: ${first.reason}`, {
+    hint: `look at the engine, then: docker unpause ${names}`,
+  });
+}
+
+/** A process that makes the containers run again when its standard input ends without a word. It is ready when this returns. */
+async function startWatchdog({ endpoint }: Workspace, { path, containers }: Hold) {
+  const child = spawn(process.execPath, [WATCHDOG], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+  child.stdin.write(`${JSON.stringify({ endpoint, containers, note: path })}\n`);
+  const ended = once(child, 'exit');
+  const ready = await Promise.race([once(child.stdout, 'data'), ended.then(() => undefined)]);
+  if (!ready) {
+    throw new RollbackError('failed', 'the watchdog that unpauses services after a crash does not start', {
+      hint: `see that \`node ${WATCHDOG}\` can run; nothing was paused`,
+    });
+  }
+  child.stdout.destroy();
+  return {
+    dismiss: async () => {
+      child.stdin.end('done\n');
+      await ended;
+    },
+  };
+}
+
+/** Makes everything run again that killed processes left paused or stopped, and takes their helpers away. Returns how many notes there were. */
+export async function releaseDeadHolds({ engine, store }: Workspace): Promise<number> {
+  for (const { id, owner } of await engine.helpers()) {
+    if ((await isAlive(owner)) === false) await engine.removeHelper(id);
+  }
+  const notes = await deadHolds(store.dir);
+  for (const note of notes) {
+    for (const id of note.containers) if (await engine.container(id)) await engine.start(id);
+    await dropHold(note);
+  }
+  return notes.length;
+}

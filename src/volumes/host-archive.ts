@@ -1,0 +1,144 @@
+import { Readable } from 'node:stream';
+import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
+import { feed, startChild, vouched } from './child.js';
+import { COMPRESSORS } from './compression.js';
+import {
+  type Archive,
+  type ArchiveOptions,
+  type Contents,
+  contentsOnceRead,
+  type Place,
+  printable,
+} from './driver.js';
+import { findAll, unarchived } from './host-find.js';
+
+/** tar's records are its unit of writing and of checkpoints: 64 KiB fill a pipe at once. */
+const BLOCKS_PER_RECORD = 128;
+const RECORD_BYTES = BLOCKS_PER_RECORD * 512;
+const RECORDS_PER_CHECKPOINT = 64;
+const MAX_PROBLEMS = 100;
+const CHECKPOINT = /^tar: checkpoint (\d+)$/;
+
+/** What is kept of files beside their data; what SELinux says belongs to the machine. */
+export const ATTRIBUTES = [
+  '--numeric-owner',
+  '--acls',
+  '--xattrs',
+  '--xattrs-include=*',
+  '--xattrs-exclude=security.selinux',
+];
+
+const CREATE = [
+  'tar',
+  '--create',
+  '--file=-',
+  '--format=posix',
+  '--sparse',
+  ...ATTRIBUTES,
+  // No process ids in the archive: equal data, equal bytes.
+  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+  `--blocking-factor=${BLOCKS_PER_RECORD}`,
+  `--checkpoint=${RECORDS_PER_CHECKPOINT}`,
+  '--checkpoint-action=echo=checkpoint %u',
+  '--no-recursion',
+  '--null',
+  '--verbatim-files-from',
+  '--files-from=-',
+];
+
+/** What tar says about files that somebody changes or removes meanwhile. */
+const CHANGED = [
+  /: file changed as we read it$/,
+  /: File removed before we read it$/,
+  /: File shrank by \d+ bytes?; padding with zeros$/,
+  /: Cannot [a-z]+: No such file or directory$/,
+  /^tar: Exiting with failure status due to previous errors$/,
+];
+
+/**
+ * The place as GNU tar archives it, fed with an explicit list: no pattern, option or recursion of tar's own has a say. tar writes right
+ * into the compressor, so that only compressed bytes pass through here.
+ */
+export function archivePlace(place: Place, options: ArchiveOptions): Archive {
+  const problems: string[] = [];
+  const note = (line: string) => {
+    if (problems.length < MAX_PROBLEMS) problems.push(line);
+  };
+  let told = 0;
+  const tell = (bytes: number) => options.progress?.((told = bytes));
+  const compressor = startChild([...COMPRESSORS[options.compression], '-c'], '/', note);
+  const onLine = (line: string) => {
+    const records = CHECKPOINT.exec(line)?.[1];
+    if (records !== undefined) tell(Number(records) * RECORD_BYTES);
+    else if (!(options.live && isChange(line))) note(line);
+  };
+  const tar = startChild(CREATE, place.path, onLine, compressor);
+  const contents: Contents = { entries: -1, bytes: 0, skipped: [] };
+  const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);
+  listed.catch(() => undefined); // `complete` looks at it, unless the stream fails before.
+  const complete = async () => {
+    const [exitCode, compressed] = await Promise.all([tar.ended, compressor.ended, listed]);
+    const failed = compressed !== 0 || exitCode === undefined || (exitCode !== 0 && !options.live);
+    const lost =
+      exitCode === 0 && compressed === 0
+        ? problems.filter((line) => line.includes(': Warning: Cannot '))
+        : problems;
+    if (failed || lost.length > 0) throw unreadable(place, lost);
+    tell(Math.max(contents.bytes, told));
+  };
+  const stream = vouched(compressor.stdout, {
+    signal: options.signal,
+    complete,
+    cleanUp: async () => {
+      for (const child of [tar, compressor]) child.kill();
+      await Promise.allSettled([tar.ended, compressor.ended, listed]);
+    },
+  });
+  return { stream, contents: contentsOnceRead(stream, () => contents) };
+}
+
+/** What tar is told to archive; `contents` is filled on the way. */
+async function* names(
+  place: Place,
+  contents: Contents,
+  { signal, live }: ArchiveOptions,
+): AsyncGenerator<Buffer> {
+  for await (const batch of findAll(place, { signal, live })) {
+    const pieces: Buffer[] = [];
+    for (const { path, type, bytes } of batch) {
+      const reason = unarchived(type);
+      if (reason !== undefined) {
+        contents.skipped.push({ path: printable(path), reason });
+        continue;
+      }
+      contents.entries += 1;
+      contents.bytes += bytes;
+      pieces.push(DOT_SLASH, path, ZERO);
+    }
+    if (pieces.length > 0) yield Buffer.concat(pieces);
+  }
+}
+
+const DOT_SLASH = Buffer.from('./');
+const ZERO = Buffer.alloc(1);
+
+function isChange(line: string): boolean {
+  return CHANGED.some((pattern) => pattern.test(line));
+}
+
+function unreadable(place: Place, problems: string[]): RollbackError {
+  const [first] = problems;
+  if (first === undefined || !problems.every(isChange)) {
+    return new RollbackError('failed', `cannot archive ${quoted(place.name)}: ${first ?? 'tar was killed'}`, {
+      details: problems.slice(1, 10),
+    });
+  }
+  return new RollbackError(
+    'failed',
+    `files in ${quoted(place.name)} changed while they were read: ${first}`,
+    {
+      hint: 'something besides the paused services writes there: stop it, or record the data live',
+    },
+  );
+}

@@ -1,0 +1,93 @@
+import { access, constants, readFile, realpath } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { messageOf } from '../model/errors.js';
+import { hasErrno, lstatIfThere } from '../store/files.js';
+import { answerOf, runTool } from './child.js';
+import { foreign, type Place } from './driver.js';
+
+/** A file name has 255 bytes at most; what siblings add to the place's own must fit. */
+const MAX_NAME_BYTES = 200;
+
+/** Programs whose options we count on, and what GNU's say of themselves. */
+const PROGRAMS = [
+  ['tar', /GNU tar/],
+  ['find', /GNU findutils/],
+  ['cp', /GNU coreutils/],
+  ['rm', /GNU coreutils/],
+  ['sync', /GNU coreutils/],
+] as const;
+
+/** Why data cannot be copied and swapped right in the file system, for a person; undefined when it can. */
+export async function unfitOnHost(place: Place): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'this is not Linux';
+  return (
+    foreign(place) ??
+    (await missingProgram()) ??
+    (await notPlainDirectory(place)) ??
+    (await mounted(place)) ??
+    (await notOurs(place))
+  );
+}
+
+async function missingProgram(): Promise<string | undefined> {
+  const answers = await Promise.all(
+    PROGRAMS.map(async ([name, gnu]) =>
+      gnu.test((await answerOf([name, '--version'])) ?? '') ? [] : [name],
+    ),
+  );
+  const [missing] = answers.flat();
+  return missing === undefined ? undefined : `there is no GNU ${missing} here`;
+}
+
+async function notPlainDirectory({ path }: Place): Promise<string | undefined> {
+  try {
+    if (!(await lstatIfThere(path))?.isDirectory()) return `${path} is not a directory here`;
+    const real = await realpath(path);
+    if (real !== path) return `${path} is reached by a symbolic link: it is ${real}`;
+    if (path === '/' || Buffer.byteLength(basename(path)) > MAX_NAME_BYTES) {
+      return `nothing can be put beside ${path}`;
+    }
+    for (const needed of [path, dirname(path)]) {
+      await access(needed, constants.R_OK | constants.W_OK | constants.X_OK);
+    }
+    return undefined;
+  } catch (thrown) {
+    if (hasErrno(thrown, 'EACCES', 'EPERM', 'EROFS'))
+      return `${path} cannot be written: ${messageOf(thrown)}`;
+    throw thrown;
+  }
+}
+
+/** A mount point cannot be renamed, and what is mounted below would be renamed, and removed, with the data. */
+async function mounted({ path }: Place): Promise<string | undefined> {
+  const table = await readFile('/proc/self/mountinfo', 'latin1');
+  const wanted = Buffer.from(path).toString('latin1');
+  const point = table
+    .split('\n')
+    .map((line) =>
+      (line.split(' ')[4] ?? '').replaceAll(/\\([0-7]{3})/g, (_, octal: string) => unescaped(octal)),
+    )
+    .find((mount) => mount === wanted || mount.startsWith(`${wanted}/`));
+  return point === undefined
+    ? undefined
+    : `something is mounted at ${Buffer.from(point, 'latin1').toString()}`;
+}
+
+function unescaped(octal: string): string {
+  return String.fromCharCode(Number.parseInt(octal, 8));
+}
+
+/** Only root may give files to others, or read what it is not allowed to. */
+async function notOurs({ path }: Place): Promise<string | undefined> {
+  const user = process.geteuid?.();
+  if (user === 0 || user === undefined) return undefined;
+  const groups = [process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])];
+  const ours = groups.flatMap((group, at) => [...(at === 0 ? [] : ['-o']), '-gid', `${group}`]);
+  const argv = ['find', path, '!', '(', '-uid', `${user}`, '(', ...ours, ')', ')', '-print', '-quit'];
+  try {
+    const found = await runTool(`look through ${path}`, argv);
+    return found === '' ? undefined : `${path} holds files of other users`;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}

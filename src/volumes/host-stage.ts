@@ -1,0 +1,114 @@
+import { mkdir, rename, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { RollbackError } from '../model/errors.js';
+import type { Compression } from '../model/point.js';
+import { explained, syncDirectory } from '../store/files.js';
+import { feed, heard, runTool, startChild } from './child.js';
+import { COMPRESSORS } from './compression.js';
+import type { Place } from './driver.js';
+import { ATTRIBUTES } from './host-archive.js';
+import { discardSibling, siblingPath } from './host-siblings.js';
+
+const MAX_PROBLEMS = 20;
+const EXTRACT = [
+  'tar',
+  '--extract',
+  '--file=-',
+  '--same-owner',
+  '--same-permissions',
+  '--delay-directory-restore',
+  '--warning=no-timestamp',
+  ...ATTRIBUTES,
+];
+
+/**
+ * Unpacks an archive beside the place, where `swapPlace` finds it; afterwards it is on the disk, with exactly the recorded owners,
+ * modes and times, its own included. Begins afresh. Failing or aborted it leaves nothing. Throws `damaged`, `unsafe` for what would leave the
+ * directory or is a device, `failed`, what `archive` failed with, or the signal's own reason.
+ */
+export async function stagePlace(
+  place: Place,
+  run: string,
+  archive: Readable,
+  compression: Compression,
+  signal: AbortSignal,
+): Promise<void> {
+  heard(archive);
+  try {
+    await explained(`stage data beside ${place.path}`, async () => {
+      await discardSibling(place, run, 'staged');
+      await discardSibling(place, run, 'unpacking');
+      // Inside a directory that only we may enter: the data's own directory has its recorded mode before all is checked.
+      const unpacking = siblingPath(place, run, 'unpacking');
+      const data = join(unpacking, 'data');
+      await mkdir(unpacking, { mode: 0o700 });
+      await mkdir(data);
+      await unpack(data, archive, compression, signal);
+      await assertPlain(data, signal);
+      await runTool(`write ${data} to the disk`, ['sync', '--file-system', '--', data], signal);
+      await rename(data, siblingPath(place, run, 'staged'));
+      await rmdir(unpacking);
+      await syncDirectory(dirname(place.path));
+    });
+  } catch (thrown) {
+    await discardSibling(place, run, 'unpacking');
+    throw thrown;
+  } finally {
+    archive.destroy();
+  }
+}
+
+async function unpack(directory: string, archive: Readable, compression: Compression, signal: AbortSignal) {
+  signal.throwIfAborted();
+  const problems: string[] = [];
+  const note = (line: string) => {
+    if (problems.length < MAX_PROBLEMS) problems.push(line);
+  };
+  const tar = startChild(EXTRACT, directory, note);
+  const decompressor = startChild([...COMPRESSORS[compression], '-d', '-c'], '/', note, tar);
+  const kill = () => [tar, decompressor].forEach((child) => child.kill());
+  signal.addEventListener('abort', kill);
+  try {
+    const exitCodes = await Promise.all([tar.ended, decompressor.ended, feed(archive, decompressor)]);
+    if (exitCodes[0] !== 0 || exitCodes[1] !== 0 || problems.length > 0) throw judged(problems);
+  } catch (thrown) {
+    kill();
+    await Promise.allSettled([tar.ended, decompressor.ended]);
+    signal.throwIfAborted();
+    throw thrown;
+  } finally {
+    signal.removeEventListener('abort', kill);
+  }
+}
+
+/** tar makes whatever an archive says; ours say nothing but files, directories and symbolic links. */
+async function assertPlain(directory: string, signal: AbortSignal): Promise<void> {
+  const kinds = ['!', '-type', 'f', '!', '-type', 'd', '!', '-type', 'l'];
+  const argv = ['find', directory, ...kinds, '-printf', '%y', '-quit'];
+  if ((await runTool(`look through ${directory}`, argv, signal)) !== '') {
+    throw new RollbackError('unsafe', 'the archive holds devices or pipes');
+  }
+}
+
+/** tar goes on after most problems: the gravest decides, not the first. */
+function judged(problems: string[]): RollbackError {
+  const said = (pattern: RegExp) => problems.find((line) => pattern.test(line));
+  const leaving = said(/: Removing leading |: Member name contains '\.\.'/);
+  if (leaving !== undefined) {
+    return new RollbackError('unsafe', `the archive would leave its directory: ${leaving}`);
+  }
+  const full = said(/: No space left on device$|: Disk quota exceeded$/);
+  if (full !== undefined) {
+    return new RollbackError('failed', `cannot unpack the archive: ${full}`, {
+      hint: 'free some space there, then try again',
+    });
+  }
+  const broken = said(
+    /^(?:zstd|gzip): |^tar: (?:Unexpected EOF|This does not look like|Skipping to next|A lone zero|Archive contains)/,
+  );
+  const [first = 'tar was killed'] = problems;
+  return broken === undefined
+    ? new RollbackError('failed', `cannot unpack the archive: ${first}`, { details: problems.slice(1) })
+    : new RollbackError('damaged', `the archive is damaged: ${broken}`);
+}

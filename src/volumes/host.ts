@@ -1,0 +1,76 @@
+import type { Readable } from 'node:stream';
+import type { Compression } from '../model/point.js';
+import { runTool } from './child.js';
+import type { Archive, ArchiveOptions, Place, VolumeReader } from './driver.js';
+import { archivePlace } from './host-archive.js';
+import { clonePlace } from './host-clone.js';
+import { unfitOnHost } from './host-fitness.js';
+import { type Listing, listPlace } from './host-listing.js';
+import { discardSibling, type Leftover, leftoversOf, type Sibling } from './host-siblings.js';
+import { stagePlace } from './host-stage.js';
+import { swapPlace, unswapPlace } from './host-swap.js';
+
+/**
+ * Copies and replaces data right in the file system, without an engine: for an engine on this machine, and a user who may write there.
+ * `run` is the id of the run that works on a place; it is part of the names of what stands beside it meanwhile.
+ */
+export class HostDriver implements VolumeReader {
+  readonly name = 'host';
+
+  unfit(place: Place): Promise<string | undefined> {
+    return unfitOnHost(place);
+  }
+
+  archive(place: Place, options: ArchiveOptions): Promise<Archive> {
+    return Promise.resolve(archivePlace(place, options));
+  }
+
+  /**
+   * Before a listing that is to be kept: writes through memory maps leave their time only once the system has written the page.
+   * Throws `failed`.
+   */
+  async settle(place: Place): Promise<void> {
+    await runTool(`write ${place.path} to the disk`, ['sync', '--file-system', '--', place.path]);
+  }
+
+  /** See `listPlace`. */
+  listing(place: Place, signal?: AbortSignal): Promise<Listing> {
+    return listPlace(place, signal);
+  }
+
+  /** See `clonePlace`. */
+  clone(place: Place, run: string, signal: AbortSignal): Promise<Place | undefined> {
+    return clonePlace(place, run, signal);
+  }
+
+  /** See `stagePlace`. */
+  stage(
+    place: Place,
+    run: string,
+    archive: Readable,
+    compression: Compression,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return stagePlace(place, run, archive, compression, signal);
+  }
+
+  /** See `swapPlace`. */
+  swap(place: Place, run: string): Promise<void> {
+    return swapPlace(place, run);
+  }
+
+  /** See `unswapPlace`. */
+  unswap(place: Place, run: string): Promise<void> {
+    return unswapPlace(place, run);
+  }
+
+  /** What runs left beside the place. */
+  leftovers(place: Place): Promise<Leftover[]> {
+    return leftoversOf(place);
+  }
+
+  /** Removes what a run left; nothing there: nothing to do. */
+  discard(place: Place, run: string, what: Sibling): Promise<void> {
+    return discardSibling(place, run, what);
+  }
+}

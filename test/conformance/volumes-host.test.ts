@@ -1,0 +1,357 @@
+import {
+  chmod,
+  lutimes,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { execa } from 'execa';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Place } from '../../src/volumes/driver.js';
+import { HostDriver } from '../../src/volumes/host.js';
+import { archiveTo, bindPlace, never, reading, RUN, scratch, tool } from '../support/volumes.js';
+
+/** What only the driver on the engine's own machine does. */
+
+const host = new HostDriver();
+
+async function placeWith(files: Record<string, string>): Promise<Place> {
+  const path = join(await scratch(), '_data');
+  await mkdir(path);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);
+  return bindPlace(path);
+}
+
+const beside = async ({ path }: Place) => (await readdir(dirname(path))).toSorted();
+const sibling = ({ path }: Place, what: string) =>
+  join(dirname(path), `.${basename(path)}.compose-rollback-${RUN}.${what}`);
+const text = (path: string) => readFile(path, 'utf8');
+
+/** Two cores, and file times move in steps: a listing is only sure of what is older than that. */
+const settled = async (place: Place) => {
+  await expect.poll(async () => (await host.listing(place)).digest, { interval: 5 }).not.toBeNull();
+  return (await host.listing(place)).digest;
+};
+
+async function stage(place: Place, files: Record<string, string>): Promise<void> {
+  const file = join(await scratch(), 'archive');
+  await archiveTo(file, host, await placeWith(files), 'zstd');
+  await host.stage(place, RUN, reading(file), 'zstd', never);
+}
+
+describe('swapping', () => {
+  it('parks what was there, and brings it back', async () => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { fresh: 'fresh' });
+    expect(await readdir(place.path)).toEqual(['old']);
+    expect(await host.leftovers(place)).toEqual([{ run: RUN, what: 'staged' }]);
+    await host.swap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+    expect(await readdir(sibling(place, 'parked'))).toEqual(['old']);
+    await host.swap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+    await host.unswap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['old']);
+    expect(await beside(place)).toEqual(['_data']);
+    await host.unswap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['old']);
+  });
+
+  it('goes on after a kill between the two renames', async () => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { fresh: 'fresh' });
+    await rename(place.path, sibling(place, 'parked'));
+    await host.swap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+    expect(await readdir(sibling(place, 'parked'))).toEqual(['old']);
+  });
+
+  it('comes back from a swap that was killed between the two renames', async () => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { fresh: 'fresh' });
+    await rename(place.path, sibling(place, 'parked'));
+    await host.unswap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['old']);
+    expect(await beside(place)).toEqual([basename(sibling(place, 'staged')), '_data']);
+  });
+
+  it.each([
+    ['after the first rename', async (place: Place) => rename(place.path, sibling(place, 'discarded'))],
+    [
+      'before the removal',
+      async (place: Place) => {
+        await rename(place.path, sibling(place, 'discarded'));
+        await rename(sibling(place, 'parked'), place.path);
+      },
+    ],
+  ])('goes on when unswapping was killed %s', async (_, half) => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { fresh: 'fresh' });
+    await host.swap(place, RUN);
+    await half(place);
+    await host.unswap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['old']);
+    expect(await beside(place)).toEqual(['_data']);
+  });
+
+  it('refuses when nothing is staged, and never replaces what is parked', async () => {
+    const place = await placeWith({ old: 'old' });
+    await expect(host.swap(place, RUN)).rejects.toMatchObject({
+      code: 'failed',
+      message: /no data is staged/,
+    });
+    await stage(place, { fresh: 'fresh' });
+    await host.swap(place, RUN);
+    await stage(place, { fresher: 'fresher' });
+    await expect(host.swap(place, RUN)).rejects.toMatchObject({ code: 'failed' });
+    expect(await readdir(sibling(place, 'parked'))).toEqual(['old']);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+    await rm(place.path, { recursive: true });
+    await host.discard(place, RUN, 'parked');
+    await expect(host.swap(place, RUN)).rejects.toMatchObject({ code: 'failed', message: /is gone/ });
+  });
+
+  it('never replaces what is parked, even when that is empty', async () => {
+    const place = await placeWith({});
+    await stage(place, { fresh: 'fresh' });
+    await host.swap(place, RUN);
+    await stage(place, { fresher: 'fresher' });
+    await expect(host.swap(place, RUN)).rejects.toMatchObject({ message: /swapped before/ });
+    expect(await readdir(sibling(place, 'parked'))).toEqual([]);
+  });
+
+  it('discards what is left, a half removed one included, and nothing else', async () => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { fresh: 'fresh' });
+    await mkdir(sibling(place, 'discarded'));
+    await writeFile(join(sibling(place, 'discarded'), 'half'), '');
+    await mkdir(sibling(place, 'staged').replace(RUN, 'run-other'));
+    await mkdir(`${place.path}2`);
+    expect((await host.leftovers(place)).map(({ what }) => what).toSorted()).toEqual(['discarded', 'staged']);
+    for (const { run, what } of await host.leftovers(place)) await host.discard(place, run, what);
+    expect(await host.leftovers(place)).toEqual([]);
+    await host.discard(place, RUN, 'staged');
+    expect(await readdir(place.path)).toEqual(['old']);
+    expect(await beside(place)).toHaveLength(3);
+  });
+
+  it('stages afresh, and leaves nothing of an attempt that failed', async () => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { first: '1' });
+    await stage(place, { second: '2' });
+    expect(await readdir(sibling(place, 'staged'))).toEqual(['second']);
+    const broken = Readable.from([Buffer.from('no archive')]);
+    await expect(host.stage(place, RUN, broken, 'gzip', never)).rejects.toMatchObject({ code: 'damaged' });
+    expect(await beside(place)).toEqual(['_data']);
+  });
+});
+
+describe('listings', () => {
+  it('are equal as long as nothing changes, and count as an archive does', async () => {
+    const place = await placeWith({ one: '1', two: '22' });
+    await tool(place.path, 'ln', 'two', 'three');
+    await tool(place.path, 'mkfifo', 'pipe');
+    const digest = await settled(place);
+    expect(await host.listing(place)).toEqual({ digest, entries: 3, bytes: 3 });
+    expect(await archiveTo(join(await scratch(), 'a'), host, place, 'gzip')).toMatchObject({
+      entries: 3,
+      bytes: 3,
+    });
+    await host.settle(place);
+    expect((await host.listing(place)).digest).toBe(digest);
+  });
+
+  it.each<[string, (path: string) => Promise<unknown>]>([
+    ['a new time', (path) => utimes(join(path, 'one'), 1, 1)],
+    [
+      'other data of the same length, with the old time put back',
+      async (path) => {
+        const { atime, mtime } = await stat(join(path, 'one'));
+        await writeFile(join(path, 'one'), 'X');
+        await utimes(join(path, 'one'), atime, mtime);
+      },
+    ],
+    ['another name', (path) => rename(join(path, 'one'), join(path, 'uno'))],
+    ['another mode', (path) => chmod(join(path, 'one'), 0o600)],
+    ['a new file', (path) => writeFile(join(path, 'new'), '')],
+    ['a file less', (path) => rm(join(path, 'two'))],
+    ['a link elsewhere', (path) => tool(path, 'ln', '-sfn', 'two', 'link')],
+    ['another owner', (path) => tool(path, 'chown', '5:5', 'one')],
+    ["the directory's own mode", (path) => chmod(path, 0o700)],
+  ])('differ after %s', async (_, change) => {
+    const place = await placeWith({ one: '1', two: '22' });
+    await symlink('one', join(place.path, 'link'));
+    await lutimes(join(place.path, 'link'), 1, 1);
+    const digest = await settled(place);
+    await change(place.path);
+    expect(await settled(place)).not.toBe(digest);
+  });
+
+  it('are not sure right after a change', async () => {
+    const place = await placeWith({ one: '1' });
+    let unsure = 0;
+    for (let round = 0; round < 5; round += 1) {
+      await writeFile(join(place.path, 'one'), `${round}`);
+      if ((await host.listing(place)).digest === null) unsure += 1;
+    }
+    expect(unsure).toBe(5);
+  });
+
+  it('take no notice of times that somebody set to the future', async () => {
+    const place = await placeWith({ one: '1' });
+    await utimes(join(place.path, 'one'), 4_000_000_000, 4_000_000_000);
+    expect(await settled(place)).toMatch(/^sha256:[0-9a-f]{64}$/);
+  });
+});
+
+describe('places that change meanwhile', () => {
+  /** Appends to a file for as long as an archive of its place is read. */
+  async function archiveWhileWriting(live: boolean): Promise<void> {
+    const place = await placeWith({});
+    for (let at = 0; at < 20; at += 1)
+      await writeFile(join(place.path, `bulk-${at}`), Buffer.alloc(3_000_000, at));
+    const writer = execa(
+      'sh',
+      ['-c', 'while :; do for f in bulk-*; do echo x >> "$f"; done; rm -f gone-*; : > "gone-$$"; done'],
+      {
+        cwd: place.path,
+        reject: false,
+      },
+    );
+    try {
+      const { stream } = await host.archive(place, { compression: 'zstd', signal: never, live });
+      await finished(stream.resume());
+    } finally {
+      writer.kill('SIGKILL');
+      await writer;
+    }
+  }
+
+  it('are an error', async () => {
+    await expect(archiveWhileWriting(false)).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringMatching(/changed while they were read|No such file/),
+    });
+  });
+
+  it('are none when they are known to be live', async () => {
+    await archiveWhileWriting(true);
+  });
+});
+
+describe('large and sparse', () => {
+  it('keeps the holes of a file of 9 GB', async () => {
+    const place = await placeWith({});
+    await tool(place.path, 'truncate', '--size=9G', 'huge');
+    await writeFile(join(place.path, 'huge'), 'end', { flag: 'a' });
+    const file = join(await scratch(), 'archive');
+    const contents = await archiveTo(file, host, place, 'zstd');
+    expect(contents.bytes).toBe(9 * 1024 ** 3 + 3);
+    await host.stage(place, RUN, reading(file), 'zstd', never);
+    const { size, blocks } = await stat(join(sibling(place, 'staged'), 'huge'));
+    expect(size).toBe(9 * 1024 ** 3 + 3);
+    expect(blocks * 512).toBeLessThan(1_000_000);
+    expect(await tool(sibling(place, 'staged'), 'tail', '-c', '3', 'huge')).toBe('end');
+  });
+
+  it('clones nothing, and leaves nothing, where blocks cannot be shared', async () => {
+    const { stdout } = await execa('mktemp', ['--directory', '--tmpdir=/dev/shm']);
+    try {
+      const place = bindPlace(join(stdout, 'data'));
+      await mkdir(place.path);
+      await writeFile(join(place.path, 'a'), 'a');
+      expect(await host.clone(place, RUN, never)).toBeUndefined();
+      expect(await beside(place)).toEqual(['data']);
+    } finally {
+      await rm(stdout, { recursive: true });
+    }
+  });
+});
+
+describe('what does not fit', () => {
+  afterEach(() => {
+    process.seteuid?.(0);
+  });
+
+  it('is told', async () => {
+    const place = await placeWith({ a: 'a' });
+    const base = dirname(place.path);
+    await symlink(place.path, join(base, 'link'));
+    await symlink(base, join(base, 'way'));
+    expect(await host.unfit(place)).toBeUndefined();
+    expect(await host.unfit(bindPlace(join(base, 'link')))).toMatch(/is not a directory/);
+    expect(await host.unfit(bindPlace(join(base, 'way', '_data')))).toMatch(/symbolic link/);
+    expect(await host.unfit(bindPlace(join(base, 'nothing')))).toMatch(/is not a directory/);
+    expect(await host.unfit(bindPlace(join(place.path, 'a')))).toMatch(/is not a directory/);
+    expect(await host.unfit(bindPlace('/proc'))).toMatch(/something is mounted at \/proc/);
+    expect(await host.unfit(bindPlace('/'))).toMatch(/nothing can be put beside/);
+    const inner = join(place.path, 'in side');
+    await mkdir(inner);
+    await execa('mount', ['-t', 'tmpfs', 'none', inner]);
+    try {
+      expect(await host.unfit(place)).toBe(`something is mounted at ${inner}`);
+      expect(await host.unfit(bindPlace(inner))).toBe(`something is mounted at ${inner}`);
+    } finally {
+      await execa('umount', [inner]);
+    }
+  });
+
+  it('is what may not be written', async () => {
+    const base = await scratch();
+    await execa('mount', ['-t', 'tmpfs', 'none', base]);
+    try {
+      const place = bindPlace(join(base, 'data'));
+      await mkdir(place.path);
+      expect(await host.unfit(place)).toBeUndefined();
+      await execa('mount', ['-o', 'remount,ro', base]);
+      expect(await host.unfit(place)).toMatch(/cannot be written: EROFS/);
+    } finally {
+      await execa('umount', [base]);
+    }
+  });
+
+  it("is what another user's files are, without root", async () => {
+    const place = await placeWith({ a: 'a' });
+    const base = dirname(place.path);
+    await chmod(base, 0o755);
+    process.seteuid?.(65534);
+    expect(await host.unfit(place)).toBe(`${place.path} holds files of other users`);
+    process.seteuid?.(0);
+    await tool(base, 'chown', '65534:0', '.', '_data');
+    process.seteuid?.(65534);
+    expect(await host.unfit(place)).toBe(`${place.path} holds files of other users`);
+    process.seteuid?.(0);
+    await tool(base, 'chown', '65534', '_data/a');
+    process.seteuid?.(65534);
+    expect(await host.unfit(place)).toBeUndefined();
+  });
+
+  it('is a listing of a place that is not there', async () => {
+    const gone = bindPlace(join(await scratch(), 'gone'));
+    await expect(host.listing(gone)).rejects.toMatchObject({ code: 'failed' });
+    const read = host.archive(gone, { compression: 'zstd', signal: never });
+    await expect(read.then(({ stream }) => finished(stream.resume()))).rejects.toMatchObject({
+      code: 'failed',
+    });
+  });
+
+  it('keeps the text of a file that was not staged', async () => {
+    const place = await placeWith({ a: 'a' });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    controller.abort(reason);
+    const staged = host.stage(place, RUN, Readable.from([Buffer.alloc(10)]), 'zstd', controller.signal);
+    await expect(staged).rejects.toBe(reason);
+    expect(await text(join(place.path, 'a'))).toBe('a');
+    expect(await beside(place)).toEqual(['_data']);
+  });
+});

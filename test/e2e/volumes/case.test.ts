@@ -1,0 +1,309 @@
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  aStack,
+  cli,
+  containersOf,
+  docker,
+  json,
+  MAIN,
+  ok,
+  until,
+  type CliResult,
+  type Stack,
+} from '../../support/e2e.js';
+import { starts } from '../../support/round-trip.js';
+
+/** Data of volumes and directories is recorded while services keep still, and comes back exactly, by either driver. */
+
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await aStack('e2e-data', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  redis:
+    image: redis:7-alpine
+    volumes: [data:/data]
+  files:
+    image: busybox:latest
+    command: [sh, -c, 'test ! -e /files/poison && exec sleep infinity']
+    stop_signal: SIGKILL
+    volumes: ['./files:/files']
+  idle:
+    image: busybox:latest
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
+volumes:
+  data:
+`,
+    'files/a': 'first\n',
+    'files/deep/er/b': 'first\n',
+  }));
+  await stack.compose('up', '-d');
+  await set('first');
+});
+
+const redis = (...argv: string[]) => stack.compose('exec', '-T', 'redis', 'redis-cli', ...argv);
+const get = () => redis('get', 'key');
+
+async function set(value: string): Promise<void> {
+  await until(async () => (await redis('set', 'key', value)) === 'OK', 'Redis takes a value');
+}
+
+async function dataFolder(): Promise<string> {
+  return docker('volume', 'inspect', `${stack.name}_data`, '--format', '{{.Mountpoint}}');
+}
+
+/** Everything in a directory: kind, mode, owner, time (the engine's own streams know whole seconds only), link target, contents. */
+async function listing(folder: string, driver = 'host'): Promise<string> {
+  const time = driver === 'host' ? '%T@' : '%TY-%Tm-%Td %TH:%TM';
+  const { stdout } = await execa('find', ['.', '-printf', `%P %y %m %U:%G ${time} %l\n`], { cwd: folder });
+  const { stdout: sums } = await execa('find', ['.', '-type', 'f', '-exec', 'sha256sum', '{}', '+'], {
+    cwd: folder,
+  });
+  return [...stdout.split('\n'), ...sums.split('\n')].toSorted().join('\n');
+}
+
+/** Another state of everything: changed, added, removed. */
+async function change(): Promise<void> {
+  await set('second');
+  await writeFile(stack.path('files/a'), 'second\n');
+  await writeFile(stack.path('files/added'), 'second\n');
+  await rm(stack.path('files/deep'), { recursive: true });
+}
+
+async function reset(): Promise<void> {
+  await set('first');
+  await rm(stack.path('files/added'), { force: true });
+  await stack.write({ 'files/a': 'first\n', 'files/deep/er/b': 'first\n' });
+}
+
+/** Nothing of ours stands beside the data, and nothing of ours runs. */
+async function leftNothing(): Promise<void> {
+  const beside = [...(await readdir(dirname(await dataFolder()))), ...(await readdir(stack.directory))];
+  expect(beside.filter((name) => name.includes('compose-rollback-'))).toEqual([]);
+  // Those of other tests come and go.
+  const helpers = () => docker('ps', '-aq', '--filter', 'label=compose-rollback.helper');
+  await until(async () => (await helpers()) === '', 'no helper is left');
+  const states = Object.values(await containersOf(stack)).map(({ state }) => state);
+  expect(new Set(states)).toEqual(new Set(['running']));
+}
+
+/** Somebody who may talk to the engine and not read its folders. */
+async function asUser(...argv: string[]): Promise<CliResult> {
+  const user = ['--reuid=4321', '--regid=0', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+  const { exitCode, stdout, stderr } = await execa('setpriv', [...user, process.execPath, MAIN, ...argv], {
+    cwd: stack.directory,
+    env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, HOME: '/nonexistent' },
+    stdin: 'ignore',
+    reject: false,
+  });
+  return { exitCode, stdout, stderr };
+}
+
+describe.each([
+  { driver: 'host', call: (...argv: string[]) => cli(stack, ...argv), prepare: async () => undefined },
+  {
+    driver: 'api',
+    call: asUser,
+    prepare: async () => {
+      await rm(stack.path('rollback'), { recursive: true, force: true });
+      await mkdir(stack.path('rollback'));
+      await chown(stack.path('rollback'), 4321, 0);
+      await execa('chmod', ['1777', stack.locks]);
+      await execa('chmod', ['755', stack.directory]);
+    },
+  },
+])('by the driver $driver', ({ driver, call, prepare }) => {
+  const succeed = async (...argv: string[]) => {
+    const result = await call(...argv);
+    expect(result.exitCode, result.stderr).toBe(0);
+    return result.stdout;
+  };
+
+  test('data comes back exactly, and goes forth again with undo', async () => {
+    await prepare();
+    await reset();
+    const point = await succeed('create', '--quiet', '--include-volumes');
+    const before = await listing(stack.path('files'), driver);
+    const record = JSON.parse(await succeed('show', point, '--json'));
+    expect(record.volume_data).toMatchObject([
+      { name: `${stack.name}_data`, kind: 'volume', driver, services: ['redis'] },
+      { name: 'files', kind: 'bind', driver, services: ['files'] },
+    ]);
+    await change();
+    const after = await listing(stack.path('files'), driver);
+
+    await starts(stack, ['redis', 'files'], () => succeed('rollback', point, '--yes'));
+    expect(await get()).toBe('first');
+    expect(await listing(stack.path('files'), driver)).toBe(before);
+    await leftNothing();
+
+    await starts(stack, ['redis', 'files'], () => succeed('undo', '--yes'));
+    expect(await get()).toBe('second');
+    expect(await listing(stack.path('files'), driver)).toBe(after);
+    await leftNothing();
+    expect((await call('verify', '--all')).exitCode).toBe(0);
+  });
+
+  test('a volume that is gone is made again, with its data', async () => {
+    await reset();
+    const point = await succeed('create', '--quiet', '--include-volumes');
+    await stack.compose('down', '--volumes');
+    await succeed('rollback', point, '--yes');
+    expect(await get()).toBe('first');
+    const labels = JSON.parse(
+      await docker('volume', 'inspect', `${stack.name}_data`, '--format', '{{json .Labels}}'),
+    );
+    expect(labels).toMatchObject({
+      'com.docker.compose.project': stack.name,
+      'com.docker.compose.volume': 'data',
+    });
+    await leftNothing();
+  });
+});
+
+describe('a point with data', () => {
+  let point: string;
+
+  beforeEach(async () => {
+    await rm(stack.path('rollback'), { recursive: true, force: true });
+    await reset();
+    point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
+  });
+
+  const inode = async (id: string) =>
+    (await stat(join(stack.path('rollback/backups'), id, 'volumes/directories/files.tar.zst'))).ino;
+
+  test('shares what nobody touched since with the next one', async () => {
+    const next = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
+    expect(await inode(next)).toBe(await inode(point));
+    await writeFile(stack.path('files/a'), 'FIRST\n');
+    const third = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
+    expect(await inode(third)).not.toBe(await inode(point));
+  });
+
+  test('leaves data alone when asked to', async () => {
+    await change();
+    await starts(stack, [], () => ok(stack, 'rollback', point, '--yes', '--no-volumes'));
+    expect(await get()).toBe('second');
+  });
+
+  test('is refused, untouched, while a container of another project uses the volume', async () => {
+    await change();
+    const other = `${stack.name}-other`;
+    await docker(
+      'run',
+      '--detach',
+      '--name',
+      other,
+      '--volume',
+      `${stack.name}_data:/d`,
+      'busybox:latest',
+      'sleep',
+      '1000',
+    );
+    try {
+      await starts(stack, [], async () => {
+        const { exitCode, stderr } = await cli(stack, 'rollback', point, '--yes');
+        expect([exitCode, stderr]).toEqual([3, expect.stringContaining(`in use by container ${other}`)]);
+      });
+    } finally {
+      await docker('rm', '--force', other);
+    }
+  });
+
+  test('a service that does not start with the old data: the new data is back, bit for bit', async () => {
+    await stack.write({ 'files/poison': '' });
+    const poisoned = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
+    await rm(stack.path('files/poison'));
+    await change();
+    const before = await listing(stack.path('files'));
+    const { exitCode, stderr } = await cli(stack, 'rollback', poisoned, '--yes');
+    expect([exitCode, stderr]).toEqual([20, expect.stringContaining('the earlier state is back')]);
+    expect(await listing(stack.path('files'))).toBe(before);
+    expect(await get()).toBe('second');
+    await leftNothing();
+  });
+
+  test('a damaged archive is refused before anything stops', async () => {
+    const archive = join(stack.path('rollback/backups'), point, 'volumes', `${stack.name}_data.tar.zst`);
+    const bytes = await readFile(archive);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    await writeFile(archive, bytes);
+    await change();
+    await starts(stack, [], async () => {
+      const { exitCode, stderr } = await cli(stack, 'rollback', point, '--yes');
+      expect([exitCode, stderr]).toEqual([3, expect.stringContaining(`${stack.name}_data.tar.zst`)]);
+    });
+  });
+});
+
+describe('while much data is read', () => {
+  let volume: string;
+
+  beforeAll(async () => {
+    volume = join(await dataFolder(), 'much');
+    await writeFile(volume, randomBytes(300_000_000));
+  });
+  afterAll(() => rm(volume));
+
+  const isPaused = async () => {
+    const all = Object.values(await containersOf(stack));
+    const redisContainer = all.find(({ service }) => service === 'redis');
+    return redisContainer?.state === 'paused';
+  };
+
+  test('its service waits, and goes on when we are killed', async () => {
+    const run = execa(process.execPath, [MAIN, 'create', '--include-volumes'], {
+      cwd: stack.directory,
+      env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+      stdin: 'ignore',
+      reject: false,
+    });
+    await until(isPaused, 'Redis is paused');
+    run.kill('SIGKILL');
+    await run;
+    await until(async () => !(await isPaused()), 'Redis goes on');
+    expect(await get()).not.toBe('');
+    await ok(stack, 'cleanup', '--keep-last', '100', '--yes');
+    expect(await readdir(stack.path('rollback/backups/holds'))).toEqual([]);
+    expect(
+      (await readdir(stack.path('rollback/backups'))).filter((name) => name.startsWith('.tmp-')),
+    ).toEqual([]);
+  });
+
+  test('and the backup directory fills up: one clear line, no point, services go on', async () => {
+    const small = `${stack.locks}/small`;
+    await mkdir(small);
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', small]);
+    try {
+      const { exitCode, stderr } = await cli(
+        stack,
+        '--backup-dir',
+        `${small}/backups`,
+        'create',
+        '--include-volumes',
+      );
+      expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/space/)]);
+      expect(stderr).not.toMatch(/\n\s+at /);
+      const { points } = JSON.parse(
+        (await ok(stack, '--backup-dir', `${small}/backups`, 'list', '--json')).stdout,
+      );
+      expect(points).toEqual([]);
+      await leftNothing();
+    } finally {
+      await execa('umount', [small]);
+    }
+  });
+});
+
+test('data of a service can be chosen, and its plan is JSON that fits its schema', async () => {
+  const point = (await ok(stack, 'create', '--quiet', '--include-volumes', '--services', 'files')).stdout;
+  expect(await json(stack, 'show', point)).toMatchObject({ volumes: ['files'] });
+});

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { Header, Pax } from 'tar';
+
+/** Tars made by hand, sound ones and others: entry by entry, with the library's headers and none of our code. */
+
+export interface RawEntry {
+  path: string;
+  type?: 'File' | 'Directory' | 'SymbolicLink' | 'Link' | 'CharacterDevice' | 'FIFO' | 'GlobalExtendedHeader';
+  linkpath?: string;
+  content?: Buffer;
+  /** What the header claims. */
+  size?: number;
+}
+
+const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
+
+export function rawEntry({
+  path,
+  type = 'File',
+  linkpath,
+  content = Buffer.alloc(0),
+  size,
+}: RawEntry): Buffer {
+  const facts = {
+    path,
+    type,
+    size: size ?? content.length,
+    mode: 0o644,
+    ...(linkpath === undefined ? {} : { linkpath }),
+  };
+  const block = Buffer.alloc(512);
+  const long = new Header(facts).encode(block);
+  return Buffer.concat([long ? new Pax(facts).encode() : Buffer.alloc(0), block, padded(content)]);
+}
+
+export function rawTar(entries: readonly RawEntry[], end = Buffer.alloc(1024)): Buffer {
+  return Buffer.concat([...entries.map(rawEntry), end]);
+}
+
+export const hex = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** In pieces of odd lengths, as a network gives them. */
+export async function* pieces(bytes: Buffer, length = 777): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
+}
