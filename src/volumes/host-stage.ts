@@ -70,8 +70,9 @@ async function unpack(directory: string, archive: Readable, compression: Compres
   const kill = () => [tar, decompressor].forEach((child) => child.kill());
   signal.addEventListener('abort', kill);
   try {
-    const exitCodes = await Promise.all([tar.ended, decompressor.ended, feed(archive, decompressor)]);
-    if (exitCodes[0] !== 0 || exitCodes[1] !== 0 || problems.length > 0) throw judged(problems);
+    const [unpacked] = await Promise.all([tar.ended, decompressor.ended, feed(archive, decompressor)]);
+    // tar has all it wants before the padding ends, and the decompressor may die of that. What really is wrong it says, or tar misses it.
+    if (unpacked !== 0 || problems.length > 0) throw judged(problems);
   } catch (thrown) {
     kill();
     await Promise.allSettled([tar.ended, decompressor.ended]);

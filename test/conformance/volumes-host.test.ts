@@ -355,3 +355,25 @@ describe('what does not fit', () => {
     expect(await beside(place)).toEqual(['_data']);
   });
 });
+
+it.each(['zstd', 'gzip'] as const)(
+  'does not mind what stands behind the end of an archive: %s',
+  async (compression) => {
+    const place = await placeWith({ old: 'old' });
+    const archive = join(await scratch(), 'archive');
+    await archiveTo(archive, host, await placeWith({ fresh: 'fresh' }), compression);
+    const { stdout } = await execa(compression, ['-dc'], { inputFile: archive, encoding: 'buffer' });
+    const padded = join(await scratch(), 'padded');
+    await writeFile(padded, Buffer.concat([stdout, Buffer.alloc(8_000_000)]));
+    await execa(compression, ['-qk', padded]);
+    await host.stage(
+      place,
+      RUN,
+      reading(`${padded}${compression === 'zstd' ? '.zst' : '.gz'}`),
+      compression,
+      never,
+    );
+    await host.swap(place, RUN);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+  },
+);
