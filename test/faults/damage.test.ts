@@ -12,7 +12,7 @@ import { leavesOnlyATrace } from '../support/untouched.js';
  * anything. `FLIPS=N` tries so many, spread over all files, chosen by `FLIP_SEED`.
  */
 
-const FLIPS = Number(process.env['FLIPS'] ?? 200);
+const FLIPS = Number(process.env['FLIPS'] ?? 60);
 const SEED = Number(process.env['FLIP_SEED'] ?? 1);
 /** Every so many flips the rollback is planned, or begun for good. */
 const PLANNED = 4;

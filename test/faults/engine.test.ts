@@ -10,7 +10,7 @@ import { HOURS, numbers, sample, twoStates, type TwoStates } from '../support/fa
  */
 
 const ALL = process.env['FAULTS'] === 'all';
-const SAMPLE = Number(process.env['FAULTS'] ?? 2);
+const SAMPLE = Number(process.env['FAULTS'] ?? 1);
 const SEED = Number(process.env['FAULT_SEED'] ?? 1);
 /** Milliseconds a run may take. */
 const LIMIT = 60_000;
