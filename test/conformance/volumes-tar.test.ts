@@ -30,7 +30,12 @@ async function tar(cwd: string, ...argv: string[]): Promise<Buffer> {
 
 async function namesByTar(archive: Buffer): Promise<string> {
   const argv = ['--list', '--file=-', '--quoting-style=literal'];
-  const { stdout } = await execa('tar', argv, { input: archive, encoding: 'buffer', env: { LC_ALL: 'C' } });
+  const { stdout } = await execa('tar', argv, {
+    input: archive,
+    encoding: 'buffer',
+    stripFinalNewline: false,
+    env: { LC_ALL: 'C' },
+  });
   return Buffer.from(stdout).toString('latin1').replace(/\n$/, '');
 }
 
