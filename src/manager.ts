@@ -343,7 +343,8 @@ export class RollbackManager {
       expected: options.plan,
     };
     const act = async (workspace: Workspace) => {
-      await assertFinished(workspace);
+      // Without the lock: another process may be at it.
+      if (!request.dryRun) await assertFinished(workspace);
       const { undone, reach, ...target } = await find(workspace).catch(blockedByDamage);
       const { outside, git } = request.options;
       const wider = { outside: outside || (reach?.outside ?? false), git: git || (reach?.git ?? false) };
