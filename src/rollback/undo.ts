@@ -5,6 +5,7 @@ import { readJournal } from '../store/journal.js';
 import { keepReplaced } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
 import type { Store } from '../store/store.js';
+import { discardStaged } from './volumes.js';
 
 /**
  * The run to take back: the named one, else the newest that changed the project. Undoing an undo is redoing: an undo is a run like any
@@ -47,11 +48,13 @@ export async function reachOf(store: Store, run: string): Promise<{ outside: boo
 }
 
 /**
- * What a run could not archive lies beside its volume still: it goes into the safety point before anything goes back to that. Throws
+ * What a run could not archive lies beside its volume still: it goes into the safety point before anything goes back to that; what it unpacked and
+ * never used goes away. Throws
  * `blocked`, with nothing touched, when that is not possible yet.
  */
 export async function keepFirst(workspace: Workspace, { safety, result }: RunSummary): Promise<void> {
-  const { replaced, volume_data, metadata } = await workspace.store.read(safety);
+  const point = await workspace.store.read(safety);
+  const { replaced, volume_data, metadata } = point;
   const stored = new Set(volume_data.map(({ name }) => name));
   // A run that failed may not have come to a volume, or have brought its data back.
   const mayBeBack = result !== 'done';
@@ -70,4 +73,5 @@ export async function keepFirst(workspace: Workspace, { safety, result }: RunSum
       );
     }
   }
+  await discardStaged(workspace, point);
 }

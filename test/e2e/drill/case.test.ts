@@ -58,7 +58,7 @@ services:
     container_name: ${name}-the-redis
     command: ['sh', '-c', 'exec redis-server --save "" --appendonly yes --dir /data']
     volumes: [data:/data]
-    healthcheck: { test: ['CMD', 'redis-cli', 'ping'], interval: 1s }
+    healthcheck: { test: ['CMD', 'redis-cli', 'ping'], interval: 1s, retries: 60 } # paused it does not answer
     networks: { default: { aliases: [store] }, shared: {} }
   api:
     image: ${name}-api:latest
