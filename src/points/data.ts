@@ -6,8 +6,9 @@ import { bytes } from '../plan/text.js';
 import { isUp } from '../plan/services.js';
 import { dataSources, type DataSource } from '../project/data.js';
 import { chooseCopier, locateData, storeData, type Copier } from '../run/data.js';
-import { holding, type Held } from '../run/hold.js';
+import { discardClones, holding, type Held } from '../run/hold.js';
 import { handlerContext, handlerOf, serviceConfig, withLabels, type Workspace } from '../run/workspace.js';
+import { dropHold, writeHold } from '../store/holds.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { readIfOpen } from './find.js';
 import { NOT_CARRIED } from '../volumes/api.js';
@@ -132,6 +133,8 @@ async function readChanged(
   const held = heldFor(workspace, observation, volumes);
   announce(workspace, held, volumes);
   const clones: Volume[] = [];
+  const paths = volumes.flatMap(({ copier, place }) => (copier.driver === 'host' ? [place.path] : []));
+  const note = await writeHold(workspace.store.dir, [], { run: cloneName(writer.id), paths });
   const read = (some: Volume[]) =>
     inParallel(some, (volume) =>
       storeData(workspace, writer, volume, {
@@ -155,11 +158,8 @@ async function readChanged(
     });
     return [...stored, ...(await read(clones))];
   } finally {
-    for (const { source, copier } of clones) {
-      const original = volumes.find((volume) => volume.source === source);
-      if (original && copier.driver === 'host')
-        await copier.copier.discard(original.place, cloneName(writer.id), 'clone');
-    }
+    await discardClones({ run: cloneName(writer.id), paths });
+    await dropHold(note);
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { messageOf, RollbackError } from '../model/errors.js';
 import type { Container } from '../model/engine.js';
-import { deadHolds, dropHold, writeHold, type Hold } from '../store/holds.js';
+import { deadHolds, dropHold, writeHold, type Clones, type Hold } from '../store/holds.js';
 import { isAlive } from '../store/process.js';
 import type { Workspace } from './workspace.js';
 
@@ -75,6 +75,13 @@ async function startWatchdog({ endpoint }: Workspace, { path, containers }: Hold
   };
 }
 
+/** Takes away what was cloned beside these directories. */
+export async function discardClones({ run, paths }: Clones): Promise<void> {
+  const { HostDriver } = await import('../volumes/host.js');
+  const host = new HostDriver();
+  for (const path of paths) await host.discard({ kind: 'bind', name: path, path }, run, 'clone');
+}
+
 /** Makes everything run again that killed processes left paused or stopped, and takes their helpers away. Returns how many notes there were. */
 export async function releaseDeadHolds({ engine, store }: Workspace): Promise<number> {
   for (const { id, owner } of await engine.helpers()) {
@@ -83,6 +90,7 @@ export async function releaseDeadHolds({ engine, store }: Workspace): Promise<nu
   const notes = await deadHolds(store.dir);
   for (const note of notes) {
     for (const id of note.containers) if (await engine.container(id)) await engine.start(id);
+    if (note.clones) await discardClones(note.clones);
     await dropHold(note);
   }
   return notes.length;

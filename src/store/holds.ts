@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod';
+import { RUN_ID } from '../model/names.js';
 import type { BackupDir } from './backup-dir.js';
 import { explained, parseJson, readRegular, syncDirectory, writeNewFile } from './files.js';
 import { assertSafe } from './paths.js';
@@ -14,19 +16,32 @@ export interface Hold {
   path: string;
   /** Container ids. */
   containers: string[];
+  /** Directories that clones may stand beside, and the id that clones go by. */
+  clones: Clones | undefined;
 }
+
+export interface Clones {
+  run: string;
+  /** Absolute paths. */
+  paths: string[];
+}
+
+const noteSchema = z.object({
+  containers: z.array(z.string()),
+  clones: z.object({ run: z.string().regex(RUN_ID), paths: z.array(z.string().startsWith('/')) }).optional(),
+});
 
 const NOTE = /^(\d+-\d+-[0-9a-f]{8})-[0-9a-f]{8}\.json$/;
 
 /** The note is on the disk when this returns. */
-export async function writeHold(backupDir: BackupDir, containers: string[]): Promise<Hold> {
+export async function writeHold(backupDir: BackupDir, containers: string[], clones?: Clones): Promise<Hold> {
   return await explained('note what is paused', async () => {
     await mkdir(backupDir.holdsDir, { recursive: true, mode: 0o700 });
     await assertSafe(backupDir.holdsDir, 'directory');
     const path = join(backupDir.holdsDir, `${await ownMark()}-${randomBytes(4).toString('hex')}.json`);
-    await writeNewFile(path, JSON.stringify({ containers }));
+    await writeNewFile(path, JSON.stringify({ containers, clones }));
     await syncDirectory(backupDir.holdsDir);
-    return { path, containers };
+    return { path, containers, clones };
   });
 }
 
@@ -42,14 +57,10 @@ export async function deadHolds(backupDir: BackupDir): Promise<Hold[]> {
     const mark = NOTE.exec(name)?.[1];
     if (mark === undefined || (await isAlive(mark)) === true) continue;
     const path = join(backupDir.holdsDir, name);
-    found.push({ path, containers: containersIn((await readRegular(path)).toString('utf8')) });
+    const note = noteSchema.safeParse(parseJson((await readRegular(path)).toString('utf8')));
+    // It was being written: then nothing was paused or cloned yet.
+    const { containers, clones } = note.success ? note.data : { containers: [], clones: undefined };
+    found.push({ path, containers, clones });
   }
   return found;
-}
-
-/** None when the note was being written: then nothing was paused yet. */
-function containersIn(text: string): string[] {
-  const value = parseJson(text);
-  const ids = typeof value === 'object' && value !== null && 'containers' in value ? value.containers : [];
-  return Array.isArray(ids) ? ids.filter((id) => typeof id === 'string') : [];
 }
