@@ -11,6 +11,7 @@ import { fail, inconclusive, type Verdict } from '../model/verdict.js';
 import type { Handler, HandlerContext } from '../handlers/handler.js';
 import { checkout } from '../project/git.js';
 import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
+import { RUN_VARIABLE } from './children.js';
 import { dataPerformers } from './data-performers.js';
 import { DONE, type Outcome, type Performers } from './executor.js';
 import { bringUp } from './up.js';
@@ -32,7 +33,8 @@ export interface Destination {
 }
 
 /** How each operation is done in this workspace. */
-export function performers(workspace: Workspace, destination: Destination): Performers {
+export function performers(caller: Workspace, destination: Destination): Performers {
+  const workspace = { ...caller, env: { ...caller.env, [RUN_VARIABLE]: destination.run } };
   const { engine, store, emit } = workspace;
   const { point, project } = destination;
   /** Recorded image ids to those that the same images have here. */
