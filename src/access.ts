@@ -1,6 +1,6 @@
 import type { ManagerOptions } from './options.js';
 import { messageOf, RollbackError } from './model/errors.js';
-import type { RunSummary } from './model/run.js';
+import { killedWords } from './plan/text.js';
 import type { Workspace } from './run/workspace.js';
 import type { Store } from './store/store.js';
 import { openStore, openWorkspace, type OpenedStore } from './wiring.js';
@@ -97,11 +97,8 @@ async function tellOfKilled({ onEvent }: ManagerOptions, store: Store, project: 
     throw error;
   });
   if (run)
-    onEvent({ type: 'warning', message: `${describeKilled(run)}: resume finishes it, abort takes it back` });
+    onEvent({ type: 'warning', message: `${killedWords(run)}: resume finishes it, abort takes it back` });
 }
-
-export const describeKilled = ({ id, kind, target }: RunSummary): string =>
-  `${id} (${kind} to ${target}) was killed halfway`;
 
 /** The points and runs that a failure is about. */
 function subjectsOf(error: unknown): string[] {

@@ -15,6 +15,11 @@ export function ageOf(then: string, now: string): string {
   return plural(seconds, 'second');
 }
 
+/** `run-… (rollback to rb-…) was killed halfway`. */
+export function killedWords({ id, kind, target }: { id: string; kind: string; target: string }): string {
+  return `${id} (${kind} to ${target}) was killed halfway`;
+}
+
 /** `1 file`, `2 files`. */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { RollbackError } from '../model/errors.js';
+import { inParallel } from '../model/parallel.js';
 import type { Point, VolumeData } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { bytes } from '../plan/text.js';
@@ -10,9 +11,9 @@ import { discardClones, holding, type Held } from '../run/hold.js';
 import { handlerContext, handlerOf, serviceConfig, withLabels, type Workspace } from '../run/workspace.js';
 import { dropHold, writeHold } from '../store/holds.js';
 import type { PointWriter } from '../store/point-writer.js';
-import { readIfOpen } from './find.js';
 import { NOT_CARRIED } from '../volumes/api.js';
 import type { Place } from '../volumes/driver.js';
+import { readIfOpen } from './find.js';
 
 /** What `create --include-volumes` adds to a point. */
 export type RecordedData = Pick<Point, 'volumes' | 'volume_data' | 'skipped' | 'warnings'>;
@@ -136,7 +137,7 @@ async function readChanged(
   const paths = volumes.flatMap(({ copier, place }) => (copier.driver === 'host' ? [place.path] : []));
   const note = await writeHold(workspace.store.dir, [], { run: cloneName(writer.id), paths });
   const read = (some: Volume[]) =>
-    inParallel(some, (volume) =>
+    inParallel(availableParallelism(), some, (volume) =>
       storeData(workspace, writer, volume, {
         services: volume.source.services,
         consistency: weakest(workspace, volume.source),
@@ -174,7 +175,7 @@ async function cloneOf(
   return copier.driver === 'host' ? await copier.copier.clone(place, cloneName(id), signal) : undefined;
 }
 
-/** The running containers that have to keep still, and how. A container of another project is not ours to pause. */
+/** The running containers that have to keep still, and how. What somebody paused stays so, and those of other projects are not ours to pause. */
 function heldFor(workspace: Workspace, { services }: Observation, volumes: Volume[]): Held[] {
   const users = new Set(volumes.flatMap(({ source }) => source.services));
   return Object.values(services)
@@ -182,7 +183,7 @@ function heldFor(workspace: Workspace, { services }: Observation, volumes: Volum
     .flatMap(({ name, containers }) => {
       const how = consistencyOf(workspace, name);
       if (how === 'live' || how === 'hook') return [];
-      return containers.filter(isUp).map((container) => ({ container, how }));
+      return containers.filter(({ state }) => state === 'running').map((container) => ({ container, how }));
     });
 }
 
@@ -226,17 +227,4 @@ function announce({ emit }: Workspace, held: Held[], volumes: Volume[]): void {
   const what = `Recording the data of ${volumes.map(({ source }) => source.name).join(', ')}${size}`;
   const pause = `, ${paused.join(', ')} ${paused.length > 1 ? 'wait' : 'waits'} for it, about ${seconds} s`;
   emit({ type: 'phase', phase: 'data', message: paused.length > 0 ? what + pause : what });
-}
-
-/** As many at once as there are cores; results in the items' order. The first failure is thrown once all have stopped. */
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = items.entries();
-  const worker = async () => {
-    for (const [index, item] of queue) results[index] = await work(item);
-  };
-  const workers = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
-  const failed = workers.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
-  return results;
 }

@@ -2,6 +2,7 @@ import { RollbackError } from '../model/errors.js';
 import type { JournalRecord, RunSummary } from '../model/run.js';
 import { planSchema } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
+import { killedWords } from '../plan/text.js';
 import { openTarget } from '../points/find.js';
 import { endChildren } from '../run/children.js';
 import type { Workspace } from '../run/workspace.js';
@@ -21,10 +22,9 @@ export async function findUnfinished({ store, project }: Workspace): Promise<Run
 export async function assertFinished(workspace: Workspace): Promise<void> {
   const unfinished = await findUnfinished(workspace);
   if (!unfinished) return;
-  const { id, kind, target } = unfinished;
-  throw new RollbackError('blocked', `${id} (${kind} to ${target}) was killed halfway; nothing was touched`, {
+  throw new RollbackError('blocked', `${killedWords(unfinished)}; nothing was touched`, {
     hint: 'compose-rollback resume finishes it, compose-rollback abort brings the earlier state back',
-    subjects: [id],
+    subjects: [unfinished.id],
   });
 }
 

@@ -63,7 +63,6 @@ function gone({ identity }: Workspace): VolumeFinding {
   const nothing = {
     problem: null,
     users: [],
-
     aside: false,
     restored: false,
     missingBytes: 0,

@@ -129,7 +129,12 @@ export async function addData(
     if (now.volume_data.some((data) => data.name === name)) return now;
     const facts = { services, consistency: 'stop', listing: null, expected: null } as const;
     const data = await storeData(workspace, writer, source, facts);
-    return { ...now, volumes: [...now.volumes, name], volume_data: [...now.volume_data, data] };
+    const sizes = {
+      ...now.sizes,
+      volumes: now.sizes.volumes + data.size,
+      total: now.sizes.total + data.size,
+    };
+    return { ...now, volumes: [...now.volumes, name], volume_data: [...now.volume_data, data], sizes };
   });
 }
 

@@ -82,7 +82,7 @@ export async function discardClones({ run, paths }: Clones): Promise<void> {
   for (const path of paths) await host.discard({ kind: 'bind', name: path, path }, run, 'clone');
 }
 
-/** Makes everything run again that killed processes left paused or stopped, and takes their helpers away. Returns how many notes there were. */
+/** Makes everything run again that killed processes left paused or stopped, and takes their helpers and clones away. Returns how many containers it were. */
 export async function releaseDeadHolds({ engine, store }: Workspace): Promise<number> {
   for (const { id, owner } of await engine.helpers()) {
     if ((await isAlive(owner)) === false) await engine.removeHelper(id);
@@ -93,5 +93,5 @@ export async function releaseDeadHolds({ engine, store }: Workspace): Promise<nu
     if (note.clones) await discardClones(note.clones);
     await dropHold(note);
   }
-  return notes.length;
+  return notes.reduce((sum, { containers }) => sum + containers.length, 0);
 }

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { RollbackError } from '../model/errors.js';
+import { inParallel } from '../model/parallel.js';
 import type { Point, SealedPoint, StoredFile } from '../model/point.js';
 import type { BackupDir } from './backup-dir.js';
 import { Digest, type Fingerprint, fingerprintFile, hasErrno } from './files.js';
@@ -38,7 +39,7 @@ export async function verifyPoint(
   const plain = new Map(inside.map((file) => [sealedName(file.stored), file]));
   const files = filesOf(outer);
   const known = new Set(files.map(({ stored }) => stored));
-  const found = await inParallel(files, async (file) => {
+  const found = await inParallel(AT_ONCE, files, async (file) => {
     const problem = await problemOf(file.stored, file, async () =>
       fingerprintFile(await storedPath(backupDir, point, file)),
     );
@@ -101,15 +102,4 @@ async function problemOf(
     }
     throw error;
   }
-}
-
-/** `work` on every item, a few at a time; results in the items' order. */
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = items.entries();
-  const worker = async () => {
-    for (const [index, item] of queue) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return results;
 }

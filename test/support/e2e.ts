@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { lstat, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -158,14 +158,23 @@ export async function answer(port: number, path = '/'): Promise<string | undefin
   }
 }
 
-/** A TCP port that nobody listens on at the moment. */
+/**
+ * A TCP port that nobody listens on. Below those that the kernel gives to outgoing connections, and each test process has its own range: what is
+ * free now stays free until a container takes it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
+  const range = 20_000 + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 12) * 1000;
+  for (;;) {
+    const port = range + randomInt(1000);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 // ---------------------------------------------------------------- before and after

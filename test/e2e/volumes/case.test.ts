@@ -188,6 +188,19 @@ describe('a point with data', () => {
     expect(await inode(third)).not.toBe(await inode(point));
   });
 
+  test('is made while a service is paused, which stays so', async () => {
+    await change();
+    await stack.compose('pause', 'files', 'redis');
+    try {
+      const next = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
+      const states = Object.values(await containersOf(stack)).map(({ service, state }) => [service, state]);
+      expect(Object.fromEntries(states)).toEqual({ redis: 'paused', files: 'paused', idle: 'running' });
+      expect((await ok(stack, 'verify', next)).exitCode).toBe(0);
+    } finally {
+      await stack.compose('unpause', 'files', 'redis');
+    }
+  });
+
   test('leaves data alone when asked to', async () => {
     await change();
     await starts(stack, [], () => ok(stack, 'rollback', point, '--yes', '--no-volumes'));
