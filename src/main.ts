@@ -5,6 +5,9 @@ import { run } from './cli/run.js';
 
 /** The binary: arguments in, exit code out. The exit code is set, not forced, so that all output is flushed. */
 
+// What a library should not do any more is for us to see to, not for whoever waits for their stack.
+process.noDeprecation = true;
+
 const interrupts = new Interrupts(() => process.exit(INTERRUPTED));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {

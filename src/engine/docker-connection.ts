@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { RollbackError } from '../model/errors.js';
@@ -18,7 +19,8 @@ export async function connection(endpoint: Endpoint) {
   const host = { ...nowhere, host: url.hostname };
   if (url.protocol === 'ssh:') {
     const sshOptions = endpoint.sshAgent === undefined ? {} : { agent: endpoint.sshAgent };
-    const username = decodeURIComponent(url.username) || undefined;
+    // As ssh itself: who is not named is who calls.
+    const username = decodeURIComponent(url.username) || userInfo().username;
     return { ...host, username, port: url.port || undefined, protocol: 'ssh' as const, sshOptions };
   }
   if (endpoint.certPath === undefined && url.protocol !== 'https:') {

@@ -84,6 +84,13 @@ export async function removeEntry(directory: string, path: string): Promise<void
   });
 }
 
+/** What a killed process left of a file or symlink that it was making; the next try would use it up, but there may be none. */
+export async function discardUnfinished(directory: string, path: string): Promise<void> {
+  await reporting(`what was left beside ${quoted(path)} could not be removed`, async () => {
+    await discard(temporaryOf(await resolveSafely(directory, path)));
+  });
+}
+
 async function prepare(
   directory: string,
   path: string,
@@ -160,7 +167,7 @@ async function replace(
   existing: Stats | undefined,
   make: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = join(dirname(target), temporaryName(basename(target)));
+  const temporary = temporaryOf(target);
   await discard(temporary);
   try {
     await make(temporary);
@@ -172,6 +179,8 @@ async function replace(
   }
   await syncDirectory(dirname(target));
 }
+
+const temporaryOf = (target: string) => join(dirname(target), temporaryName(basename(target)));
 
 async function discard(temporary: string): Promise<void> {
   if (await look(temporary)) await unlink(temporary);

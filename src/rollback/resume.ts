@@ -4,7 +4,9 @@ import { planSchema } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
 import { killedWords } from '../plan/text.js';
 import { openTarget } from '../points/find.js';
+import { discardUnfinished } from '../project/write.js';
 import { endChildren } from '../run/children.js';
+import { placeOf } from '../run/performers.js';
 import type { Workspace } from '../run/workspace.js';
 import { readJournal } from '../store/journal.js';
 import { goBack } from './return.js';
@@ -75,11 +77,15 @@ interface Killed {
   safety: Target;
 }
 
-async function openKilled({ store }: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
+async function openKilled({ store, project }: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
   await endChildren(id);
   const records = await readJournal(store.dir.journalFile(id));
   const [begin] = records;
   if (begin?.type !== 'begin') throw new Error(`run ${id} has no beginning`);
+  for (const operation of records.flatMap((record) => ('plan' in record ? operationsOf(record.plan) : []))) {
+    if (operation.kind === 'restore-file' || operation.kind === 'restore-link')
+      await discardUnfinished(...placeOf(project, operation));
+  }
   const target = await openTarget(store, safety);
   await store.dropUnrecorded(target.point); // it was being added to
   return { records, request: begin.request, kind, safety: target };

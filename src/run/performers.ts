@@ -48,7 +48,6 @@ export function performers(caller: Workspace, destination: Destination): Perform
     );
   const before = (service: string) => handlerContext(workspace, service, destination.present);
   const after = (service: string) => handlerContext(workspace, service, destination.model);
-  const root = (operation: { outside: boolean }) => (operation.outside ? '/' : project.directory);
   const stopAll = (containers: string[]) => Promise.all(containers.map((id) => engine.stop(id)));
   const startAll = (containers: string[]) => Promise.all(containers.map((id) => engine.start(id)));
 
@@ -107,19 +106,19 @@ export function performers(caller: Workspace, destination: Destination): Perform
     'restore-file': async (operation) => {
       const { mode, in_place: inPlace } = operation;
       const stored = () => store.openFile(point, operation);
-      await restoreFile(root(operation), relative(operation), stored, { mode, inPlace });
+      await restoreFile(...placeOf(project, operation), stored, { mode, inPlace });
       return DONE;
     },
     'restore-link': async (operation) => {
-      await restoreSymlink(root(operation), relative(operation), operation.target);
+      await restoreSymlink(...placeOf(project, operation), operation.target);
       return DONE;
     },
     'restore-directory': async (operation) => {
-      await restoreDirectory(root(operation), relative(operation), operation.mode);
+      await restoreDirectory(...placeOf(project, operation), operation.mode);
       return DONE;
     },
     'remove-file': async (operation) => {
-      await removeEntry(root(operation), relative(operation));
+      await removeEntry(...placeOf(project, operation));
       return DONE;
     },
     ...dataPerformers(workspace, destination, loaded),
@@ -179,9 +178,12 @@ async function failedBefore(point: Point, context: HandlerContext): Promise<bool
 
 const asBefore = ({ reason }: Verdict): Verdict => inconclusive(`${reason}; it may have been so before`);
 
-/** A path below the root it is restored in. */
-function relative({ path, outside }: { path: string; outside: boolean }): string {
-  return outside ? path.slice(1) : path;
+/** The directory that an operation's file is restored in, and its path below that. */
+export function placeOf(
+  { directory }: Project,
+  { path, outside }: { path: string; outside: boolean },
+): [directory: string, path: string] {
+  return outside ? ['/', path.slice(1)] : [directory, path];
 }
 
 /** Fail ends the run, inconclusive is a warning, pass a note. No verdict: there was nothing to do. */

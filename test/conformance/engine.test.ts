@@ -34,6 +34,17 @@ it('says so when nobody answers', async () => {
   await expect(engine.exec('a', ['true'])).rejects.toMatchObject({ code: 'engine-unreachable' });
 });
 
+it.each(['ssh://127.0.0.1:9', 'ssh://someone@127.0.0.1:9'])(
+  'says so when nobody answers at %s',
+  async (host) => {
+    const engine = await connectDocker({ ...nobody, host });
+    await expect(engine.containers()).rejects.toMatchObject({
+      code: 'engine-unreachable',
+      message: `no engine answers at ${host} (--host): connect ECONNREFUSED 127.0.0.1:9`,
+    });
+  },
+);
+
 it('says so when the TLS files are not there', async () => {
   const endpoint = { ...nobody, host: 'tcp://127.0.0.1:2376', certPath: '/nobody/certs' };
   await expect(connectDocker(endpoint)).rejects.toMatchObject({

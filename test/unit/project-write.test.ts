@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { RollbackError } from '../../src/model/errors.js';
 import { isSafePath, temporaryName } from '../../src/project/paths.js';
 import {
+  discardUnfinished,
   type OpenBytes,
   removeEntry,
   restoreDirectory,
@@ -46,6 +47,15 @@ test.each([
     expect((await lstat(at('conf/app.ini'))).mode & 0o7777).toBe(0o640);
     expect(await readdir(at('conf'))).toEqual(['app.ini']);
   }
+});
+
+test('what a killed run left beside a file is taken away, and nothing else', async () => {
+  const left = temporaryName('app.ini');
+  const { path, at } = await prepared({ 'conf/app.ini': 'now', [`conf/${left}`]: 'half', [left]: 'other' });
+  for (let times = 0; times < 2; times += 1) await discardUnfinished(path, 'conf/app.ini');
+  await discardUnfinished(path, 'gone/app.ini');
+  expect(await readdir(at('conf'))).toEqual(['app.ini']);
+  expect(await readFile(at(left), 'utf8')).toBe('other');
 });
 
 test('a restored file is another inode, except in place', async () => {
