@@ -85,9 +85,13 @@ async function everyKill(
   console.log(`${argv()[0]}: ${whole.steps} steps, ${moments.length} kills`);
   for (const kill of moments) {
     const moment = `${argv().join(' ')} killed ${kill.when} step ${kill.at} of ${whole.steps}`;
-    await reset();
-    await run(kill, ...argv());
-    await check(moment);
+    try {
+      await reset();
+      await run(kill, ...argv());
+      await check(moment);
+    } catch (error) {
+      throw new Error(moment, { cause: error });
+    }
   }
 }
 
