@@ -13,6 +13,7 @@ import { dropHold, writeHold } from '../store/holds.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { NOT_CARRIED } from '../volumes/api.js';
 import type { Place } from '../volumes/driver.js';
+import type { Clone } from '../volumes/host-clone.js';
 import { readIfOpen } from './find.js';
 
 /** What `create --include-volumes` adds to a point. */
@@ -90,11 +91,15 @@ async function lookAt(
   return { source, place, copier, expected: null, listing: null };
 }
 
+/** What programs wrote through memory maps shows in the times of files only once it was written to the disk. */
+async function settle({ copier, place }: Volume): Promise<void> {
+  if (copier.driver === 'host') await copier.copier.settle(place);
+}
+
 /** With the list of its files as it is now, where the driver can see it. */
 async function listed(volume: Volume, signal: AbortSignal): Promise<Volume> {
   const { copier, place } = volume;
   if (copier.driver !== 'host') return volume;
-  await copier.copier.settle(place);
   const { bytes: expected, digest: listing } = await copier.copier.listing(place, signal);
   return { ...volume, expected, listing };
 }
@@ -133,31 +138,31 @@ async function readChanged(
   if (volumes.length === 0) return [];
   const held = heldFor(workspace, observation, volumes);
   announce(workspace, held, volumes);
-  const clones: Volume[] = [];
+  const clones: { volume: Volume; listing: string | null }[] = [];
   const paths = volumes.flatMap(({ copier, place }) => (copier.driver === 'host' ? [place.path] : []));
   const note = await writeHold(workspace.store.dir, [], { run: cloneName(writer.id), paths });
-  const read = (some: Volume[]) =>
-    inParallel(availableParallelism(), some, (volume) =>
-      storeData(workspace, writer, volume, {
-        services: volume.source.services,
-        consistency: weakest(workspace, volume.source),
-        listing: volume.listing,
-        expected: volume.expected,
-      }),
-    );
-  const still = (volume: Volume) => listed(volume, workspace.signal);
+  const facts = ({ source, expected }: Volume) => ({
+    services: source.services,
+    consistency: weakest(workspace, source),
+    expected,
+  });
+  const cores = availableParallelism();
   try {
+    await Promise.all(volumes.map(settle)); // most of it while services still run
     const stored = await holding(workspace, held, async () => {
+      await Promise.all(volumes.map(settle));
       const direct: Volume[] = [];
-      // The list that counts is that of the data which is read.
-      for (const volume of await Promise.all(volumes.map(still))) {
-        const place = await cloneOf(volume, writer.id, workspace.signal);
-        if (place) clones.push({ ...volume, place });
+      for (const volume of volumes) {
+        const clone = await cloneOf(volume, writer.id, workspace.signal);
+        if (clone) clones.push({ volume: { ...volume, place: clone.place }, listing: clone.listing });
         else direct.push(volume);
       }
-      return await read(direct);
+      return await inParallel(cores, direct, (volume) => storeData(workspace, writer, volume, facts(volume)));
     });
-    return [...stored, ...(await read(clones))];
+    const cloned = await inParallel(cores, clones, ({ volume, listing }) =>
+      storeData(workspace, writer, volume, { ...facts(volume), listing }),
+    );
+    return [...stored, ...cloned];
   } finally {
     await discardClones({ run: cloneName(writer.id), paths });
     await dropHold(note);
@@ -171,7 +176,7 @@ async function cloneOf(
   { copier, place }: Volume,
   id: string,
   signal: AbortSignal,
-): Promise<Place | undefined> {
+): Promise<Clone | undefined> {
   return copier.driver === 'host' ? await copier.copier.clone(place, cloneName(id), signal) : undefined;
 }
 

@@ -6,6 +6,7 @@ import { killedWords } from '../plan/text.js';
 import { openTarget } from '../points/find.js';
 import { discardUnfinished } from '../project/write.js';
 import { endChildren } from '../run/children.js';
+import { mendExchanges } from '../run/data.js';
 import { placeOf } from '../run/performers.js';
 import type { Workspace } from '../run/workspace.js';
 import { readJournal } from '../store/journal.js';
@@ -77,7 +78,8 @@ interface Killed {
   safety: Target;
 }
 
-async function openKilled({ store, project }: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
+async function openKilled(workspace: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
+  const { store, project } = workspace;
   await endChildren(id);
   const records = await readJournal(store.dir.journalFile(id));
   const [begin] = records;
@@ -88,6 +90,7 @@ async function openKilled({ store, project }: Workspace, { id, safety, kind }: R
   }
   const target = await openTarget(store, safety);
   await store.dropUnrecorded(target.point); // it was being added to
+  await mendExchanges(workspace, target.point, id);
   return { records, request: begin.request, kind, safety: target };
 }
 

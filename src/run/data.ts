@@ -3,12 +3,13 @@ import { isAbsolute, join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { KEPT_REPOSITORY } from '../model/names.js';
 import type { Point, VolumeData } from '../model/point.js';
+import type { Fingerprint } from '../store/files.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { ownMark } from '../store/process.js';
 import type { Store } from '../store/store.js';
 import { ApiDriver } from '../volumes/api.js';
 import { ARCHIVE_SUFFIX, availableCompression } from '../volumes/compression.js';
-import { foreign, volumePlace, type Place } from '../volumes/driver.js';
+import { foreign, volumePlace, type ArchiveOptions, type Contents, type Place } from '../volumes/driver.js';
 import { countEntries } from '../volumes/entries.js';
 import { siblingPath } from '../volumes/host-siblings.js';
 import { HostDriver } from '../volumes/host.js';
@@ -63,29 +64,51 @@ async function localImages({ engine, project }: Workspace): Promise<string[]> {
   return [...new Set([...containers, ...kept].map(({ imageId }) => imageId))];
 }
 
+interface StoringFacts {
+  /** Bytes that will probably be read. */
+  expected: number | null;
+  /** Of the original, when a clone is read; null when none is to be kept. */
+  listing?: string | null;
+}
+
 /** Stores a place's data in a point, and tells what was stored. Throws what the copying throws, with nothing stored that counts. */
 export async function storeData(
   workspace: Workspace,
   writer: PointWriter,
   source: DataToStore,
-  facts: Pick<VolumeData, 'services' | 'consistency' | 'listing'> & { expected: number | null },
+  facts: Pick<VolumeData, 'services' | 'consistency'> & StoringFacts,
 ): Promise<VolumeData> {
   const { place, copier } = source;
-  const { services, consistency, listing, expected } = facts;
+  const { services, consistency, expected } = facts;
   const { emit, signal, config } = workspace;
   const compression = config.compression === 'gzip' ? 'gzip' : await availableCompression();
   const stored = `volumes/${fileNameOf(place)}${ARCHIVE_SUFFIX[compression]}`;
-  const { stream, contents } = await copier.copier.archive(place, {
+  const options = {
     compression,
     signal,
     live: consistency === 'live',
-    progress: (done) => emit({ type: 'bytes', what: place.name, done, total: expected }),
-  });
-  const file = await writer.addStream(stored, stream);
-  const { entries, bytes, skipped } = await contents;
+    progress: (done: number) => emit({ type: 'bytes', what: place.name, done, total: expected }),
+  };
+  const { file, contents } = await archiveTo(writer, stored, { place, copier }, options);
+  const { entries, bytes, skipped } = contents;
+  const { listing = contents.listing } = facts;
   const { kind, name } = place;
   const data = { kind, name, services, driver: copier.driver, consistency, stored, ...file };
   return { ...data, compression, entries, bytes, listing, skipped };
+}
+
+/** What can be written as it is does not pass through this process. */
+async function archiveTo(
+  writer: PointWriter,
+  stored: string,
+  { place, copier }: DataToStore,
+  options: ArchiveOptions,
+): Promise<{ file: Fingerprint; contents: Contents }> {
+  if (copier.driver === 'host' && !writer.encrypts) {
+    return await writer.addWritten(stored, (handle) => copier.copier.archiveInto(handle, place, options));
+  }
+  const { stream, contents } = await copier.copier.archive(place, options);
+  return { file: await writer.addStream(stored, stream), contents: await contents };
 }
 
 /** Volumes by their names; directories apart from them, since a volume may have the same name. */
@@ -158,6 +181,20 @@ export async function keepReplaced(
   const aside = { ...place, path: siblingPath(place, run, 'parked') };
   await addData(workspace, safety, { place: aside, copier }, data.services);
   await copier.copier.discard(place, run, 'parked');
+}
+
+/**
+ * Where a killed run was in the middle of an exchange the data that was there is back, because everything else goes by what is at a place; what it was
+ * removing is gone.
+ */
+export async function mendExchanges(workspace: Workspace, safety: Point, run: string): Promise<void> {
+  for (const data of safety.replaced) {
+    const place = await locateData(workspace, data);
+    if (!place) continue;
+    const host = new HostDriver();
+    await host.mend(place, run);
+    await host.discard(place, run, 'discarded');
+  }
 }
 
 /** What could copy it when the plan was made cannot any more. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 
@@ -97,10 +98,29 @@ export async function fingerprint(
   return digest.fingerprint();
 }
 
-/** A file from its start to its end; each chunk is overwritten by the next. */
-export async function* chunksOf(source: FileHandle): AsyncGenerator<Buffer> {
+/** Milliseconds between looks at a file that grows. */
+const GLANCE = 10;
+
+/** Fingerprint of a file that something else writes until `written` resolves, hashed as it grows. Throws what `written` throws. */
+export async function fingerprintGrowing(
+  source: FileHandle,
+  written: Promise<unknown>,
+): Promise<Fingerprint> {
+  const digest = new Digest();
+  let ended = false;
+  const end = written.then(() => (ended = true));
+  end.catch(() => undefined); // It may fail while the file is read: told then.
+  for (let last = false; !last;) {
+    await Promise.race([end, setTimeout(GLANCE)]);
+    last = ended;
+    for await (const chunk of chunksOf(source, digest.size)) digest.update(chunk);
+  }
+  return digest.fingerprint();
+}
+
+/** A file from a position to its end; each chunk is overwritten by the next. */
+export async function* chunksOf(source: FileHandle, position = 0): AsyncGenerator<Buffer> {
   const buffer = Buffer.allocUnsafe(256 * 1024);
-  let position = 0;
   for (;;) {
     const { bytesRead } = await source.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0) return;

@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { copyFile, type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
@@ -13,6 +13,7 @@ import {
   type Fingerprint,
   fingerprint,
   fingerprintFile,
+  fingerprintGrowing,
   fingerprintOf,
   hasErrno,
   lstatIfThere,
@@ -105,6 +106,26 @@ export class PointWriter {
       const told = telling(source, progress);
       if (this.#recipient !== undefined) return await this.#seal(stored, told, this.#recipient);
       return await write(await this.#place(stored), told);
+    });
+  }
+
+  /** Whether what is stored is encrypted on its way. */
+  get encrypts(): boolean {
+    return this.#recipient !== undefined;
+  }
+
+  /** Stores what `program` writes into the file, without its bytes passing through here. Not where they are to be encrypted. */
+  async addWritten<T>(
+    stored: string,
+    program: (into: FileHandle) => Promise<T>,
+  ): Promise<{ file: Fingerprint; contents: T }> {
+    if (this.encrypts) throw new TypeError('what a program writes is not encrypted');
+    return await explained('store a file', async () => {
+      await using to = await open(await this.#place(stored), 'wx+', 0o600);
+      const written = program(to);
+      const [file, contents] = await Promise.all([fingerprintGrowing(to, written), written]);
+      await to.sync();
+      return { file, contents };
     });
   }
 

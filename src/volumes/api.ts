@@ -83,7 +83,7 @@ export class ApiDriver implements VolumeReader {
     const remove = () => this.#engine.removeHelper(helper);
     try {
       const source = await this.#engine.readArchive(helper, `${TARGET}/.`);
-      const contents: Contents = { entries: 0, bytes: 0, skipped: [] };
+      const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
       const plain = filterTar(source, (entry) => counted(entry, contents, progress));
       const stream = vouched(compressed(bytesOf(plain), compression, signal), {
         signal,

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { type Readable, Transform, type Writable } from 'node:stream';
+import { Readable, Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { callbackify } from 'node:util';
 import { runProgram } from '../engine/program.js';
@@ -16,7 +17,7 @@ const ENV = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' };
 
 export interface Child {
   stdin: Writable;
-  /** Of the last program, when this one writes into another. */
+  /** Of the last program, when this one writes into another; empty when it writes into a file. */
   stdout: Readable;
   /** Its exit code once it and its pipes are done; undefined when a signal ended it. Throws `failed` when it could not be started. */
   ended: Promise<number | undefined>;
@@ -27,17 +28,24 @@ export interface Child {
 
 /**
  * Starts a program, in a process group of its own; `onLine` is told what it writes to stderr. What it writes to stdout goes straight into
- * `next`, where there is one, and not through this process.
+ * `out`, where there is one, another program or an open file, and not through this process.
  */
-export function startChild(argv: string[], cwd: string, onLine: (line: string) => void, next?: Child): Child {
+export function startChild(
+  argv: string[],
+  cwd: string,
+  onLine: (line: string) => void,
+  out?: Child | FileHandle,
+): Child {
   const [file = '', ...args] = argv;
   // Ctrl-C is ours to handle: it would go to our own group.
   const options = { cwd, env: ENV, detached: true };
-  const child = spawn(file, args, { ...options, stdio: ['pipe', next?.stdin ?? 'pipe', 'pipe'] });
+  const next = out && 'stdin' in out ? out : undefined;
+  const target = out && 'fd' in out ? out.fd : (next?.stdin ?? 'pipe');
+  const child = spawn(file, args, { ...options, stdio: ['pipe', target, 'pipe'] });
   next?.stdin.destroy();
   const { stdin, stderr } = child;
-  const stdout = next?.stdout ?? child.stdout;
-  if (!stdin || !stdout || !stderr) throw new TypeError('a child without pipes');
+  const stdout = next?.stdout ?? child.stdout ?? Readable.from([]);
+  if (!stdin || !stderr) throw new TypeError('a child without pipes');
   createInterface({ input: stderr }).on('line', onLine);
   const ended = once(child, 'close').then(
     () => child.exitCode ?? undefined,

@@ -25,6 +25,8 @@ export interface Contents {
   bytes: number;
   /** Sockets, pipes, devices: paths relative to the place, with what is not UTF-8 escaped. */
   skipped: { path: string; reason: string }[];
+  /** Hash of the list of files as they were read, see `listPlace`; null where that cannot be told. */
+  listing: string | null;
 }
 
 export interface ArchiveOptions {

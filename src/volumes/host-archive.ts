@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
@@ -12,6 +13,7 @@ import {
   printable,
 } from './driver.js';
 import { findAll, unarchived } from './host-find.js';
+import { FileList } from './host-listing.js';
 
 /** tar's records are its unit of writing and of checkpoints: 64 KiB fill a pipe at once. */
 const BLOCKS_PER_RECORD = 128;
@@ -56,25 +58,55 @@ const CHANGED = [
   /^tar: Exiting with failure status due to previous errors$/,
 ];
 
-/**
- * The place as GNU tar archives it, fed with an explicit list: no pattern, option or recursion of tar's own has a say. tar writes right
- * into the compressor, so that only compressed bytes pass through here.
- */
+/** The place as GNU tar archives it. */
 export function archivePlace(place: Place, options: ArchiveOptions): Archive {
+  const { compressed, contents, complete, cleanUp } = begin(place, options);
+  const stream = vouched(compressed, { signal: options.signal, complete, cleanUp });
+  return { stream, contents: contentsOnceRead(stream, () => contents) };
+}
+
+/** The same, written into an open file without a detour through here. Throws what the stream would fail with. */
+export async function archivePlaceInto(
+  file: FileHandle,
+  place: Place,
+  options: ArchiveOptions,
+): Promise<Contents> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  const { contents, complete, cleanUp } = begin(place, options, file);
+  const abort = () => void cleanUp();
+  signal.addEventListener('abort', abort);
+  try {
+    await complete();
+    return contents;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw thrown;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await cleanUp();
+  }
+}
+
+/**
+ * Starts tar, fed with an explicit list: no pattern, option or recursion of its own has a say. It writes right into the compressor, so that
+ * only compressed bytes pass through here, or, with a file to go to, none.
+ */
+function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   const problems: string[] = [];
   const note = (line: string) => {
     if (problems.length < MAX_PROBLEMS) problems.push(line);
   };
   let told = 0;
   const tell = (bytes: number) => options.progress?.((told = bytes));
-  const compressor = startChild([...COMPRESSORS[options.compression], '-c'], '/', note);
+  const compressor = startChild([...COMPRESSORS[options.compression], '-c'], '/', note, into);
   const onLine = (line: string) => {
     const records = CHECKPOINT.exec(line)?.[1];
     if (records !== undefined) tell(Number(records) * RECORD_BYTES);
     else if (!(options.live && isChange(line))) note(line);
   };
   const tar = startChild(CREATE, place.path, onLine, compressor);
-  const contents: Contents = { entries: -1, bytes: 0, skipped: [] };
+  const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
   const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);
   listed.catch(() => undefined); // `complete` looks at it, unless the stream fails before.
   const complete = async () => {
@@ -87,15 +119,11 @@ export function archivePlace(place: Place, options: ArchiveOptions): Archive {
     if (failed || lost.length > 0) throw unreadable(place, lost);
     tell(Math.max(contents.bytes, told));
   };
-  const stream = vouched(compressor.stdout, {
-    signal: options.signal,
-    complete,
-    cleanUp: async () => {
-      for (const child of [tar, compressor]) child.kill();
-      await Promise.allSettled([tar.ended, compressor.ended, listed]);
-    },
-  });
-  return { stream, contents: contentsOnceRead(stream, () => contents) };
+  const cleanUp = async () => {
+    for (const child of [tar, compressor]) child.kill();
+    await Promise.allSettled([tar.ended, compressor.ended, listed]);
+  };
+  return { compressed: compressor.stdout, contents, complete, cleanUp };
 }
 
 /** What tar is told to archive; `contents` is filled on the way. */
@@ -104,20 +132,23 @@ async function* names(
   contents: Contents,
   { signal, live }: ArchiveOptions,
 ): AsyncGenerator<Buffer> {
+  const list = new FileList();
   for await (const batch of findAll(place, { signal, live })) {
     const pieces: Buffer[] = [];
-    for (const { path, type, bytes } of batch) {
-      const reason = unarchived(type);
+    for (const found of batch) {
+      const { path } = found;
+      const reason = unarchived(found.type);
       if (reason !== undefined) {
         contents.skipped.push({ path: printable(path), reason });
         continue;
       }
-      contents.entries += 1;
-      contents.bytes += bytes;
+      list.add(found);
       pieces.push(DOT_SLASH, path, ZERO);
     }
     if (pieces.length > 0) yield Buffer.concat(pieces);
   }
+  const { digest, entries, bytes } = list.listing();
+  Object.assign(contents, { entries, bytes, listing: digest });
 }
 
 const DOT_SLASH = Buffer.from('./');
@@ -129,6 +160,11 @@ function isChange(line: string): boolean {
 
 function unreadable(place: Place, problems: string[]): RollbackError {
   const [first] = problems;
+  if (problems.some((line) => /: No space left on device|: Disk quota exceeded/.test(line))) {
+    return new RollbackError('failed', `cannot archive ${quoted(place.name)}: no space left`, {
+      hint: 'free some space in the backup directory, then try again',
+    });
+  }
   if (first === undefined || !problems.every(isChange)) {
     return new RollbackError('failed', `cannot archive ${quoted(place.name)}: ${first ?? 'tar was killed'}`, {
       details: problems.slice(1, 10),

@@ -4,13 +4,21 @@ import { quoted } from '../model/names.js';
 import { explained, hasErrno } from '../store/files.js';
 import { runTool } from './child.js';
 import type { Place } from './driver.js';
+import { type Listing, listPlace } from './host-listing.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
+export interface Clone {
+  /** What to archive from. */
+  place: Place;
+  /** Of the original, as it was cloned. */
+  listing: Listing['digest'];
+}
+
 /**
- * A copy that shares its blocks with the original, as a place to archive from: made in a moment, whatever the size. Undefined, and nothing left,
- * where the file system cannot. Begins afresh. Throws `failed`, or the signal's own reason, and leaves nothing then too.
+ * A copy that shares its blocks with the original: made in a moment, whatever the size. Undefined, and nothing left, where the file system
+ * cannot. Begins afresh. Throws `failed`, or the signal's own reason, and leaves nothing then too.
  */
-export async function clonePlace(place: Place, run: string, signal: AbortSignal): Promise<Place | undefined> {
+export async function clonePlace(place: Place, run: string, signal: AbortSignal): Promise<Clone | undefined> {
   const path = siblingPath(place, run, 'clone');
   try {
     return await explained(`clone ${quoted(place.name)}`, async () => {
@@ -20,9 +28,11 @@ export async function clonePlace(place: Place, run: string, signal: AbortSignal)
         await discardSibling(place, run, 'clone');
         return undefined;
       }
+      // First, so that a change meanwhile makes the two differ later.
+      const { digest } = await listPlace(place, signal);
       const argv = ['cp', '-a', '--reflink=always', '--', `${place.path}/.`, path];
       await runTool(`clone ${quoted(place.name)}`, argv, signal);
-      return { ...place, path };
+      return { place: { ...place, path }, listing: digest };
     });
   } catch (thrown) {
     await discardSibling(place, run, 'clone');

@@ -29,14 +29,21 @@ export async function unfitOnHost(place: Place): Promise<string | undefined> {
   );
 }
 
-async function missingProgram(): Promise<string | undefined> {
+let missing: Promise<string | undefined> | undefined;
+
+/** What is installed is looked up once: it takes five processes. */
+function missingProgram(): Promise<string | undefined> {
+  return (missing ??= findMissing());
+}
+
+async function findMissing(): Promise<string | undefined> {
   const answers = await Promise.all(
     PROGRAMS.map(async ([name, gnu]) =>
       gnu.test((await answerOf([name, '--version'])) ?? '') ? [] : [name],
     ),
   );
-  const [missing] = answers.flat();
-  return missing === undefined ? undefined : `there is no GNU ${missing} here`;
+  const [name] = answers.flat();
+  return name === undefined ? undefined : `there is no GNU ${name} here`;
 }
 
 async function notPlainDirectory({ path }: Place): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Place } from './driver.js';
-import { findAll, unarchived } from './host-find.js';
+import { findAll, type Found, unarchived } from './host-find.js';
 
 export interface Listing {
   /** `sha256:<hex>`; null when something could still change without being seen. */
@@ -19,18 +19,32 @@ const TICK_SECONDS = 0.02;
  * git judges it. Only the inode's own time decides whether it is too young to tell: nobody can set that one back. Throws `failed`.
  */
 export async function listPlace(place: Place, signal?: AbortSignal): Promise<Listing> {
-  const start = Date.now() / 1000;
-  const hash = createHash('sha256');
-  let [entries, bytes, newest] = [0, 0, 0];
+  const list = new FileList();
   for await (const batch of findAll(place, { signal })) {
-    for (const found of batch) {
-      if (unarchived(found.type) !== undefined) continue;
-      hash.update(found.record);
-      entries += 1;
-      bytes += found.bytes;
-      newest = Math.max(newest, found.changed);
-    }
+    for (const found of batch) if (unarchived(found.type) === undefined) list.add(found);
   }
-  const settled = newest < start - TICK_SECONDS;
-  return { digest: settled ? `sha256:${hash.digest('hex')}` : null, entries: entries - 1, bytes };
+  return list.listing();
+}
+
+/** A listing for whoever walks through a place anyway. */
+export class FileList {
+  readonly #start = Date.now() / 1000;
+  readonly #hash = createHash('sha256');
+  #entries = 0;
+  #bytes = 0;
+  #newest = 0;
+
+  add({ record, bytes, changed }: Found): void {
+    this.#hash.update(record);
+    this.#entries += 1;
+    this.#bytes += bytes;
+    this.#newest = Math.max(this.#newest, changed);
+  }
+
+  /** Once, at the end. */
+  listing(): Listing {
+    const settled = this.#newest < this.#start - TICK_SECONDS;
+    const digest = settled ? `sha256:${this.#hash.digest('hex')}` : null;
+    return { digest, entries: this.#entries - 1, bytes: this.#bytes };
+  }
 }

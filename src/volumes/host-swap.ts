@@ -1,8 +1,8 @@
-import { rename } from 'node:fs/promises';
+import { rename, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
-import { explained, syncDirectory } from '../store/files.js';
+import { explained, hasErrno, syncDirectory } from '../store/files.js';
 import type { Place } from './driver.js';
 import { discardSibling, isThere, siblingPath } from './host-siblings.js';
 
@@ -22,9 +22,38 @@ export async function swapPlace(place: Place, run: string): Promise<void> {
   if (!parked && !there) throw cannotSwap(place, `${place.path} is gone`);
   await explained(`swap ${quoted(place.name)}`, async () => {
     if (there) await rename(place.path, siblingPath(place, run, 'parked'));
-    await rename(siblingPath(place, run, 'staged'), place.path);
+    try {
+      await rename(siblingPath(place, run, 'staged'), place.path);
+    } catch (thrown) {
+      await mendPlace(place, run);
+      throw thrown;
+    }
     await syncDirectory(dirname(place.path));
   });
+}
+
+/**
+ * After a kill between two renames nothing is at the place: what was parked is there again. An engine that started in between may have made an empty
+ * directory for it. Where nothing was cut short nothing is done.
+ */
+export async function mendPlace(place: Place, run: string): Promise<void> {
+  await explained(`bring back the data of ${quoted(place.name)}`, async () => {
+    const { parked, staged, there } = await situation(place, run);
+    if (!parked || (there && !staged)) return;
+    if (there && !(await removedEmpty(place.path))) return;
+    await rename(siblingPath(place, run, 'parked'), place.path);
+    await syncDirectory(dirname(place.path));
+  });
+}
+
+async function removedEmpty(directory: string): Promise<boolean> {
+  try {
+    await rmdir(directory);
+    return true;
+  } catch (thrown) {
+    if (hasErrno(thrown, 'ENOTEMPTY', 'EEXIST')) return false;
+    throw thrown;
+  }
 }
 
 /** What was parked is the place again; what is there by now is removed. Nothing parked: nothing to do. */

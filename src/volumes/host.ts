@@ -1,14 +1,15 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Compression } from '../model/point.js';
 import { runTool } from './child.js';
-import type { Archive, ArchiveOptions, Place, VolumeReader } from './driver.js';
-import { archivePlace } from './host-archive.js';
-import { clonePlace } from './host-clone.js';
+import type { Archive, ArchiveOptions, Contents, Place, VolumeReader } from './driver.js';
+import { archivePlace, archivePlaceInto } from './host-archive.js';
+import { type Clone, clonePlace } from './host-clone.js';
 import { unfitOnHost } from './host-fitness.js';
 import { type Listing, listPlace } from './host-listing.js';
 import { discardSibling, type Leftover, leftoversOf, type Sibling } from './host-siblings.js';
 import { stagePlace } from './host-stage.js';
-import { swapPlace, unswapPlace } from './host-swap.js';
+import { mendPlace, swapPlace, unswapPlace } from './host-swap.js';
 
 /**
  * Copies and replaces data right in the file system, without an engine: for an engine on this machine, and a user who may write there.
@@ -25,6 +26,11 @@ export class HostDriver implements VolumeReader {
     return Promise.resolve(archivePlace(place, options));
   }
 
+  /** See `archivePlaceInto`. */
+  archiveInto(file: FileHandle, place: Place, options: ArchiveOptions): Promise<Contents> {
+    return archivePlaceInto(file, place, options);
+  }
+
   /**
    * Before a listing that is to be kept: writes through memory maps leave their time only once the system has written the page.
    * Throws `failed`.
@@ -39,7 +45,7 @@ export class HostDriver implements VolumeReader {
   }
 
   /** See `clonePlace`. */
-  clone(place: Place, run: string, signal: AbortSignal): Promise<Place | undefined> {
+  clone(place: Place, run: string, signal: AbortSignal): Promise<Clone | undefined> {
     return clonePlace(place, run, signal);
   }
 
@@ -62,6 +68,11 @@ export class HostDriver implements VolumeReader {
   /** See `unswapPlace`. */
   unswap(place: Place, run: string): Promise<void> {
     return unswapPlace(place, run);
+  }
+
+  /** See `mendPlace`. */
+  mend(place: Place, run: string): Promise<void> {
+    return mendPlace(place, run);
   }
 
   /** What runs left beside the place. */

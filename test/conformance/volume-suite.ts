@@ -103,7 +103,7 @@ export function volumeSuite(name: string, make: () => Promise<Subject>): void {
         entries += 1;
       }
       expect(entries).toBe(contents.entries + 1);
-      const { skipped: _, ...counted } = contents;
+      const { skipped: _, listing: __, ...counted } = contents;
       expect(await countEntries(reading(file), 'zstd', never)).toEqual(counted);
     });
 
@@ -114,7 +114,7 @@ export function volumeSuite(name: string, make: () => Promise<Subject>): void {
       await tool(place.path, 'touch', '-d', '2001-02-03 04:05:06Z', '.');
       const before = await everything(place.path, subject);
       const file = join(await scratch(), 'archive');
-      expect(await archiveTo(file, subject.driver, place, 'zstd')).toEqual({
+      expect(await archiveTo(file, subject.driver, place, 'zstd')).toMatchObject({
         entries: 0,
         bytes: 0,
         skipped: [],

@@ -1,16 +1,4 @@
-import {
-  chmod,
-  lutimes,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
@@ -18,29 +6,16 @@ import { execa } from 'execa';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Place } from '../../src/volumes/driver.js';
 import { HostDriver } from '../../src/volumes/host.js';
-import { archiveTo, bindPlace, never, reading, RUN, scratch, tool } from '../support/volumes.js';
+import { archiveTo, bindPlace, never, placeWith, reading, RUN, scratch, tool } from '../support/volumes.js';
 
 /** What only the driver on the engine's own machine does. */
 
 const host = new HostDriver();
 
-async function placeWith(files: Record<string, string>): Promise<Place> {
-  const path = join(await scratch(), '_data');
-  await mkdir(path);
-  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);
-  return bindPlace(path);
-}
-
 const beside = async ({ path }: Place) => (await readdir(dirname(path))).toSorted();
 const sibling = ({ path }: Place, what: string) =>
   join(dirname(path), `.${basename(path)}.compose-rollback-${RUN}.${what}`);
 const text = (path: string) => readFile(path, 'utf8');
-
-/** Two cores, and file times move in steps: a listing is only sure of what is older than that. */
-const settled = async (place: Place) => {
-  await expect.poll(async () => (await host.listing(place)).digest, { interval: 5 }).not.toBeNull();
-  return (await host.listing(place)).digest;
-};
 
 async function stage(place: Place, files: Record<string, string>): Promise<void> {
   const file = join(await scratch(), 'archive');
@@ -103,6 +78,34 @@ describe('swapping', () => {
     expect(await beside(place)).toEqual(['_data']);
   });
 
+  it.each([
+    ['nothing was there since', async () => undefined],
+    ['an engine made an empty directory for it', (place: Place) => mkdir(place.path)],
+  ])('is mended after a kill between the two renames, when %s', async (_, since) => {
+    const place = await placeWith({ old: 'old' });
+    await stage(place, { fresh: 'fresh' });
+    await rename(place.path, sibling(place, 'parked'));
+    await since(place);
+    for (let times = 0; times < 2; times += 1) await host.mend(place, RUN);
+    expect(await readdir(place.path)).toEqual(['old']);
+    expect(await beside(place)).toEqual([basename(sibling(place, 'staged')), '_data']);
+  });
+
+  it('needs no mending before and after, nor when there is other data', async () => {
+    const place = await placeWith({ old: 'old' });
+    await host.mend(place, RUN);
+    await stage(place, { fresh: 'fresh' });
+    await host.mend(place, RUN);
+    expect(await readdir(place.path)).toEqual(['old']);
+    await host.swap(place, RUN);
+    await host.mend(place, RUN);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+    await stage(place, { fresher: 'fresher' });
+    await host.mend(place, RUN);
+    expect(await readdir(place.path)).toEqual(['fresh']);
+    expect(await readdir(sibling(place, 'parked'))).toEqual(['old']);
+  });
+
   it('refuses when nothing is staged, and never replaces what is parked', async () => {
     const place = await placeWith({ old: 'old' });
     await expect(host.swap(place, RUN)).rejects.toMatchObject({
@@ -152,64 +155,6 @@ describe('swapping', () => {
     const broken = Readable.from([Buffer.from('no archive')]);
     await expect(host.stage(place, RUN, broken, 'gzip', never)).rejects.toMatchObject({ code: 'damaged' });
     expect(await beside(place)).toEqual(['_data']);
-  });
-});
-
-describe('listings', () => {
-  it('are equal as long as nothing changes, and count as an archive does', async () => {
-    const place = await placeWith({ one: '1', two: '22' });
-    await tool(place.path, 'ln', 'two', 'three');
-    await tool(place.path, 'mkfifo', 'pipe');
-    const digest = await settled(place);
-    expect(await host.listing(place)).toEqual({ digest, entries: 3, bytes: 3 });
-    expect(await archiveTo(join(await scratch(), 'a'), host, place, 'gzip')).toMatchObject({
-      entries: 3,
-      bytes: 3,
-    });
-    await host.settle(place);
-    expect((await host.listing(place)).digest).toBe(digest);
-  });
-
-  it.each<[string, (path: string) => Promise<unknown>]>([
-    ['a new time', (path) => utimes(join(path, 'one'), 1, 1)],
-    [
-      'other data of the same length, with the old time put back',
-      async (path) => {
-        const { atime, mtime } = await stat(join(path, 'one'));
-        await writeFile(join(path, 'one'), 'X');
-        await utimes(join(path, 'one'), atime, mtime);
-      },
-    ],
-    ['another name', (path) => rename(join(path, 'one'), join(path, 'uno'))],
-    ['another mode', (path) => chmod(join(path, 'one'), 0o600)],
-    ['a new file', (path) => writeFile(join(path, 'new'), '')],
-    ['a file less', (path) => rm(join(path, 'two'))],
-    ['a link elsewhere', (path) => tool(path, 'ln', '-sfn', 'two', 'link')],
-    ['another owner', (path) => tool(path, 'chown', '5:5', 'one')],
-    ["the directory's own mode", (path) => chmod(path, 0o700)],
-  ])('differ after %s', async (_, change) => {
-    const place = await placeWith({ one: '1', two: '22' });
-    await symlink('one', join(place.path, 'link'));
-    await lutimes(join(place.path, 'link'), 1, 1);
-    const digest = await settled(place);
-    await change(place.path);
-    expect(await settled(place)).not.toBe(digest);
-  });
-
-  it('are not sure right after a change', async () => {
-    const place = await placeWith({ one: '1' });
-    let unsure = 0;
-    for (let round = 0; round < 5; round += 1) {
-      await writeFile(join(place.path, 'one'), `${round}`);
-      if ((await host.listing(place)).digest === null) unsure += 1;
-    }
-    expect(unsure).toBe(5);
-  });
-
-  it('take no notice of times that somebody set to the future', async () => {
-    const place = await placeWith({ one: '1' });
-    await utimes(join(place.path, 'one'), 4_000_000_000, 4_000_000_000);
-    expect(await settled(place)).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 });
 

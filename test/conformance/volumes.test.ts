@@ -118,8 +118,9 @@ describe('XFS that can share blocks', () => {
     const used = async () =>
       Number((await execa('df', ['--output=used', '-B1', mount])).stdout.split('\n')[1]);
     const [usedBefore, started] = [await used(), performance.now()];
-    const clone = (await host.clone(place, RUN, never)) ?? expect.fail('no clone');
+    const { place: clone, listing } = (await host.clone(place, RUN, never)) ?? expect.fail('no clone');
     expect(performance.now() - started).toBeLessThan(3000);
+    expect(listing).toBe((await host.listing(place)).digest);
     await host.settle(place);
     expect((await used()) - usedBefore).toBeLessThan(10_000_000);
     expect(await host.leftovers(place)).toEqual([{ run: RUN, what: 'clone' }]);

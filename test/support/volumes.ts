@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { link, lutimes, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { link, lutimes, mkdir, mkdtemp, open, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { execa } from 'execa';
 import { onTestFinished } from 'vitest';
 import type { Contents, Place, VolumeReader } from '../../src/volumes/driver.js';
 import type { Compression } from '../../src/model/point.js';
+import { HostDriver } from '../../src/volumes/host.js';
 
 /** Data in directories for the volume drivers, and what is there by the words of other programs than ours. */
 
@@ -24,6 +25,14 @@ export async function scratch(): Promise<string> {
 
 export function bindPlace(path: string): Place {
   return { kind: 'bind', name: './data', path };
+}
+
+/** A directory with these files, gone when the test ends. */
+export async function placeWith(files: Record<string, string>): Promise<Place> {
+  const path = join(await scratch(), '_data');
+  await mkdir(path);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);
+  return bindPlace(path);
 }
 
 /** Runs a program; its stdout as bytes, one character each. Throws with its stderr when it fails. */
@@ -170,13 +179,17 @@ function groups(links: string): string[] {
   return [...byInode.values()].map((names) => `one file: ${names.toSorted().join(' = ')}`);
 }
 
-/** Archives a place into a file; what was told of it. */
+/** Archives a place into a file, in the way that points do; what was told of it. */
 export async function archiveTo(
   file: string,
   driver: VolumeReader,
   place: Place,
   compression: Compression,
 ): Promise<Contents> {
+  if (driver instanceof HostDriver) {
+    await using into = await open(file, 'w');
+    return await driver.archiveInto(into, place, { compression, signal: never });
+  }
   const { stream, contents } = await driver.archive(place, { compression, signal: never });
   await pipeline(stream, createWriteStream(file));
   return await contents;
