@@ -99,7 +99,7 @@ export async function fingerprint(
 }
 
 /** Milliseconds between looks at a file that grows. */
-const GLANCE = 10;
+const GLANCE = 20;
 
 /** Fingerprint of a file that something else writes until `written` resolves, hashed as it grows. Throws what `written` throws. */
 export async function fingerprintGrowing(
@@ -120,7 +120,7 @@ export async function fingerprintGrowing(
 
 /** A file from a position to its end; each chunk is overwritten by the next. */
 export async function* chunksOf(source: FileHandle, position = 0): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(256 * 1024);
+  const buffer = Buffer.allocUnsafe(1024 * 1024);
   for (;;) {
     const { bytesRead } = await source.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0) return;

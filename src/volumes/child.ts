@@ -17,7 +17,7 @@ const ENV = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' };
 
 export interface Child {
   stdin: Writable;
-  /** Of the last program, when this one writes into another; empty when it writes into a file. */
+  /** Empty when it writes into a file. */
   stdout: Readable;
   /** Its exit code once it and its pipes are done; undefined when a signal ended it. Throws `failed` when it could not be started. */
   ended: Promise<number | undefined>;
@@ -28,23 +28,20 @@ export interface Child {
 
 /**
  * Starts a program, in a process group of its own; `onLine` is told what it writes to stderr. What it writes to stdout goes straight into
- * `out`, where there is one, another program or an open file, and not through this process.
+ * `into`, an open file, where there is one, and not through this process.
  */
 export function startChild(
   argv: string[],
   cwd: string,
   onLine: (line: string) => void,
-  out?: Child | FileHandle,
+  into?: FileHandle,
 ): Child {
   const [file = '', ...args] = argv;
   // Ctrl-C is ours to handle: it would go to our own group.
   const options = { cwd, env: ENV, detached: true };
-  const next = out && 'stdin' in out ? out : undefined;
-  const target = out && 'fd' in out ? out.fd : (next?.stdin ?? 'pipe');
-  const child = spawn(file, args, { ...options, stdio: ['pipe', target, 'pipe'] });
-  next?.stdin.destroy();
+  const child = spawn(file, args, { ...options, stdio: ['pipe', into?.fd ?? 'pipe', 'pipe'] });
   const { stdin, stderr } = child;
-  const stdout = next?.stdout ?? child.stdout ?? Readable.from([]);
+  const stdout = child.stdout ?? Readable.from([]);
   if (!stdin || !stderr) throw new TypeError('a child without pipes');
   createInterface({ input: stderr }).on('line', onLine);
   const ended = once(child, 'close').then(

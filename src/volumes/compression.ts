@@ -8,10 +8,10 @@ export const ARCHIVE_SUFFIX: Readonly<Record<Compression, string>> = {
   gzip: '.tar.gz',
 };
 
-/** As fast as a disk where there is zstd; gzip takes several times as long, so it is told to be quick. */
+/** As fast as a disk where there is zstd; gzip takes several times as long, so it is told to be quick. (Told to be quiet, it calls a closed pipe a warning.) */
 export const COMPRESSORS: Readonly<Record<Compression, string[]>> = {
   zstd: ['zstd', '-q', '-3', '-T2'],
-  gzip: ['gzip', '-q', '-1'],
+  gzip: ['gzip', '-1'],
 };
 
 /** zstd where the program is there: Node's own library has it from 22.15 on only. */

@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
+import type { Compression } from '../model/point.js';
 import { feed, startChild, vouched } from './child.js';
 import { COMPRESSORS } from './compression.js';
 import {
@@ -31,10 +32,14 @@ export const ATTRIBUTES = [
   '--xattrs-exclude=security.selinux',
 ];
 
+/** tar starts the program itself, behind a pipe. Node's own pipes are sockets, and cost more than the compression. */
+export function compressorOf(compression: Compression): string {
+  return `--use-compress-program=${COMPRESSORS[compression].join(' ')}`;
+}
+
 const CREATE = [
   'tar',
   '--create',
-  '--file=-',
   '--format=posix',
   '--sparse',
   ...ATTRIBUTES,
@@ -89,8 +94,8 @@ export async function archivePlaceInto(
 }
 
 /**
- * Starts tar, fed with an explicit list: no pattern, option or recursion of its own has a say. It writes right into the compressor, so that
- * only compressed bytes pass through here, or, with a file to go to, none.
+ * Starts tar, fed with an explicit list: no pattern, option or recursion of its own has a say. Only compressed bytes pass through here, or, with
+ * a file to go to, none.
  */
 function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   const problems: string[] = [];
@@ -99,31 +104,29 @@ function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   };
   let told = 0;
   const tell = (bytes: number) => options.progress?.((told = bytes));
-  const compressor = startChild([...COMPRESSORS[options.compression], '-c'], '/', note, into);
   const onLine = (line: string) => {
     const records = CHECKPOINT.exec(line)?.[1];
     if (records !== undefined) tell(Number(records) * RECORD_BYTES);
     else if (!(options.live && isChange(line))) note(line);
   };
-  const tar = startChild(CREATE, place.path, onLine, compressor);
+  // Named, a regular file is what the compressor itself writes into.
+  const file = `--file=${into ? '/dev/fd/1' : '-'}`;
+  const tar = startChild([...CREATE, compressorOf(options.compression), file], place.path, onLine, into);
   const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
   const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);
   listed.catch(() => undefined); // `complete` looks at it, unless the stream fails before.
   const complete = async () => {
-    const [exitCode, compressed] = await Promise.all([tar.ended, compressor.ended, listed]);
-    const failed = compressed !== 0 || exitCode === undefined || (exitCode !== 0 && !options.live);
-    const lost =
-      exitCode === 0 && compressed === 0
-        ? problems.filter((line) => line.includes(': Warning: Cannot '))
-        : problems;
+    const [exitCode] = await Promise.all([tar.ended, listed]);
+    const failed = exitCode === undefined || (exitCode !== 0 && !options.live);
+    const lost = exitCode === 0 ? problems.filter((line) => line.includes(': Warning: Cannot ')) : problems;
     if (failed || lost.length > 0) throw unreadable(place, lost);
     tell(Math.max(contents.bytes, told));
   };
   const cleanUp = async () => {
-    for (const child of [tar, compressor]) child.kill();
-    await Promise.allSettled([tar.ended, compressor.ended, listed]);
+    tar.kill();
+    await Promise.allSettled([tar.ended, listed]);
   };
-  return { compressed: compressor.stdout, contents, complete, cleanUp };
+  return { compressed: tar.stdout, contents, complete, cleanUp };
 }
 
 /** What tar is told to archive; `contents` is filled on the way. */

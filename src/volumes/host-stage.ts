@@ -5,9 +5,8 @@ import { RollbackError } from '../model/errors.js';
 import type { Compression } from '../model/point.js';
 import { explained, syncDirectory } from '../store/files.js';
 import { feed, heard, runTool, startChild } from './child.js';
-import { COMPRESSORS } from './compression.js';
 import type { Place } from './driver.js';
-import { ATTRIBUTES } from './host-archive.js';
+import { ATTRIBUTES, compressorOf } from './host-archive.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
 const MAX_PROBLEMS = 20;
@@ -65,21 +64,18 @@ async function unpack(directory: string, archive: Readable, compression: Compres
   const note = (line: string) => {
     if (problems.length < MAX_PROBLEMS) problems.push(line);
   };
-  const tar = startChild(EXTRACT, directory, note);
-  const decompressor = startChild([...COMPRESSORS[compression], '-d', '-c'], '/', note, tar);
-  const kill = () => [tar, decompressor].forEach((child) => child.kill());
-  signal.addEventListener('abort', kill);
+  const tar = startChild([...EXTRACT, compressorOf(compression)], directory, note);
+  signal.addEventListener('abort', tar.kill);
   try {
-    const [unpacked] = await Promise.all([tar.ended, decompressor.ended, feed(archive, decompressor)]);
-    // tar has all it wants before the padding ends, and the decompressor may die of that. What really is wrong it says, or tar misses it.
+    const [unpacked] = await Promise.all([tar.ended, feed(archive, tar)]);
     if (unpacked !== 0 || problems.length > 0) throw judged(problems);
   } catch (thrown) {
-    kill();
-    await Promise.allSettled([tar.ended, decompressor.ended]);
+    tar.kill();
+    await Promise.allSettled([tar.ended]);
     signal.throwIfAborted();
     throw thrown;
   } finally {
-    signal.removeEventListener('abort', kill);
+    signal.removeEventListener('abort', tar.kill);
   }
 }
 
