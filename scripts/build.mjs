@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Bundles the program and the library into dist/. Most of a short command's time is the loading of modules: from a few bundled files it
 // takes half of what it takes from node_modules. What is imported lazily stays in files of its own.
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
@@ -62,7 +62,7 @@ await build({
   format: 'cjs',
   external: ['cpu-features', '*.node'],
 });
-await build({
+const { metafile } = await build({
   ...common,
   entryPoints: ['src/main.ts', 'src/index.ts', 'src/watchdog.ts'],
   outdir: 'dist',
@@ -74,4 +74,7 @@ await build({
   plugins: [withoutBuildKit, sshWhenNeeded],
   banner: { js: banner },
   define: { PACKAGE_VERSION: JSON.stringify(version) },
+  metafile: true,
 });
+// What is in which file, for those who look into what a command loads.
+await writeFile('dist/meta.json', JSON.stringify(metafile));

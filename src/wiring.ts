@@ -194,6 +194,8 @@ async function beginToRead(selection: ProjectSelection, endpoint: Endpoint, sign
     locateIfAny(selection),
   ]);
   const provider = await findProvider({ endpoint, env: selection.env });
+  // Observing asks for it too; who waits for it is told when it fails.
+  provider.version().catch(() => undefined);
   const early = located && beginReading(provider, located, selection.env, signal);
   return { provider, located, early };
 }

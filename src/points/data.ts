@@ -7,7 +7,7 @@ import { bytes } from '../plan/text.js';
 import { isUp } from '../plan/services.js';
 import { dataSources, type DataSource } from '../project/data.js';
 import { chooseCopier, locateData, storeData, type Copier } from '../run/data.js';
-import { discardClones, holding, type Held } from '../run/hold.js';
+import { discardClones, holding, Watchdog, type Held } from '../run/hold.js';
 import { handlerContext, handlerOf, serviceConfig, withLabels, type Workspace } from '../run/workspace.js';
 import { dropHold, writeHold } from '../store/holds.js';
 import type { PointWriter } from '../store/point-writer.js';
@@ -54,11 +54,12 @@ export async function recordData(
   const looked = await Promise.all(sources.map((source) => lookAt(workspace, source)));
   const left = looked.flatMap((one) => ('reason' in one ? [one] : []));
   const found = looked.flatMap((one) => ('place' in one ? [one] : []));
+  await using watchdog = heldFor(workspace, observation, found).length > 0 ? new Watchdog() : undefined;
   await prepareServices(workspace, observation, found);
   const volumes = await Promise.all(found.map((volume) => listed(volume, workspace.signal)));
   const shared = await shareUnchanged(workspace, writer, volumes);
   const changed = volumes.filter(({ source }) => !shared.some(({ name }) => name === source.name));
-  const stored = await readChanged(workspace, observation, writer, changed);
+  const stored = await readChanged(workspace, observation, writer, changed, watchdog);
   const data = [...shared, ...stored].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return {
     volumes: data.map(({ name }) => name),
@@ -134,6 +135,7 @@ async function readChanged(
   observation: Observation,
   writer: PointWriter,
   volumes: Volume[],
+  watchdog: Watchdog | undefined,
 ): Promise<VolumeData[]> {
   if (volumes.length === 0) return [];
   const held = heldFor(workspace, observation, volumes);
@@ -149,7 +151,7 @@ async function readChanged(
   const cores = availableParallelism();
   try {
     await Promise.all(volumes.map(settle)); // most of it while services still run
-    const stored = await holding(workspace, held, async () => {
+    const stored = await holding(workspace, held, watchdog, async () => {
       await Promise.all(volumes.map(settle));
       const direct: Volume[] = [];
       for (const volume of volumes) {

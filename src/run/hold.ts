@@ -19,14 +19,19 @@ export interface Held {
  * Keeps containers from writing while `act` reads. Whatever happens they run again afterwards: by us, by a watchdog when we are killed, or, should
  * that be killed too, by the next command, which finds the note. Throws `failed` when one of them cannot be made to run again.
  */
-export async function holding<T>(workspace: Workspace, held: Held[], act: () => Promise<T>): Promise<T> {
-  if (held.length === 0) return await act();
+export async function holding<T>(
+  workspace: Workspace,
+  held: Held[],
+  watchdog: Watchdog | undefined,
+  act: () => Promise<T>,
+): Promise<T> {
+  if (held.length === 0 || !watchdog) return await act();
   const { engine, store } = workspace;
   const note = await writeHold(
     store.dir,
     held.map(({ container }) => container.id),
   );
-  const watchdog = await startWatchdog(workspace, note);
+  await watchdog.guard(workspace, note);
   try {
     await Promise.all(
       held.map(({ container, how }) =>
@@ -37,7 +42,6 @@ export async function holding<T>(workspace: Workspace, held: Held[], act: () => 
   } finally {
     await letGo(workspace, held);
     await dropHold(note);
-    await watchdog.dismiss();
   }
 }
 
@@ -55,24 +59,39 @@ async function letGo({ engine }: Workspace, held: Held[]): Promise<void> {
   });
 }
 
-/** A process that makes the containers run again when its standard input ends without a word. It is ready when this returns. */
-async function startWatchdog({ endpoint }: Workspace, { path, containers }: Hold) {
-  const child = spawn(process.execPath, [WATCHDOG], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
-  child.stdin.write(`${JSON.stringify({ endpoint, containers, note: path })}\n`);
-  const ended = once(child, 'exit');
-  const ready = await Promise.race([once(child.stdout, 'data'), ended.then(() => undefined)]);
-  if (!ready) {
+/** A process that makes containers run again when its standard input ends without a word. Started early: that takes a while. */
+export class Watchdog {
+  readonly #child = spawn(process.execPath, [WATCHDOG], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+  });
+  readonly #ended = once(this.#child, 'exit');
+  #guarding = false;
+
+  constructor() {
+    // It may end early: told by whoever writes or waits.
+    this.#child.stdin.on('error', () => undefined);
+    this.#ended.catch(() => undefined);
+  }
+
+  /** It knows what to do when this returns. Throws `failed` when it does not start. */
+  async guard({ endpoint }: Workspace, { path, containers }: Hold): Promise<void> {
+    const { stdin, stdout } = this.#child;
+    this.#guarding = true;
+    const ready = once(stdout, 'data');
+    stdin.write(`${JSON.stringify({ endpoint, containers, note: path })}\n`);
+    if (await Promise.race([ready, this.#ended.then(() => undefined)])) return;
     throw new RollbackError('failed', 'the watchdog that unpauses services after a crash does not start', {
       hint: `see that \`node ${WATCHDOG}\` can run; nothing was paused`,
     });
   }
-  child.stdout.destroy();
-  return {
-    dismiss: async () => {
-      child.stdin.end('done\n');
-      await ended;
-    },
-  };
+
+  /** Once the containers run again, or when it has nothing to guard. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#guarding) this.#child.stdin.end('done\n');
+    else this.#child.kill('SIGKILL');
+    await Promise.allSettled([this.#ended]);
+  }
 }
 
 /** Takes away what was cloned beside these directories. */

@@ -100,8 +100,13 @@ export async function fingerprint(
 
 /** Milliseconds between looks at a file that grows. */
 const GLANCE = 20;
+/** Bytes that may wait for the disk before it is told to begin. */
+const WRITTEN_BEHIND = 64 * 1024 * 1024;
 
-/** Fingerprint of a file that something else writes until `written` resolves, hashed as it grows. Throws what `written` throws. */
+/**
+ * Fingerprint of a file that something else writes until `written` resolves, hashed and sent to the disk as it grows; on the disk when this returns.
+ * Throws what `written` throws.
+ */
 export async function fingerprintGrowing(
   source: FileHandle,
   written: Promise<unknown>,
@@ -110,11 +115,19 @@ export async function fingerprintGrowing(
   let ended = false;
   const end = written.then(() => (ended = true));
   end.catch(() => undefined); // It may fail while the file is read: told then.
+  let syncing: Promise<void> | undefined;
+  let synced = 0;
   for (let last = false; !last;) {
     await Promise.race([end, setTimeout(GLANCE)]);
     last = ended;
     for await (const chunk of chunksOf(source, digest.size)) digest.update(chunk);
+    if (syncing || digest.size - synced < WRITTEN_BEHIND) continue;
+    synced = digest.size;
+    syncing = source.datasync().finally(() => (syncing = undefined));
+    syncing.catch(() => undefined); // The last one tells.
   }
+  await syncing;
+  await source.sync();
   return digest.fingerprint();
 }
 

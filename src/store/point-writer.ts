@@ -124,7 +124,6 @@ export class PointWriter {
       await using to = await open(await this.#place(stored), 'wx+', 0o600);
       const written = program(to);
       const [file, contents] = await Promise.all([fingerprintGrowing(to, written), written]);
-      await to.sync();
       return { file, contents };
     });
   }

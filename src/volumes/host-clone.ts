@@ -1,4 +1,4 @@
-import { constants, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { constants, copyFile, mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quoted } from '../model/names.js';
 import { explained, hasErrno } from '../store/files.js';
@@ -25,7 +25,7 @@ export async function clonePlace(place: Place, run: string, signal: AbortSignal)
       await discardSibling(place, run, 'clone');
       await mkdir(path, { mode: 0o700 });
       if (!(await sharesBlocks(path))) {
-        await discardSibling(place, run, 'clone');
+        await rmdir(path);
         return undefined;
       }
       // First, so that a change meanwhile makes the two differ later.

@@ -8,13 +8,11 @@ import { foreign, type Place } from './driver.js';
 /** A file name has 255 bytes at most; what siblings add to the place's own must fit. */
 const MAX_NAME_BYTES = 200;
 
-/** Programs whose options we count on, and what GNU's say of themselves. */
+/** Programs whose options we count on, and what GNU's say of themselves. `rm` and `sync` come with `cp`. */
 const PROGRAMS = [
   ['tar', /GNU tar/],
   ['find', /GNU findutils/],
   ['cp', /GNU coreutils/],
-  ['rm', /GNU coreutils/],
-  ['sync', /GNU coreutils/],
 ] as const;
 
 /** Why data cannot be copied and swapped right in the file system, for a person; undefined when it can. */
@@ -31,7 +29,7 @@ export async function unfitOnHost(place: Place): Promise<string | undefined> {
 
 let missing: Promise<string | undefined> | undefined;
 
-/** What is installed is looked up once: it takes five processes. */
+/** What is installed is looked up once: it takes three processes. */
 function missingProgram(): Promise<string | undefined> {
   return (missing ??= findMissing());
 }

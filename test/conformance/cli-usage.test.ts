@@ -204,10 +204,11 @@ describe('list', () => {
     const hook = new URL('../support/log-modules.mjs', import.meta.url).href;
     const env = { LOADED_MODULES: file };
     await cli.run(['list'], { cwd: shop, env, nodeOptions: ['--import', hook] });
-    const files = (await readFile(file, 'utf8')).split('\n').filter((url) => url.startsWith('file://'));
-    const texts = await Promise.all(files.map((url) => readFile(new URL(url), 'utf8')));
-    const bundled = texts.flatMap((text) =>
-      [...text.matchAll(/^\/\/ ((?:src|node_modules)\/.+)$/gm)].map(([, from = '']) => from),
+    const dist = new URL('../../dist/', import.meta.url);
+    const { outputs } = JSON.parse(await readFile(new URL('meta.json', dist), 'utf8'));
+    const loaded = (await readFile(file, 'utf8')).split('\n').filter((url) => url.startsWith(dist.href));
+    const bundled = loaded.flatMap((url) =>
+      Object.keys(outputs[`dist/${url.slice(dist.href.length)}`].inputs),
     );
     expect(bundled).toContain('src/store/index-db.ts');
     const libraries = bundled.map((from) => /^node_modules\/([^/]+)/.exec(from)?.[1]);

@@ -75,6 +75,8 @@ const cases: Record<string, (outside: string) => Buffer[]> = {
 
 /** What tar itself gets right, so that what is staged is harmless. */
 const HARMLESS = ['a file over a link to a file'];
+/** Whether tar complains depends on whether the new directory gets the inode of what it replaces. */
+const EITHER = ['a directory through a link'];
 /** What is refused because it could do harm; the rest because it makes no sense. */
 const UNSAFE = [
   'an absolute name',
@@ -109,7 +111,7 @@ it.each(Object.keys(cases))('do not leave the directory that the host stages: %s
   const code = await outcome(host.stage(place, RUN, archive(), 'gzip', never));
   expect(await everything(outside, { fine: true })).toEqual(before);
   expect(await readdir(outside)).toEqual(['victim']);
-  expect(code === 'done').toBe(HARMLESS.includes(name));
+  if (!EITHER.includes(name)) expect(code === 'done').toBe(HARMLESS.includes(name));
   if (code !== 'done') expect(await readdir(dirname(place.path))).toEqual(['data']);
   if (UNSAFE.includes(name)) expect(code).toBe('unsafe');
   else expect(['done', 'unsafe', 'failed']).toContain(code);

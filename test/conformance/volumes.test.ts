@@ -72,17 +72,19 @@ async function apiSubject(): Promise<Subject> {
     images.flatMap((image) => image?.id ?? []),
     'test',
   );
-  const volumes = async () => (await docker('volume', 'ls', '--quiet')).split('\n');
+  const volumes = async () =>
+    (await docker('volume', 'ls', '--quiet', '--filter', 'dangling=true')).split('\n');
   const before = await volumes();
   return {
     driver,
     fine: false,
     place: () => volume(engine),
     restore: (at, archive, compression, signal) => driver.refill(at, archive, compression, signal),
-    traces: async () => {
-      const helpers = await docker('ps', '--all', '--quiet', '--filter', `label=${HELPER_LABEL}`);
-      // Anonymous ones: their names are hashes.
-      const made = (await volumes()).filter((name) => /^[0-9a-f]{64}$/.test(name) && !before.includes(name));
+    traces: async ({ name }) => {
+      const own = ['--filter', `label=${HELPER_LABEL}`, '--filter', `volume=${name}`];
+      const helpers = await docker('ps', '--all', '--quiet', ...own);
+      // Anonymous ones that nothing uses any more: their names are hashes.
+      const made = (await volumes()).filter((one) => /^[0-9a-f]{64}$/.test(one) && !before.includes(one));
       return [...helpers.split('\n').filter((id) => id !== ''), ...made];
     },
   };

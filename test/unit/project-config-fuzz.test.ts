@@ -102,7 +102,10 @@ async function settingsOrInvalid(read: () => Promise<unknown>, check: (settings:
   check(settings);
 }
 
-test('10,000 rollback.yaml, compose files and labels', async () => {
+/** `FUZZ_CASES=10000` tries more. */
+const CASES = Number(process.env['FUZZ_CASES'] ?? 2000);
+
+test('rollback.yaml, compose files and labels of any text', async () => {
   const folder = await makeFolder();
   const project = projectIn(folder);
   let valid = 0;
@@ -134,7 +137,7 @@ test('10,000 rollback.yaml, compose files and labels', async () => {
         );
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: CASES },
   );
-  expect(valid).toBeGreaterThan(100);
+  expect(valid).toBeGreaterThan(CASES / 100);
 }, 300_000);
