@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { Readable, Transform, type Writable } from 'node:stream';
+import { PassThrough, Readable, Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { callbackify } from 'node:util';
 import { runProgram } from '../engine/program.js';
@@ -16,6 +15,7 @@ import { hasErrno } from '../store/files.js';
 const ENV = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' };
 
 export interface Child {
+  /** Leads nowhere when it reads a file. */
   stdin: Writable;
   /** Empty when it writes into a file. */
   stdout: Readable;
@@ -26,23 +26,27 @@ export interface Child {
   running: () => boolean;
 }
 
-/**
- * Starts a program, in a process group of its own; `onLine` is told what it writes to stderr. What it writes to stdout goes straight into
- * `into`, an open file, where there is one, and not through this process.
- */
+/** Open files (descriptors) that a program reads or writes itself, so that nothing passes through this process. */
+export interface Files {
+  from?: number | undefined;
+  into?: number | undefined;
+}
+
+/** Starts a program, in a process group of its own; `onLine` is told what it writes to stderr. */
 export function startChild(
   argv: string[],
   cwd: string,
   onLine: (line: string) => void,
-  into?: FileHandle,
+  { from, into }: Files = {},
 ): Child {
   const [file = '', ...args] = argv;
   // Ctrl-C is ours to handle: it would go to our own group.
   const options = { cwd, env: ENV, detached: true };
-  const child = spawn(file, args, { ...options, stdio: ['pipe', into?.fd ?? 'pipe', 'pipe'] });
-  const { stdin, stderr } = child;
+  const child = spawn(file, args, { ...options, stdio: [from ?? 'pipe', into ?? 'pipe', 'pipe'] });
+  const { stderr } = child;
+  const stdin = child.stdin ?? new PassThrough();
   const stdout = child.stdout ?? Readable.from([]);
-  if (!stdin || !stderr) throw new TypeError('a child without pipes');
+  if (!stderr) throw new TypeError('a child without pipes');
   createInterface({ input: stderr }).on('line', onLine);
   const ended = once(child, 'close').then(
     () => child.exitCode ?? undefined,

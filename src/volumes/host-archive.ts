@@ -111,7 +111,9 @@ function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   };
   // Named, a regular file is what the compressor itself writes into.
   const file = `--file=${into ? '/dev/fd/1' : '-'}`;
-  const tar = startChild([...CREATE, compressorOf(options.compression), file], place.path, onLine, into);
+  const tar = startChild([...CREATE, compressorOf(options.compression), file], place.path, onLine, {
+    into: into?.fd,
+  });
   const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
   const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);
   listed.catch(() => undefined); // `complete` looks at it, unless the stream fails before.

@@ -1,3 +1,4 @@
+import { ReadStream } from 'node:fs';
 import { mkdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -13,7 +14,6 @@ const MAX_PROBLEMS = 20;
 const EXTRACT = [
   'tar',
   '--extract',
-  '--file=-',
   '--same-owner',
   '--same-permissions',
   '--delay-directory-restore',
@@ -64,10 +64,12 @@ async function unpack(directory: string, archive: Readable, compression: Compres
   const note = (line: string) => {
     if (problems.length < MAX_PROBLEMS) problems.push(line);
   };
-  const tar = startChild([...EXTRACT, compressorOf(compression)], directory, note);
+  const from = descriptorOf(archive);
+  const file = `--file=${from === undefined ? '-' : '/dev/fd/0'}`;
+  const tar = startChild([...EXTRACT, compressorOf(compression), file], directory, note, { from });
   signal.addEventListener('abort', tar.kill);
   try {
-    const [unpacked] = await Promise.all([tar.ended, feed(archive, tar)]);
+    const [unpacked] = await Promise.all([tar.ended, from === undefined && feed(archive, tar)]);
     if (unpacked !== 0 || problems.length > 0) throw judged(problems);
   } catch (thrown) {
     tar.kill();
@@ -77,6 +79,13 @@ async function unpack(directory: string, archive: Readable, compression: Compres
   } finally {
     signal.removeEventListener('abort', tar.kill);
   }
+}
+
+/** Of a file that is open already: the program opens it anew by this, and reads it itself. */
+function descriptorOf(archive: Readable): number | undefined {
+  return archive instanceof ReadStream && 'fd' in archive && typeof archive.fd === 'number'
+    ? archive.fd
+    : undefined;
 }
 
 /** tar makes whatever an archive says; ours say nothing but files, directories and symbolic links. */

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -204,7 +205,7 @@ export function volumeSuite(name: string, make: () => Promise<Subject>): void {
         })(),
       );
       await expect(subject.restore(place, broken, 'zstd', never)).rejects.toBe(reason);
-      const missing = subject.restore(place, reading(`${file}-missing`), 'zstd', never);
+      const missing = subject.restore(place, createReadStream(`${file}-missing`), 'zstd', never);
       await expect(missing).rejects.toMatchObject({ message: expect.stringContaining('ENOENT') });
       const controller = new AbortController();
       const slow = Readable.from(

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, openSync } from 'node:fs';
 import { link, lutimes, mkdir, mkdtemp, open, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -195,6 +195,7 @@ export async function archiveTo(
   return await contents;
 }
 
+/** Open from the start, as a store hands its files out. */
 export function reading(file: string) {
-  return createReadStream(file);
+  return createReadStream('', { fd: openSync(file, 'r') });
 }
