@@ -12,15 +12,42 @@ export interface Output {
 const HEADER_BYTES = 8;
 const STDERR = 2;
 
-/** Takes frames apart: a byte for the stream, three of padding, a big-endian length, the payload. */
-export function demultiplex(bytes: Buffer): Output {
-  const frames: { stderr: boolean; payload: Buffer }[] = [];
-  for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
-    const start = at + HEADER_BYTES;
-    const end = start + bytes.readUInt32BE(at + 4);
-    frames.push({ stderr: bytes[at] === STDERR, payload: bytes.subarray(start, end) });
-    at = end;
+interface Frame {
+  stderr: boolean;
+  payload: Buffer;
+}
+
+/** Frames: a byte for the stream, three of padding, a big-endian length, the payload. `rest` is where an unfinished one begins. */
+function takeApart(bytes: Buffer): { frames: Frame[]; rest: number } {
+  const frames: Frame[] = [];
+  let rest = 0;
+  while (rest + HEADER_BYTES <= bytes.length) {
+    const start = rest + HEADER_BYTES;
+    const end = start + bytes.readUInt32BE(rest + 4);
+    if (end > bytes.length) break;
+    frames.push({ stderr: bytes[rest] === STDERR, payload: bytes.subarray(start, end) });
+    rest = end;
   }
+  return { frames, rest };
+}
+
+/** The frames of a stream as they come. Throws `failed` when it ends within one. */
+export async function* framesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of source) {
+    bytes = Buffer.concat([bytes, chunk]);
+    const { frames, rest } = takeApart(bytes);
+    yield* frames;
+    bytes = bytes.subarray(rest);
+  }
+  if (bytes.length > 0) throw new RollbackError('failed', "the engine's answer ends too early");
+}
+
+/** Everything at once; of a frame that broke off, what there is. */
+export function demultiplex(bytes: Buffer): Output {
+  const { frames, rest } = takeApart(bytes);
+  const broken = bytes.subarray(rest + HEADER_BYTES);
+  if (broken.length > 0) frames.push({ stderr: bytes[rest] === STDERR, payload: broken });
   // Decoded only once joined: a character may be cut between two frames.
   const text = (chosen: typeof frames) => Buffer.concat(chosen.map((frame) => frame.payload)).toString();
   return {

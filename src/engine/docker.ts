@@ -1,6 +1,5 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import {
   HELPER_LABEL,
@@ -16,6 +15,7 @@ import { quoted } from '../model/names.js';
 import { readWholeAnswers } from './docker-answers.js';
 import { connection } from './docker-connection.js';
 import { statusOf, toEngineError } from './docker-errors.js';
+import { outputOf, runToEnd } from './docker-exec.js';
 import { toContainer, toIdentity, toImage, type InfoDocument } from './docker-mapping.js';
 import { demultiplex, progressOf } from './docker-stream.js';
 import type { Endpoint } from './endpoint.js';
@@ -25,7 +25,6 @@ import { parseReference, parseTag } from './reference.js';
 /** Inspections under way at once. Over ssh each is a connection of its own, and sshd takes ten at most. */
 const PARALLEL = 8;
 const EXEC_TIMEOUT_MS = 10_000;
-const EXIT_POLL_MS = 10;
 const REGISTRY_TIMEOUT_MS = 10_000;
 /** Two empty blocks: the smallest tar archive. */
 const EMPTY_TAR = Buffer.alloc(1024);
@@ -141,13 +140,22 @@ export class DockerEngine implements Engine {
     const deadline = AbortSignal.timeout(timeout);
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     try {
-      return await this.#exec(id, argv, options, signal);
+      return await runToEnd(this.#container(id), argv, options, signal);
     } catch (thrown) {
       options.signal?.throwIfAborted();
       if (!deadline.aborted) throw toEngineError(thrown, this.#endpoint);
       const what = `${quoted(argv[0] ?? '')} in container ${id.slice(0, 12)}`;
       throw new RollbackError('failed', `${what} took longer than ${timeout / 1000} s`, { cause: thrown });
     }
+  }
+
+  execStream(
+    id: string,
+    argv: string[],
+    { signal = new AbortController().signal, ...options }: Omit<ExecOptions, 'timeout'> = {},
+  ): Promise<Readable> {
+    const output = this.#readable(Readable.from(outputOf(this.#container(id), argv, options, signal)));
+    return Promise.resolve(output);
   }
 
   async logs(id: string, lines: number): Promise<string> {
@@ -310,26 +318,6 @@ export class DockerEngine implements Engine {
         ({ Name: id, Labels }) => ({ kind: 'volume', id, value: valueOf(Labels) }) as const,
       ),
     ];
-  }
-
-  async #exec(id: string, argv: string[], options: ExecOptions, signal: AbortSignal): Promise<ExecResult> {
-    signal.throwIfAborted();
-    const exec = await this.#container(id).exec({
-      Cmd: argv,
-      AttachStdout: true,
-      AttachStderr: true,
-      Env: Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
-      ...(options.user === undefined ? {} : { User: options.user }),
-      abortSignal: signal,
-    });
-    const stream = await exec.start({ hijack: false, stdin: false, abortSignal: signal });
-    const { stdout, stderr } = demultiplex(await buffer(addAbortSignal(signal, stream)));
-    for (;;) {
-      // The stream may end before the engine has noted the exit code.
-      const state = await exec.inspect({ abortSignal: signal });
-      if (!state.Running && state.ExitCode !== null) return { exitCode: state.ExitCode, stdout, stderr };
-      await delay(EXIT_POLL_MS, undefined, { signal });
-    }
   }
 
   /** What the engine sends; a connection that breaks off meanwhile is told as an error of ours. */

@@ -42,6 +42,11 @@ export interface Engine {
   /** Removes a stopped container; its named volumes stay. */
   remove(id: string): Promise<void>;
   exec(id: string, argv: string[], options?: ExecOptions): Promise<ExecResult>;
+  /**
+   * What a command writes to its standard output, as it comes. Fails with `failed` and its last words when it ends otherwise than with 0, with the
+   * signal's own reason when aborted. No timeout but the signal.
+   */
+  execStream(id: string, argv: string[], options?: Omit<ExecOptions, 'timeout'>): Promise<Readable>;
   /** The last lines a container wrote, both streams. */
   logs(id: string, lines: number): Promise<string>;
   /** Freezes a running container; one that does not run is left alone. `start` unpauses. */

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Engine } from '../engine/engine.js';
 import type { ComposeService } from '../model/compose.js';
 import type { ServiceConfig } from '../model/config.js';
@@ -37,6 +38,8 @@ export interface Handler {
   matches(repository: string): boolean;
   /** Before anything stops. A fail ends the run with nothing touched. */
   prepare?(context: HandlerContext): Promise<Verdict>;
+  /** All its data in a form that other versions of it read, as text. Undefined when it does not run. The stream fails when anything is missing. */
+  dump?(context: HandlerContext): Promise<Readable | undefined>;
   /** Can a running service take new bytes of its mounted files without a restart? */
   readonly reloads?: boolean;
   /** Makes it read `files` again; a verdict other than pass (the container does not see their bytes, …) means: restart it. */

@@ -45,6 +45,19 @@ export const postgres: Handler = {
     return worst(verdicts);
   },
 
+  /** All databases and roles, as SQL for psql. */
+  async dump(context) {
+    const [container] = await runningContainers(context);
+    if (!container) return undefined;
+    const { user, database, password } = accountOf(container);
+    const port = portOf(context, container, PORT) ?? PORT;
+    const names = [`--port=${port}`, `--username=${user}`, `--database=${database}`];
+    return await context.engine.execStream(container.id, ['pg_dumpall', '--no-password', ...names], {
+      env: { LC_ALL: 'C', ...(password && { PGPASSWORD: password }) },
+      signal: context.signal,
+    });
+  },
+
   verify: (context) =>
     waitFor(context, patienceOf(context), async (timeout) =>
       everyContainer(context, async (container) => isReady(context, container, timeout)),

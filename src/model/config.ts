@@ -78,6 +78,8 @@ export const serviceConfigSchema = z.strictObject({
   probes: z.array(probeSchema).default([]),
   /** How it is kept from writing while its volumes are recorded; by its handler when absent. */
   consistency: z.enum(['hook', 'pause', 'stop', 'live']).optional(),
+  /** A logical dump too when its volumes are recorded, by a handler that can make one: `postgres`. */
+  dump: z.boolean().default(false),
   before_rollback: z.array(hookSchema).default([]),
   after_rollback: z.array(hookSchema).default([]),
 });

@@ -73,6 +73,9 @@ const volumeDataSchema = z.object({
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
 });
 
+/** What a service itself wrote of its data, as text. */
+const dumpSchema = z.object({ service: z.string(), ...storedFile, compression });
+
 /** What `docker load` takes. */
 const imageArchiveSchema = z.object({
   /** The recorded image's id; `images` tells its layers. */
@@ -142,6 +145,8 @@ export const pointSchema = z.object({
     .default([]),
   /** The data itself. */
   volume_data: z.array(volumeDataSchema).default([]),
+  /** Beside the data of volumes, for people: a rollback brings files back. */
+  dumps: z.array(dumpSchema).default([]),
   images: z.record(z.string(), pointImageSchema),
   image_archives: z.array(imageArchiveSchema).default([]),
   containers: z.record(z.string(), containersSchema),
@@ -211,6 +216,8 @@ export type PointEntry = Point['entries'][number];
 export type PointImage = Point['images'][string];
 export type VolumeData = Point['volume_data'][number];
 export type ReplacedData = Point['replaced'][number];
+export type Dump = Point['dumps'][number];
+
 export type ImageArchive = Point['image_archives'][number];
 /** Which images `create` archives: those that no registry can give back, all, none. */
 export const saveImagesSchema = z.enum(['auto', 'always', 'never']);

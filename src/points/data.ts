@@ -14,10 +14,11 @@ import type { PointWriter } from '../store/point-writer.js';
 import { NOT_CARRIED } from '../volumes/api.js';
 import type { Place } from '../volumes/driver.js';
 import type { Clone } from '../volumes/host-clone.js';
+import { recordDumps } from './dumps.js';
 import { readIfOpen } from './find.js';
 
 /** What `create --include-volumes` adds to a point. */
-export type RecordedData = Pick<Point, 'volumes' | 'volume_data' | 'skipped' | 'warnings'>;
+export type RecordedData = Pick<Point, 'volumes' | 'volume_data' | 'dumps' | 'skipped' | 'warnings'>;
 
 type Consistency = VolumeData['consistency'];
 
@@ -55,6 +56,7 @@ export async function recordData(
   const left = looked.flatMap((one) => ('reason' in one ? [one] : []));
   const found = looked.flatMap((one) => ('place' in one ? [one] : []));
   await using watchdog = heldFor(workspace, observation, found).length > 0 ? new Watchdog() : undefined;
+  const { dumps, warnings } = await recordDumps(workspace, observation, writer, services);
   await prepareServices(workspace, observation, found);
   const volumes = await Promise.all(found.map((volume) => listed(volume, workspace.signal)));
   const shared = await shareUnchanged(workspace, writer, volumes);
@@ -64,8 +66,10 @@ export async function recordData(
   return {
     volumes: data.map(({ name }) => name),
     volume_data: data,
+    dumps,
     skipped: [...skipped, ...left],
     warnings: [
+      ...warnings,
       ...left.map(({ path, reason }) => `the data of ${path} is not recorded: ${reason}`),
       ...throughEngine(data),
     ],

@@ -57,6 +57,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     volumes: [],
     replaced: details.replaced ?? [],
     volume_data: [],
+    dumps: [],
     project: projectFacts(observation.project),
     images: Object.fromEntries(images),
     image_archives: [],

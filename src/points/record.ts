@@ -67,7 +67,7 @@ export async function recordPoint(
 }
 
 function addTo(point: Point, data: RecordedData): Point {
-  const volumes = data.volume_data.reduce((sum, { size }) => sum + size, 0);
+  const volumes = [...data.volume_data, ...data.dumps].reduce((sum, { size }) => sum + size, 0);
   return {
     ...point,
     ...data,

@@ -3,6 +3,7 @@ import type { Point } from '../model/point.js';
 import { recordedFiles } from '../store/point-files.js';
 import type { StoredProblem } from '../store/point-verify.js';
 import type { Store } from '../store/store.js';
+import { checkDump } from './dumps.js';
 import { findPoint } from './find.js';
 import { checkData } from '../run/data.js';
 import { checkArchive } from '../run/images.js';
@@ -72,9 +73,13 @@ async function undecodable(
     path: data.stored,
     decode: () => checkData(store, point, data),
   }));
+  const dumps = point.dumps.map((dump) => ({
+    path: dump.stored,
+    decode: () => checkDump(store, point, dump),
+  }));
   const known = new Set(changed.map(({ path }) => path));
   const problems: StoredProblem[] = [];
-  for (const { path, decode } of [...images, ...volumes]) {
+  for (const { path, decode } of [...images, ...volumes, ...dumps]) {
     if (known.has(path)) continue;
     try {
       await decode();

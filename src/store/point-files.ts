@@ -90,7 +90,7 @@ export function isSealed(record: Point | SealedPoint): record is SealedPoint {
 /** Every file a point says it has, besides its record. */
 export function recordedFiles(point: Point): StoredFile[] {
   const files = [...point.entries, ...point.outside].filter((entry) => entry.type === 'file');
-  return [...files, ...point.volume_data, ...point.image_archives, point.model];
+  return [...files, ...point.volume_data, ...point.dumps, ...point.image_archives, point.model];
 }
 
 /** Lets go of what a point holds outside of the store. */

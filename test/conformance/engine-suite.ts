@@ -1,3 +1,5 @@
+import { buffer } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Container } from '../../src/model/engine.js';
@@ -205,6 +207,23 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
         const running = sh('sleep 12.5', { signal: controller.signal });
         setTimeout(() => controller.abort(reason), 300);
         await expect(running).rejects.toBe(reason);
+      });
+
+      it('streams what is written, and ends with the last words of what fails', async () => {
+        const streamed = (script: string, signal?: AbortSignal) =>
+          engine.execStream(id('web'), ['sh', '-c', script], signal && { signal });
+        const bytes = await buffer(await streamed('yes "€uro" | head -c 7000000; echo err >&2'));
+        expect(bytes.equals(Buffer.alloc(7_000_000, '€uro\n'))).toBe(true);
+        await expect(
+          buffer(await streamed('echo half; echo first >&2; echo last >&2; exit 7')),
+        ).rejects.toMatchObject({
+          code: 'failed',
+          message: '"sh" ended with 7: last',
+        });
+        const [controller, reason] = [new AbortController(), new Error('enough')];
+        const endless = await streamed('yes', controller.signal);
+        endless.once('data', () => controller.abort(reason));
+        await expect(finished(endless.resume())).rejects.toBe(reason);
       });
 
       it('fails in a container that does not run or is not there', async () => {

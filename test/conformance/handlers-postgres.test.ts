@@ -1,3 +1,4 @@
+import { text as textOf } from 'node:stream/consumers';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Handler } from '../../src/handlers/handler.js';
@@ -67,6 +68,32 @@ describe('verify', () => {
       status: 'inconclusive',
       reason: 'there is no pg_isready in the container: configure a probe',
     });
+  });
+});
+
+describe('dump', () => {
+  const dumped = async (service: string) => {
+    const text = await postgres.dump?.(stack.context(service));
+    return text && (await textOf(text));
+  };
+
+  test('is all there is, as SQL', async () => {
+    await sql("CREATE TABLE dumped AS SELECT 'value ' || n AS v FROM generate_series(1, 100) AS n");
+    const text = await dumped('db');
+    for (const words of [
+      'CREATE ROLE shop',
+      'CREATE DATABASE orders',
+      'CREATE TABLE public.dumped',
+      'value 100',
+    ]) {
+      expect(text).toContain(words);
+    }
+    expect(text).toContain('PostgreSQL database cluster dump complete');
+  });
+
+  test('fails when the server does not answer, or there is no program for it', async () => {
+    await expect(dumped('down')).rejects.toMatchObject({ code: 'failed', message: /pg_dumpall/ });
+    await expect(dumped('clientless')).rejects.toMatchObject({ code: 'failed', message: /pg_dumpall/ });
   });
 });
 

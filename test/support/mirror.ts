@@ -32,6 +32,7 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
     volumes: [],
     replaced: [],
     volume_data: [],
+    dumps: [],
     image_archives: [],
     project: {
       name: project.name,

@@ -52,6 +52,7 @@ export function makePoint(number: number, changes: Partial<Point> = {}): Point {
     volumes: [],
     replaced: [],
     volume_data: [],
+    dumps: [],
     image_archives: [],
     project: {
       name: 'shop',

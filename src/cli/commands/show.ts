@@ -49,6 +49,7 @@ function facts(point: Point): string[] {
     ['Profiles', project.profiles.join(', ') || null],
     ['Git', git(point)],
     ['Volumes', point.volumes.join(', ') || null],
+    ['Dumps', point.dumps.map(({ service }) => service).join(', ') || null],
     ['Size', bytes(point.sizes.total)],
     ['Made by', `${metadata.user} on ${metadata.hostname}, compose-rollback ${metadata.tool_version}`],
     ['Made with', `${engine.kind} ${engine.version}, ${provider.name} ${provider.version}`],
