@@ -44,7 +44,7 @@ export interface Engine {
   exec(id: string, argv: string[], options?: ExecOptions): Promise<ExecResult>;
   /**
    * What a command writes to its standard output, as it comes. Fails with `failed` and its last words when it ends otherwise than with 0, with the
-   * signal's own reason when aborted. No timeout but the signal.
+   * signal's own reason when aborted: the command itself goes on until it notices that nobody reads. No timeout but the signal.
    */
   execStream(id: string, argv: string[], options?: Omit<ExecOptions, 'timeout'>): Promise<Readable>;
   /** The last lines a container wrote, both streams. */

@@ -15,6 +15,8 @@ const REPOSITORIES = new Set([
   'timescaledb',
   'timescaledb-ha',
 ]);
+/** Milliseconds that a dump waits for a table that somebody has locked. */
+const LOCK_LIMIT = '--lock-wait-timeout=60000';
 /** Milliseconds: a checkpoint writes every dirty page. */
 const CHECKPOINT_LIMIT = 300_000;
 
@@ -52,10 +54,14 @@ export const postgres: Handler = {
     const { user, database, password } = accountOf(container);
     const port = portOf(context, container, PORT) ?? PORT;
     const names = [`--port=${port}`, `--username=${user}`, `--database=${database}`];
-    return await context.engine.execStream(container.id, ['pg_dumpall', '--no-password', ...names], {
-      env: { LC_ALL: 'C', ...(password && { PGPASSWORD: password }) },
-      signal: context.signal,
-    });
+    return await context.engine.execStream(
+      container.id,
+      ['pg_dumpall', '--no-password', LOCK_LIMIT, ...names],
+      {
+        env: { LC_ALL: 'C', ...(password && { PGPASSWORD: password }) },
+        signal: context.signal,
+      },
+    );
   },
 
   verify: (context) =>

@@ -76,3 +76,6 @@ export const DRILL_REPOSITORY = 'compose-rollback/drill';
 export function keptTag(point: string, imageId: string): string {
   return `${KEPT_REPOSITORY}:${point}-${imageId.replace(/^sha256:/, '').slice(0, 12)}`;
 }
+
+/** What the programs that a run starts carry in their environment, their own children included: its id. */
+export const RUN_VARIABLE = 'COMPOSE_ROLLBACK_RUN';

@@ -14,7 +14,7 @@ import type { PointWriter } from '../store/point-writer.js';
 import { NOT_CARRIED } from '../volumes/api.js';
 import type { Place } from '../volumes/driver.js';
 import type { Clone } from '../volumes/host-clone.js';
-import { recordDumps } from './dumps.js';
+import { chooseDumps, recordDumps } from './dumps.js';
 import { readIfOpen } from './find.js';
 
 /** What `create --include-volumes` adds to a point. */
@@ -56,12 +56,14 @@ export async function recordData(
   const left = looked.flatMap((one) => ('reason' in one ? [one] : []));
   const found = looked.flatMap((one) => ('place' in one ? [one] : []));
   await using watchdog = heldFor(workspace, observation, found).length > 0 ? new Watchdog() : undefined;
-  const { dumps, warnings } = await recordDumps(workspace, observation, writer, services);
+  const dumping = chooseDumps(workspace, observation, services);
   await prepareServices(workspace, observation, found);
   const volumes = await Promise.all(found.map((volume) => listed(volume, workspace.signal)));
   const shared = await shareUnchanged(workspace, writer, volumes);
   const changed = volumes.filter(({ source }) => !shared.some(({ name }) => name === source.name));
   const stored = await readChanged(workspace, observation, writer, changed, watchdog);
+  // Last: they may take long, and what was looked at before should be used while it is true.
+  const { dumps, warnings } = await recordDumps(workspace, observation, writer, dumping);
   const data = [...shared, ...stored].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return {
     volumes: data.map(({ name }) => name),
@@ -156,14 +158,17 @@ async function readChanged(
   try {
     await Promise.all(volumes.map(settle)); // most of it while services still run
     const stored = await holding(workspace, held, watchdog, async () => {
-      await Promise.all(volumes.map(settle));
       const direct: Volume[] = [];
       for (const volume of volumes) {
+        await settle(volume);
         const clone = await cloneOf(volume, writer.id, workspace.signal);
         if (clone) clones.push({ volume: { ...volume, place: clone.place }, listing: clone.listing });
         else direct.push(volume);
       }
-      return await inParallel(cores, direct, (volume) => storeData(workspace, writer, volume, facts(volume)));
+      return await inParallel(cores, direct, async (volume) => {
+        await settle(volume); // Right before its files are listed: those that keep still by themselves may not.
+        return await storeData(workspace, writer, volume, facts(volume));
+      });
     });
     const cloned = await inParallel(cores, clones, ({ volume, listing }) =>
       storeData(workspace, writer, volume, { ...facts(volume), listing }),

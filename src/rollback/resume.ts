@@ -1,4 +1,4 @@
-import { RollbackError } from '../model/errors.js';
+import { messageOf, RollbackError } from '../model/errors.js';
 import type { JournalRecord, RunSummary } from '../model/run.js';
 import { planSchema } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
@@ -79,14 +79,16 @@ interface Killed {
 }
 
 async function openKilled(workspace: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
-  const { store, project } = workspace;
+  const { store, project, emit } = workspace;
   await endChildren(id);
   const records = await readJournal(store.dir.journalFile(id));
   const [begin] = records;
   if (begin?.type !== 'begin') throw new Error(`run ${id} has no beginning`);
   for (const operation of records.flatMap((record) => ('plan' in record ? operationsOf(record.plan) : []))) {
-    if (operation.kind === 'restore-file' || operation.kind === 'restore-link')
-      await discardUnfinished(...placeOf(project, operation));
+    if (operation.kind !== 'restore-file' && operation.kind !== 'restore-link') continue;
+    await discardUnfinished(...placeOf(project, operation)).catch((error: unknown) =>
+      emit({ type: 'warning', message: messageOf(error) }),
+    );
   }
   const target = await openTarget(store, safety);
   await store.dropUnrecorded(target.point); // it was being added to

@@ -1,9 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RollbackError } from '../model/errors.js';
-
-/** What the programs that a run starts carry in their environment, their own children included. */
-export const RUN_VARIABLE = 'COMPOSE_ROLLBACK_RUN';
+import { RUN_VARIABLE } from '../model/names.js';
 
 const GRACE_MS = 5000;
 const POLL_MS = 20;

@@ -105,7 +105,12 @@ async function archiveTo(
   options: ArchiveOptions,
 ): Promise<{ file: Fingerprint; contents: Contents }> {
   if (copier.driver === 'host' && !writer.encrypts) {
-    return await writer.addWritten(stored, (handle) => copier.copier.archiveInto(handle, place, options));
+    return await writer.addWritten(stored, (into, unreadable) =>
+      copier.copier.archiveInto(into, place, {
+        ...options,
+        signal: AbortSignal.any([options.signal, unreadable]),
+      }),
+    );
   }
   const { stream, contents } = await copier.copier.archive(place, options);
   return { file: await writer.addStream(stored, stream), contents: await contents };

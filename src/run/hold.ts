@@ -25,7 +25,8 @@ export async function holding<T>(
   watchdog: Watchdog | undefined,
   act: () => Promise<T>,
 ): Promise<T> {
-  if (held.length === 0 || !watchdog) return await act();
+  if (held.length === 0) return await act();
+  if (!watchdog) throw new TypeError('nothing is held without a watchdog');
   const { engine, store } = workspace;
   const note = await writeHold(
     store.dir,
@@ -42,6 +43,7 @@ export async function holding<T>(
   } finally {
     await letGo(workspace, held);
     await dropHold(note);
+    await watchdog.dismiss();
   }
 }
 
@@ -86,9 +88,16 @@ export class Watchdog {
     });
   }
 
-  /** Once the containers run again, or when it has nothing to guard. */
+  /** Once the containers run again. */
+  async dismiss(): Promise<void> {
+    this.#child.stdin.end('done\n');
+    this.#guarding = false;
+    await Promise.allSettled([this.#ended]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#guarding) this.#child.stdin.end('done\n');
+    // What still waits for it could not be made to run again: it tries, too. Else it has nothing to guard, or is gone.
+    if (this.#guarding) this.#child.stdin.end();
     else this.#child.kill('SIGKILL');
     await Promise.allSettled([this.#ended]);
   }

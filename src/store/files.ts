@@ -115,18 +115,22 @@ export async function fingerprintGrowing(
   let ended = false;
   const end = written.then(() => (ended = true));
   end.catch(() => undefined); // It may fail while the file is read: told then.
-  let syncing: Promise<void> | undefined;
+  let syncing: Promise<unknown> | undefined;
   let synced = 0;
+  let lost: unknown; // The system tells of bytes that it could not write once only, to whoever asks first.
   for (let last = false; !last;) {
     await Promise.race([end, setTimeout(GLANCE)]);
     last = ended;
     for await (const chunk of chunksOf(source, digest.size)) digest.update(chunk);
     if (syncing || digest.size - synced < WRITTEN_BEHIND) continue;
     synced = digest.size;
-    syncing = source.datasync().finally(() => (syncing = undefined));
-    syncing.catch(() => undefined); // The last one tells.
+    syncing = source.datasync().then(
+      () => (syncing = undefined),
+      (thrown: unknown) => (lost = thrown), // No further one: it could succeed.
+    );
   }
   await syncing;
+  if (lost) throw lost;
   await source.sync();
   return digest.fingerprint();
 }

@@ -114,17 +114,23 @@ export class PointWriter {
     return this.#recipient !== undefined;
   }
 
-  /** Stores what `program` writes into the file, without its bytes passing through here. Not where they are to be encrypted. */
+  /** Stores what `program` writes into the file until its signal aborts, without its bytes passing through here. Not where they are to be encrypted. */
   async addWritten<T>(
     stored: string,
-    program: (into: FileHandle) => Promise<T>,
+    program: (into: FileHandle, signal: AbortSignal) => Promise<T>,
   ): Promise<{ file: Fingerprint; contents: T }> {
     if (this.encrypts) throw new TypeError('what a program writes is not encrypted');
     return await explained('store a file', async () => {
       await using to = await open(await this.#place(stored), 'wx+', 0o600);
-      const written = program(to);
-      const [file, contents] = await Promise.all([fingerprintGrowing(to, written), written]);
-      return { file, contents };
+      const unreadable = new AbortController();
+      const written = program(to, unreadable.signal);
+      try {
+        return { file: await fingerprintGrowing(to, written), contents: await written };
+      } catch (thrown) {
+        unreadable.abort(thrown);
+        await Promise.allSettled([written]);
+        throw thrown;
+      }
     });
   }
 

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { callbackify } from 'node:util';
 import { runProgram } from '../engine/program.js';
 import { messageOf, RollbackError } from '../model/errors.js';
+import { RUN_VARIABLE } from '../model/names.js';
 import { hasErrno } from '../store/files.js';
 
 /** The system's own programs, that bytes stream through. Their words are English, whatever the user's language. */
@@ -26,10 +27,13 @@ export interface Child {
   running: () => boolean;
 }
 
-/** Open files (descriptors) that a program reads or writes itself, so that nothing passes through this process. */
-export interface Files {
+export interface ChildOptions {
+  /** An open file (descriptor) that the program reads itself, so that nothing passes through this process. */
   from?: number | undefined;
+  /** One that it writes. */
   into?: number | undefined;
+  /** The run that it works for: should we be killed, it is known by that. */
+  run?: string | undefined;
 }
 
 /** Starts a program, in a process group of its own; `onLine` is told what it writes to stderr. */
@@ -37,11 +41,12 @@ export function startChild(
   argv: string[],
   cwd: string,
   onLine: (line: string) => void,
-  { from, into }: Files = {},
+  { from, into, run }: ChildOptions = {},
 ): Child {
   const [file = '', ...args] = argv;
   // Ctrl-C is ours to handle: it would go to our own group.
-  const options = { cwd, env: ENV, detached: true };
+  const env = run === undefined ? ENV : { ...ENV, [RUN_VARIABLE]: run };
+  const options = { cwd, env, detached: true };
   const child = spawn(file, args, { ...options, stdio: [from ?? 'pipe', into ?? 'pipe', 'pipe'] });
   const { stderr } = child;
   const stdin = child.stdin ?? new PassThrough();

@@ -38,7 +38,6 @@ export function compressorOf(compression: Compression): string {
 }
 
 const CREATE = [
-  'tar',
   '--create',
   '--format=posix',
   '--sparse',
@@ -109,9 +108,10 @@ function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
     if (records !== undefined) tell(Number(records) * RECORD_BYTES);
     else if (!(options.live && isChange(line))) note(line);
   };
-  // Named, a regular file is what the compressor itself writes into.
+  // Named, a regular file is what the compressor itself writes into. Not from inside the place: something there may be called `-`.
   const file = `--file=${into ? '/dev/fd/1' : '-'}`;
-  const tar = startChild([...CREATE, compressorOf(options.compression), file], place.path, onLine, {
+  const argv = ['tar', `--directory=${place.path}`, compressorOf(options.compression), file, ...CREATE];
+  const tar = startChild(argv, '/', onLine, {
     into: into?.fd,
   });
   const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };

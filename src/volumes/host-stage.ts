@@ -43,7 +43,7 @@ export async function stagePlace(
       const data = join(unpacking, 'data');
       await mkdir(unpacking, { mode: 0o700 });
       await mkdir(data);
-      await unpack(data, archive, compression, signal);
+      await unpack(data, run, archive, compression, signal);
       await assertPlain(data, signal);
       await runTool(`write ${data} to the disk`, ['sync', '--file-system', '--', data], signal);
       await rename(data, siblingPath(place, run, 'staged'));
@@ -58,7 +58,13 @@ export async function stagePlace(
   }
 }
 
-async function unpack(directory: string, archive: Readable, compression: Compression, signal: AbortSignal) {
+async function unpack(
+  directory: string,
+  run: string,
+  archive: Readable,
+  compression: Compression,
+  signal: AbortSignal,
+) {
   signal.throwIfAborted();
   const problems: string[] = [];
   const note = (line: string) => {
@@ -66,7 +72,7 @@ async function unpack(directory: string, archive: Readable, compression: Compres
   };
   const from = descriptorOf(archive);
   const file = `--file=${from === undefined ? '-' : '/dev/fd/0'}`;
-  const tar = startChild([...EXTRACT, compressorOf(compression), file], directory, note, { from });
+  const tar = startChild([...EXTRACT, compressorOf(compression), file], directory, note, { from, run });
   signal.addEventListener('abort', tar.kill);
   try {
     const [unpacked] = await Promise.all([tar.ended, from === undefined && feed(archive, tar)]);

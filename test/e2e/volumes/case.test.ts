@@ -291,6 +291,27 @@ describe('while much data is read', () => {
     ).toEqual([]);
   });
 
+  test('a kill while it is unpacked stops that, and leaves nothing', async () => {
+    await rm(stack.path('rollback'), { recursive: true, force: true });
+    const point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
+    const run = execa(process.execPath, [MAIN, 'rollback', point, '--yes'], {
+      cwd: stack.directory,
+      env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+      stdin: 'ignore',
+      reject: false,
+    });
+    const unpacking = async () => {
+      const { stdout } = await execa('sh', ['-c', 'readlink /proc/[0-9]*/cwd; true']);
+      return stdout.includes(`${dirname(volume)}/`.replace('/_data/', '/._data.compose-rollback-'));
+    };
+    await until(unpacking, 'the data is being unpacked');
+    run.kill('SIGKILL');
+    await run;
+    await ok(stack, 'abort');
+    expect(await unpacking()).toBe(false);
+    await leftNothing();
+  });
+
   test('and the backup directory fills up: one clear line, no point, services go on', async () => {
     const small = `${stack.locks}/small`;
     await mkdir(small);
