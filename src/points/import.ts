@@ -119,8 +119,8 @@ export async function importPoint(
     for (const [reference, image] of keptTags(point)) {
       const here = images.get(image);
       if (here === undefined) continue;
+      kept.push(reference); // before: see `recordPoint`
       await engine.tag(here, reference);
-      kept.push(reference);
     }
     (await store.writeIndex()).insertPoint(await writer.commit(point));
     return report(archive, point, images, false);

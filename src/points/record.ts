@@ -49,8 +49,9 @@ export async function recordPoint(
       writer,
     );
     for (const [reference, image] of keptTags(bare)) {
-      await engine.tag(image, reference);
+      // Before: an answer that is lost on its way does not mean that nothing was done.
       kept.push(reference);
+      await engine.tag(image, reference);
     }
     const imaged = await withImages(workspace, writer, bare, images);
     const point = volumes
