@@ -38,8 +38,7 @@ function selectionOf(options: ManagerOptions): ProjectSelection {
   };
 }
 
-/** Who calls. */
-/** A user need not have a name: in containers many have none. */
+/** Who calls. A user need not have a name: in containers many have none. */
 export function userName(): string {
   try {
     return userInfo().username;

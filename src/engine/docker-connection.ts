@@ -19,8 +19,7 @@ export async function connection(endpoint: Endpoint) {
   const host = { ...nowhere, host: url.hostname };
   if (url.protocol === 'ssh:') {
     const sshOptions = endpoint.sshAgent === undefined ? {} : { agent: endpoint.sshAgent };
-    // As ssh itself: who is not named is who calls.
-    const username = decodeURIComponent(url.username) || userInfo().username;
+    const username = decodeURIComponent(url.username) || callersName(endpoint.host);
     return { ...host, username, port: url.port || undefined, protocol: 'ssh' as const, sshOptions };
   }
   if (endpoint.certPath === undefined && url.protocol !== 'https:') {
@@ -30,6 +29,22 @@ export async function connection(endpoint: Endpoint) {
   const agent = quiet(new https.Agent({ keepAlive: true }));
   const files = endpoint.certPath === undefined ? {} : await tlsFiles(endpoint.certPath);
   return { ...host, port: url.port || '2376', protocol: 'https' as const, agent, ...files };
+}
+
+/** As ssh itself: who is not named is who calls. In containers many have no name. */
+function callersName(host: string): string {
+  try {
+    return userInfo().username;
+  } catch (thrown) {
+    throw new RollbackError(
+      'engine-unreachable',
+      `who to be at ${host} is not known: you have no user name here`,
+      {
+        hint: 'name the user: ssh://USER@HOST',
+        cause: thrown,
+      },
+    );
+  }
 }
 
 /** docker-modem describes all options of every request for its debug log, read or not; an agent with its sockets takes milliseconds each time. */

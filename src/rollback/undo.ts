@@ -49,8 +49,7 @@ export async function reachOf(store: Store, run: string): Promise<{ outside: boo
 
 /**
  * What a run could not archive lies beside its volume still: it goes into the safety point before anything goes back to that; what it unpacked and
- * never used goes away. Throws
- * `blocked`, with nothing touched, when that is not possible yet.
+ * never used goes away. Throws `blocked`, with nothing touched, when that is not possible yet.
  */
 export async function keepFirst(workspace: Workspace, { safety, result }: RunSummary): Promise<void> {
   const point = await workspace.store.read(safety);
