@@ -2,14 +2,17 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +20,7 @@ import { join } from 'node:path';
 
 const FILES = 10_000;
 const BYTES = 700_000_000;
+const STOCK = 32 * 1024 * 1024;
 const NAME = 'compose-rollback-bench-data';
 const PORT = 18932;
 
@@ -36,17 +40,69 @@ volumes:
   store:
 `;
 
-/** The same mixture each time: half of it compresses well, half not at all. */
+/**
+ * The same mixture each time, a quarter of the files each of what volumes hold: prose, logs, pages of a database, and what is compressed already. Files
+ * are pieces of a stock that is larger than zstd's window.
+ */
 function fill(directory, files = FILES, bytes = BYTES) {
-  const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+  const stocks = makeStocks();
   const size = Math.floor(bytes / files);
   for (let i = 0; i < files; i += 1) {
     const folder = join(directory, `folder-${i % 100}`);
     if (i < 100) mkdirSync(folder, { recursive: true });
-    const length = Math.floor(size * (0.2 + (i % 17) / 10));
-    const zeros = Buffer.alloc(length, `line ${i} of some text that repeats\n`);
-    writeFileSync(join(folder, `file-${i}`), i % 2 === 0 ? zeros : noise.update(zeros));
+    const stock = stocks[i % stocks.length];
+    let rest = Math.floor(size * (0.2 + (i % 17) / 10));
+    let at = (i * 1_000_003) % stock.length;
+    const file = openSync(join(folder, `file-${i}`), 'w');
+    while (rest > 0) {
+      const piece = stock.subarray(at, at + rest);
+      writeSync(file, piece);
+      rest -= piece.length;
+      at = 0;
+    }
+    closeSync(file);
   }
+}
+
+function makeStocks() {
+  const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+  const random = (length) => noise.update(Buffer.alloc(length));
+  const words = Array.from({ length: 20_000 }, (_, i) => {
+    const letters = random(3 + (i % 9));
+    return Buffer.from(letters.map((byte) => 97 + (byte % 26))).toString();
+  });
+  const stock = (make) => {
+    const whole = Buffer.alloc(STOCK);
+    for (let at = 0; at < STOCK;) {
+      const piece = Buffer.from(make(random(64)));
+      at += piece.copy(whole, at);
+    }
+    return whole;
+  };
+  // The lower the number, the more often it is drawn, as in any language.
+  const draw = (bytes, at) => words[Math.floor(words.length * (bytes.readUInt16LE(at) / 65_536) ** 4)];
+  const prose = (bytes) => `${Array.from({ length: 16 }, (_, i) => draw(bytes, i * 2)).join(' ')}.\n`;
+  let clock = 1_700_000_000_000;
+  const log = (bytes) =>
+    `${JSON.stringify({
+      time: new Date((clock += bytes[0])).toISOString(),
+      level: bytes[1] < 240 ? 'info' : 'error',
+      request: bytes.toString('hex', 2, 10),
+      path: `/${draw(bytes, 10)}/${draw(bytes, 12)}/${bytes.readUInt16LE(14)}`,
+      status: bytes[16] < 200 ? 200 : 404,
+      milliseconds: bytes.readUInt16LE(17) / 100,
+    })}\n`;
+  let row = 0;
+  const page = (bytes) => {
+    const made = Buffer.alloc(8192);
+    for (let at = 24; at < 6500; at += 64) {
+      made.writeUInt32LE((row += 1), at);
+      made.writeDoubleLE(bytes.readUInt32LE(at % 60) / 100, at + 8);
+      made.write(`${draw(bytes, at % 62)} ${draw(random(2), 0)}`, at + 20);
+    }
+    return made;
+  };
+  return [stock(prose), stock(log), stock(page), random(STOCK)];
 }
 
 export function dataBenches({ compare, milliseconds, MAIN, RUNS }) {

@@ -45,10 +45,7 @@ export async function change<T>(
   act: (workspace: Workspace) => Promise<T>,
   otherwise?: string,
 ): Promise<T> {
-  const { acquireLock } = await import('./store/lock.js');
-  const { releaseDeadHolds } = await import('./run/hold.js');
-  const { untagPoint } = await import('./points/remove.js');
-  const { sweepDrills } = await import('./points/drill-traces.js');
+  const { acquireLock, releaseDeadHolds, sweepDrills, untagPoint } = await import('./work.js');
   return look(
     options,
     async (workspace) => {

@@ -64,8 +64,7 @@ export class RollbackManager {
 
   /** Records the present. The point is there, whole, when this returns. */
   async createRollbackPoint(request: CreateRequest = {}): Promise<Point> {
-    const { assertCreatable, createPoint } = await import('./points/create.js');
-    const { assertFinished } = await import('./rollback/resume.js');
+    const { assertCreatable, assertFinished, createPoint } = await import('./work.js');
     assertCreatable(request);
     return change(
       this.options,
@@ -80,7 +79,7 @@ export class RollbackManager {
 
   /** Writes a `rollback.yaml` to edit and has git ignore the backup directory. Throws `usage` when there is one already. */
   async init(): Promise<InitReport> {
-    const { initProject } = await import('./points/init.js');
+    const { initProject } = await import('./work.js');
     return initProject(await locatePlace(this.options));
   }
 
@@ -101,7 +100,7 @@ export class RollbackManager {
 
   /** A pinned point is never removed by retention or clean-up. */
   async setPinned(selector: string, pinned: boolean): Promise<PointSummary> {
-    const { findPoint } = await import('./points/find.js');
+    const { findPoint } = await import('./work.js');
     return change(
       this.options,
       pinned ? 'pin' : 'unpin',
@@ -116,7 +115,7 @@ export class RollbackManager {
 
   /** One point, whole. Throws `no-such-point`, `damaged`. */
   async showRollbackPoint(selector: string): Promise<Point> {
-    const { findPoint } = await import('./points/find.js');
+    const { findPoint } = await import('./work.js');
     return read(this.options, async ({ store, project }) => {
       const { id } = await findPoint(store, project, selector);
       return store.read(id);
@@ -125,11 +124,10 @@ export class RollbackManager {
 
   /** What changed from a point to another one, or to the present. */
   async diff(selector: string, other?: string): Promise<Difference[]> {
-    const { differences, presentAsPoint } = await import('./points/diff.js');
+    const { differences, presentAsPoint } = await import('./work.js');
     const from = await this.showRollbackPoint(selector);
     if (other !== undefined) return differences(from, await this.showRollbackPoint(other));
-    const { observePresent } = await import('./run/workspace.js');
-    const { openTarget } = await import('./points/find.js');
+    const { observePresent, openTarget } = await import('./work.js');
     return look(this.options, async (workspace) => {
       const target = await openTarget(workspace.store, from.id);
       return differences(from, presentAsPoint(await observePresent(workspace, target.point)));
@@ -137,7 +135,7 @@ export class RollbackManager {
   }
 
   async status(): Promise<Status> {
-    const { readStatus } = await import('./points/status.js');
+    const { readStatus } = await import('./work.js');
     return look(this.options, readStatus);
   }
 
@@ -159,8 +157,7 @@ export class RollbackManager {
 
   /** What a rollback would do. Changes nothing; a plan with blockers is returned like any other. */
   async plan(selector: string, options: RollbackOptions = {}): Promise<Plan> {
-    const { prepare } = await import('./rollback/prepare.js');
-    const { findTarget } = await import('./points/find.js');
+    const { findTarget, prepare } = await import('./work.js');
     return look(this.options, async (workspace) => {
       const target = await findTarget(workspace.store, workspace.project.name, selector);
       return (await prepare(workspace, target, planOptions('rollback', options))).plan;
@@ -169,7 +166,7 @@ export class RollbackManager {
 
   /** Brings the project to a point. Throws `blocked`, `stale`, `declined`, `returned`, `not-returned`, `interrupted`. */
   async rollback(selector: string, options: RollbackOptions = {}): Promise<RollbackOutcome> {
-    const { findTarget } = await import('./points/find.js');
+    const { findTarget } = await import('./work.js');
     return this.converge('rollback', options, ({ store, project }) =>
       findTarget(store, project.name, selector),
     );
@@ -181,14 +178,13 @@ export class RollbackManager {
     tag?: string,
     options: RollbackOptions = {},
   ): Promise<RollbackOutcome> {
-    const { serviceTarget } = await import('./rollback/service.js');
+    const { serviceTarget } = await import('./work.js');
     return this.converge('service', options, (workspace) => serviceTarget(workspace, service, tag));
   }
 
   /** Takes a run back: the named one, or the newest that changed something. Undoing an undo is redoing. */
   async undo(run?: string, options: RollbackOptions = {}): Promise<RollbackOutcome> {
-    const { findUndoable, keepFirst, reachOf } = await import('./rollback/undo.js');
-    const { openTarget } = await import('./points/find.js');
+    const { findUndoable, keepFirst, openTarget, reachOf } = await import('./work.js');
     return this.converge('undo', options, async (workspace) => {
       const { store, project } = workspace;
       const undone = await findUndoable(store, project.name, run);
@@ -200,7 +196,7 @@ export class RollbackManager {
 
   /** Finishes a run that was killed. Undefined when there is none. Throws as `rollback`. */
   async resume(): Promise<RollbackOutcome | undefined> {
-    const { findUnfinished, resumeRun } = await import('./rollback/resume.js');
+    const { findUnfinished, resumeRun } = await import('./work.js');
     return change(
       this.options,
       'resume',
@@ -214,7 +210,7 @@ export class RollbackManager {
 
   /** Brings the state before a killed run back. Undefined when there is none. Throws `not-returned`. */
   async abort(): Promise<RunSummary | undefined> {
-    const { abortRun, findUnfinished } = await import('./rollback/resume.js');
+    const { abortRun, findUnfinished } = await import('./work.js');
     return change(
       this.options,
       'abort',
@@ -232,7 +228,7 @@ export class RollbackManager {
     selectors: string | string[],
     { confirm, force = false }: { confirm?: ConfirmDeletion | undefined; force?: boolean | undefined } = {},
   ): Promise<PointSummary[]> {
-    const { assertUnpinned, findAll } = await import('./points/remove.js');
+    const { assertUnpinned, findAll } = await import('./work.js');
     return this.removal('delete', confirm, async (workspace) => {
       const points = await findAll(workspace, typeof selectors === 'string' ? [selectors] : selectors);
       if (!force) assertUnpinned(points);
@@ -244,20 +240,20 @@ export class RollbackManager {
   async cleanup(
     request: CleanupRequest & { dryRun?: boolean | undefined; confirm?: ConfirmDeletion | undefined },
   ): Promise<PointSummary[]> {
-    const { planCleanup } = await import('./points/remove.js');
+    const { planCleanup } = await import('./work.js');
     if (request.dryRun) return look(this.options, (workspace) => planCleanup(workspace, request));
     return this.removal('cleanup', request.confirm, (workspace) => planCleanup(workspace, request));
   }
 
   /** Reads stored bytes again and compares them with what was recorded. Of one point, or of all, safety points included. */
   async verify(selector?: string): Promise<Verification[]> {
-    const { verifyPoints } = await import('./points/verify.js');
+    const { verifyPoints } = await import('./work.js');
     return read(this.options, ({ store, project }) => verifyPoints(store, project, selector));
   }
 
   /** Restores a point into a project that exists for this alone, checks its services, and takes it away. The project is not touched. */
   async drill(selector: string): Promise<DrillReport> {
-    const { drillPoint } = await import('./points/drill.js');
+    const { drillPoint } = await import('./work.js');
     return look(this.options, (workspace) => drillPoint(workspace, selector));
   }
 
@@ -275,7 +271,7 @@ export class RollbackManager {
     output: string | Writable,
     { force = false }: { force?: boolean | undefined } = {},
   ): Promise<ExportReport> {
-    const { exportPoint } = await import('./points/export.js');
+    const { exportPoint } = await import('./work.js');
     return read(this.options, async ({ store, project }) => {
       const report = await exportPoint(store, project, selector, output, force);
       if (await store.isSealed(report)) {
@@ -290,7 +286,7 @@ export class RollbackManager {
 
   /** Makes a point of an archive that `exportPoint` wrote. Nothing of it is there before all of it was checked. */
   async importPoint(input: string | Readable, request: ImportRequest = {}): Promise<ImportReport> {
-    const { importPoint, openArchive } = await import('./points/import.js');
+    const { importPoint, openArchive } = await import('./work.js');
     const archive = await openArchive(input);
     try {
       return await change(
@@ -332,8 +328,7 @@ export class RollbackManager {
       workspace: Workspace,
     ) => Promise<Target & { undone?: RunSummary; reach?: { outside: boolean; git: boolean } }>,
   ): Promise<RollbackOutcome> {
-    const { blockedByDamage, rollback } = await import('./rollback/rollback.js');
-    const { assertFinished } = await import('./rollback/resume.js');
+    const { assertFinished, blockedByDamage, rollback } = await import('./work.js');
     const request = {
       kind,
       options: planOptions(kind, options),
@@ -359,7 +354,7 @@ export class RollbackManager {
     confirm: ConfirmDeletion | undefined,
     select: (workspace: Workspace) => Promise<PointSummary[]>,
   ): Promise<PointSummary[]> {
-    const { assertNotNeeded, removePoint } = await import('./points/remove.js');
+    const { assertNotNeeded, removePoint } = await import('./work.js');
     return change(
       this.options,
       action,

@@ -25,7 +25,7 @@ export function getServiceRollback(name: string, options: ManagerOptions = {}): 
       new RollbackManager(options).rollbackService(name, tag, rollbackOptions),
     postRollback: () => step(name, options, async (handler, context) => handler.settle?.(context)),
     verifyHealth: async () => {
-      const { verifyService } = await import('./handlers/verify.js');
+      const { verifyService } = await import('./work.js');
       return step(name, options, verifyService);
     },
   };
@@ -36,7 +36,7 @@ async function step(
   options: ManagerOptions,
   act: (handler: Handler, context: HandlerContext) => Promise<Verdict | undefined>,
 ): Promise<Verdict> {
-  const { handlerContext, observePresent, withLabels } = await import('./run/workspace.js');
+  const { handlerContext, observePresent, withLabels } = await import('./work.js');
   const workspace = await openWorkspace(options);
   try {
     const { model, services } = await observePresent(workspace);

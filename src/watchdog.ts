@@ -1,11 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { connectDocker } from './engine/docker.js';
 import type { Endpoint } from './engine/endpoint.js';
 
-/**
- * Stands beside a process that pauses containers. Told on standard input what they are; when that ends without the word "done" the process was
- * killed, and they are made to run again.
- */
+/** Makes containers run again that a killed process held. Told on standard input which; see `holding`. */
 
 interface Instructions {
   endpoint: Endpoint;
@@ -15,20 +13,7 @@ interface Instructions {
   note: string;
 }
 
-let instructions: Instructions | undefined;
-let done = false;
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === 'done') done = true;
-  else {
-    instructions = JSON.parse(line);
-    process.stdout.write('ready\n');
-  }
-}
-if (instructions && !done) await release(instructions);
-
-async function release({ endpoint, containers, note }: Instructions): Promise<void> {
-  const { connectDocker } = await import('./engine/docker.js');
-  const engine = await connectDocker(endpoint);
-  for (const id of containers) if (await engine.container(id)) await engine.start(id);
-  await rm(note, { force: true });
-}
+const { endpoint, containers, note }: Instructions = JSON.parse(await text(process.stdin));
+const engine = await connectDocker(endpoint);
+for (const id of containers) if (await engine.container(id)) await engine.start(id);
+await rm(note, { force: true });

@@ -139,7 +139,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
   const selection = selectionOf(options);
   const { env } = selection;
   const signal = options.signal ?? new AbortController().signal;
-  const { discoverEngine } = await import('./engine/discovery.js');
+  const { HandlerRegistry, connectDocker, discoverEngine } = await import('./work.js');
   const { engine: kind = 'auto', host, context } = options;
   const endpoint = await discoverEngine({
     engine: kind,
@@ -147,7 +147,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     ...(host === undefined ? {} : { host }),
     ...(context === undefined ? {} : { context }),
   });
-  const connecting = import('./engine/docker.js').then(({ connectDocker }) => connectDocker(endpoint));
+  const connecting = connectDocker(endpoint);
   // The provider's processes and the loading of libraries go on side by side.
   const reading = beginToRead(selection, endpoint, signal);
   const [engine, { provider, located, early }] = await Promise.all([connecting, reading]);
@@ -155,11 +155,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     engine.identity(),
     findIt(options, selection, engine, { located, otherwise }),
   ]);
-  const [config, path, { HandlerRegistry }] = await Promise.all([
-    readConfig(project),
-    backupDir(options, project),
-    import('./handlers/registry.js'),
-  ]);
+  const [config, path] = await Promise.all([readConfig(project), backupDir(options, project)]);
   const emit = options.onEvent ?? (() => undefined);
   const store = await Store.open(path, {
     encryption: encryptionOf(config, project),
@@ -187,11 +183,8 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
 }
 
 async function beginToRead(selection: ProjectSelection, endpoint: Endpoint, signal: AbortSignal) {
-  const [{ findProvider }, { beginReading }, located] = await Promise.all([
-    import('./engine/providers.js'),
-    import('./project/reading.js'),
-    locateIfAny(selection),
-  ]);
+  const { beginReading, findProvider } = await import('./work.js');
+  const located = await locateIfAny(selection);
   const provider = await findProvider({ endpoint, env: selection.env });
   // Observing asks for it too; who waits for it is told when it fails.
   provider.version().catch(() => undefined);

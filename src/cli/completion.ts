@@ -50,7 +50,7 @@ async function answerTo(
 ): Promise<Answer> {
   const before = withoutEquals(words.slice(0, -1));
   const current = currentWord(words);
-  const { name, command, settled, pending } = await readWords(program, before);
+  const { name, command, settled, pending } = readWords(program, before);
   const library = () => openLibrary(settled, environment);
   if (pending) return valuesOf(pending, current, library);
   if (current.startsWith('-')) return only(optionsOf(program, command));
@@ -68,7 +68,7 @@ interface Words {
   pending: Option | undefined;
 }
 
-async function readWords(program: Command, before: string[]): Promise<Words> {
+function readWords(program: Command, before: string[]): Words {
   const last = before.at(-1);
   const waiting = (options: readonly Option[]) =>
     options.find(
@@ -78,7 +78,7 @@ async function readWords(program: Command, before: string[]): Promise<Words> {
   const name = globalsParser().parseOptions(global ? before.slice(0, -1) : before).operands[0];
   const entry = name === undefined ? undefined : findEntry(name);
   const command = entry && program.commands.find((candidate) => candidate.name() === entry.name);
-  if (entry && command) (await entry.load()).define(command, noSession);
+  if (entry && command) entry.define(command, noSession);
   const pending = global ?? waiting(command?.options ?? []);
   return { name, command, settled: pending ? before.slice(0, -1) : before, pending };
 }

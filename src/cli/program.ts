@@ -4,7 +4,7 @@ import { COMMANDS, findEntry } from './commands.js';
 import { addGlobalOptions } from './globals.js';
 import type { Session } from './session.js';
 
-/** The command line as commander sees it: the global flags, and all commands by name. A command's module is loaded when it is called. */
+/** The command line as commander sees it: the global flags, and all commands by name. A command is defined when it is called. */
 
 const MORE_HELP = 'Global flags work with every command, before and after its name: compose-rollback --help';
 
@@ -28,15 +28,15 @@ Help of a command: ${name} <command> --help`,
     .optionsGroup('About:')
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help, or that of a command');
-  program.helpCommand(false); // it would print the help of a command that is not loaded; see `asHelpFlag`
+  program.helpCommand(false); // it would print the help of a command that is not defined; see `asHelpFlag`
   for (const { name: command, alias, summary, group } of COMMANDS) {
     const added = program.command(command).description(summary).helpGroup(group);
     if (alias !== undefined) added.alias(alias);
   }
-  program.hook('preSubcommand', async (_, command) => {
+  program.hook('preSubcommand', (_, command) => {
     const entry = findEntry(command.name());
     if (!entry) return;
-    (await entry.load()).define(command, session);
+    entry.define(command, session);
     command.addHelpText('after', `\n${MORE_HELP}`);
   });
   return program;

@@ -7,11 +7,12 @@ import { bytes } from '../plan/text.js';
 import { isUp } from '../plan/services.js';
 import { dataSources, type DataSource } from '../project/data.js';
 import { chooseCopier, locateData, storeData, type Copier } from '../run/data.js';
-import { discardClones, holding, Watchdog, type Held } from '../run/hold.js';
+import { discardClones, holding, type Held } from '../run/hold.js';
 import { handlerContext, handlerOf, serviceConfig, withLabels, type Workspace } from '../run/workspace.js';
 import { dropHold, writeHold } from '../store/holds.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { NOT_CARRIED } from '../volumes/api.js';
+import { availableCompression } from '../volumes/compression.js';
 import type { Place } from '../volumes/driver.js';
 import type { Clone } from '../volumes/host-clone.js';
 import { chooseDumps, recordDumps } from './dumps.js';
@@ -52,16 +53,18 @@ export async function recordData(
     backupDir: workspace.store.path,
     listed: workspace.config.data_directories,
   });
-  const looked = await Promise.all(sources.map((source) => lookAt(workspace, source)));
+  const [looked] = await Promise.all([
+    Promise.all(sources.map((source) => lookAt(workspace, source))),
+    availableCompression(), // Looked up now, and not while services wait.
+  ]);
   const left = looked.flatMap((one) => ('reason' in one ? [one] : []));
   const found = looked.flatMap((one) => ('place' in one ? [one] : []));
-  await using watchdog = heldFor(workspace, observation, found).length > 0 ? new Watchdog() : undefined;
   const dumping = chooseDumps(workspace, observation, services);
   await prepareServices(workspace, observation, found);
   const volumes = await Promise.all(found.map((volume) => listed(volume, workspace.signal)));
   const shared = await shareUnchanged(workspace, writer, volumes);
   const changed = volumes.filter(({ source }) => !shared.some(({ name }) => name === source.name));
-  const stored = await readChanged(workspace, observation, writer, changed, watchdog);
+  const stored = await readChanged(workspace, observation, writer, changed);
   // Last: they may take long, and what was looked at before should be used while it is true.
   const { dumps, warnings } = await recordDumps(workspace, observation, writer, dumping);
   const data = [...shared, ...stored].toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -141,7 +144,6 @@ async function readChanged(
   observation: Observation,
   writer: PointWriter,
   volumes: Volume[],
-  watchdog: Watchdog | undefined,
 ): Promise<VolumeData[]> {
   if (volumes.length === 0) return [];
   const held = heldFor(workspace, observation, volumes);
@@ -157,10 +159,9 @@ async function readChanged(
   const cores = availableParallelism();
   try {
     await Promise.all(volumes.map(settle)); // most of it while services still run
-    const stored = await holding(workspace, held, watchdog, async () => {
+    const stored = await holding(workspace, held, async () => {
       const direct: Volume[] = [];
       for (const volume of volumes) {
-        await settle(volume);
         const clone = await cloneOf(volume, writer.id, workspace.signal);
         if (clone) clones.push({ volume: { ...volume, place: clone.place }, listing: clone.listing });
         else direct.push(volume);

@@ -4,6 +4,7 @@ import type { Point, PointSummary } from '../model/point.js';
 import { type ComposeModel, composeModelSchema } from '../model/compose.js';
 import type { Target } from '../plan/target.js';
 import type { IndexDb } from '../store/index-db.js';
+import { isUnreadable } from '../store/point-reader.js';
 import type { Store } from '../store/store.js';
 
 export const isListed = ({ kind }: PointSummary): boolean => kind !== 'safety';
@@ -73,7 +74,6 @@ export async function readIfOpen(store: Store, id: string): Promise<Point | unde
   try {
     return await store.read(id);
   } catch (error) {
-    const { isUnreadable } = await import('../store/point-reader.js');
     const closed = error instanceof RollbackError && (isUnreadable(error) || error.code === 'cannot-decrypt');
     if (closed) return undefined;
     throw error;

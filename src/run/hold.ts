@@ -5,6 +5,7 @@ import { messageOf, RollbackError } from '../model/errors.js';
 import type { Container } from '../model/engine.js';
 import { deadHolds, dropHold, writeHold, type Clones, type Hold } from '../store/holds.js';
 import { isAlive } from '../store/process.js';
+import { HostDriver } from '../volumes/host.js';
 import type { Workspace } from './workspace.js';
 
 /** Both from `src/run/` and from the bundle's `dist/chunks/`. */
@@ -19,20 +20,14 @@ export interface Held {
  * Keeps containers from writing while `act` reads. Whatever happens they run again afterwards: by us, by a watchdog when we are killed, or, should
  * that be killed too, by the next command, which finds the note. Throws `failed` when one of them cannot be made to run again.
  */
-export async function holding<T>(
-  workspace: Workspace,
-  held: Held[],
-  watchdog: Watchdog | undefined,
-  act: () => Promise<T>,
-): Promise<T> {
+export async function holding<T>(workspace: Workspace, held: Held[], act: () => Promise<T>): Promise<T> {
   if (held.length === 0) return await act();
-  if (!watchdog) throw new TypeError('nothing is held without a watchdog');
   const { engine, store } = workspace;
   const note = await writeHold(
     store.dir,
     held.map(({ container }) => container.id),
   );
-  await watchdog.guard(workspace, note);
+  await using watchdog = await startWatchdog(workspace, note);
   try {
     await Promise.all(
       held.map(({ container, how }) =>
@@ -43,7 +38,7 @@ export async function holding<T>(
   } finally {
     await letGo(workspace, held);
     await dropHold(note);
-    await watchdog.dismiss();
+    watchdog.dismiss();
   }
 }
 
@@ -61,51 +56,41 @@ async function letGo({ engine }: Workspace, held: Held[]): Promise<void> {
   });
 }
 
-/** A process that makes containers run again when its standard input ends without a word. Started early: that takes a while. */
-export class Watchdog {
-  readonly #child = spawn(process.execPath, [WATCHDOG], {
-    stdio: ['pipe', 'pipe', 'ignore'],
+/**
+ * A shell that waits, which costs next to nothing. When its input ends without the word "done" it starts the program that makes containers run again:
+ * when we are killed, and when we could not do it ourselves.
+ */
+async function startWatchdog({ endpoint }: Workspace, { path, containers }: Hold) {
+  const wait = 'read -r what; read -r word; [ "$word" = done ] || printf %s "$what" | "$@"';
+  const child = spawn('/bin/sh', ['-c', wait, 'sh', process.execPath, WATCHDOG], {
+    stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
-  readonly #ended = once(this.#child, 'exit');
-  #guarding = false;
-
-  constructor() {
-    // It may end early: told by whoever writes or waits.
-    this.#child.stdin.on('error', () => undefined);
-    this.#ended.catch(() => undefined);
-  }
-
-  /** It knows what to do when this returns. Throws `failed` when it does not start. */
-  async guard({ endpoint }: Workspace, { path, containers }: Hold): Promise<void> {
-    const { stdin, stdout } = this.#child;
-    this.#guarding = true;
-    const ready = once(stdout, 'data');
-    stdin.write(`${JSON.stringify({ endpoint, containers, note: path })}\n`);
-    if (await Promise.race([ready, this.#ended.then(() => undefined)])) return;
+  const ended = once(child, 'exit');
+  const { stdin } = child;
+  stdin.on('error', () => undefined); // Somebody ended it; the note is still there.
+  try {
+    await once(child, 'spawn');
+  } catch (thrown) {
+    await ended.catch(() => undefined);
     throw new RollbackError('failed', 'the watchdog that unpauses services after a crash does not start', {
-      hint: `see that \`node ${WATCHDOG}\` can run; nothing was paused`,
+      hint: 'see that /bin/sh can run; nothing was paused',
+      cause: thrown,
     });
   }
-
-  /** Once the containers run again. */
-  async dismiss(): Promise<void> {
-    this.#child.stdin.end('done\n');
-    this.#guarding = false;
-    await Promise.allSettled([this.#ended]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // What still waits for it could not be made to run again: it tries, too. Else it has nothing to guard, or is gone.
-    if (this.#guarding) this.#child.stdin.end();
-    else this.#child.kill('SIGKILL');
-    await Promise.allSettled([this.#ended]);
-  }
+  stdin.write(`${JSON.stringify({ endpoint, containers, note: path })}\n`);
+  return {
+    /** Once the containers run again. */
+    dismiss: () => void stdin.write('done\n'),
+    [Symbol.asyncDispose]: async () => {
+      stdin.end();
+      await ended;
+    },
+  };
 }
 
 /** Takes away what was cloned beside these directories. */
 export async function discardClones({ run, paths }: Clones): Promise<void> {
-  const { HostDriver } = await import('../volumes/host.js');
   const host = new HostDriver();
   for (const path of paths) await host.discard({ kind: 'bind', name: path, path }, run, 'clone');
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
+import { constants, readSync, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -112,6 +112,7 @@ export async function fingerprintGrowing(
   written: Promise<unknown>,
 ): Promise<Fingerprint> {
   const digest = new Digest();
+  const buffer = Buffer.allocUnsafe(128 * 1024);
   let ended = false;
   const end = written.then(() => (ended = true));
   end.catch(() => undefined); // It may fail while the file is read: told then.
@@ -121,7 +122,10 @@ export async function fingerprintGrowing(
   for (let last = false; !last;) {
     await Promise.race([end, setTimeout(GLANCE)]);
     last = ended;
-    for await (const chunk of chunksOf(source, digest.size)) digest.update(chunk);
+    // Just written, it is in memory: quicker read here than by another thread.
+    for (let read; (read = readSync(source.fd, buffer, 0, buffer.length, digest.size)) > 0;) {
+      digest.update(buffer.subarray(0, read));
+    }
     if (syncing || digest.size - synced < WRITTEN_BEHIND) continue;
     synced = digest.size;
     syncing = source.datasync().then(
@@ -135,8 +139,9 @@ export async function fingerprintGrowing(
   return digest.fingerprint();
 }
 
-/** A file from a position to its end; each chunk is overwritten by the next. */
-export async function* chunksOf(source: FileHandle, position = 0): AsyncGenerator<Buffer> {
+/** A file from its beginning to its end; each chunk is overwritten by the next. */
+export async function* chunksOf(source: FileHandle): AsyncGenerator<Buffer> {
+  let position = 0;
   const buffer = Buffer.allocUnsafe(1024 * 1024);
   for (;;) {
     const { bytesRead } = await source.read(buffer, 0, buffer.length, position);

@@ -18,6 +18,9 @@ import type { EncryptionSettings, StoreKey } from './store-key.js';
 import type { StoreUsage } from './usage.js';
 import type { KeyAccess } from './user-key.js';
 
+/** What only some commands need, loaded by them: `list` has no time for it. */
+const contents = () => import('./contents.js');
+
 /** A line of the audit trail: now, and done, unless it says otherwise. */
 export type AuditEntry = Pick<AuditRecord, 'user' | 'project' | 'action' | 'subjects'> & Partial<AuditRecord>;
 
@@ -34,7 +37,7 @@ export interface StoreOptions {
 
 /**
  * A backup directory with its index, kept in step. Reading makes and changes nothing, the directory included; the first write makes what is
- * missing. What only some commands need is loaded by them: `list` has no time for it.
+ * missing.
  */
 export class Store {
   readonly dir: BackupDir;
@@ -84,16 +87,13 @@ export class Store {
     if (!encryption) return await this.#writer(id);
     const recipient = await (await this.#storeKey()).prepare(encryption, warn);
     if (seal) return await this.#writer(id, recipient);
-    await (await import('./seal.js')).markUnsealed(this.dir, id);
+    await (await contents()).markUnsealed(this.dir, id);
     return await this.#writer(id);
   }
 
   async #writer(id: string, recipient?: string): Promise<PointWriter> {
     const index = await this.writeIndex();
-    const [{ PointWriter: Writer }, { storedFiles }] = await Promise.all([
-      import('./point-writer.js'),
-      import('./point-reader.js'),
-    ]);
+    const { PointWriter: Writer, storedFiles } = await contents();
     if (recipient !== undefined) return await Writer.begin(this.dir, id, { recipient });
     const newest = index.points({ limit: 3 }).map((point) => point.id);
     return await Writer.begin(this.dir, id, { findStored: await storedFiles(this.dir, newest) });
@@ -105,11 +105,7 @@ export class Store {
    */
   async seal(id: string): Promise<void> {
     if (!(await this.hasKey())) return;
-    const [{ sealPoint }, key, index] = await Promise.all([
-      import('./seal.js'),
-      this.#storeKey(),
-      this.writeIndex(),
-    ]);
+    const [{ sealPoint }, key, index] = await Promise.all([contents(), this.#storeKey(), this.writeIndex()]);
     const summary = await sealPoint(this.dir, id, () => key.recipient());
     if (summary) index.insertPoint(summary);
   }
@@ -129,10 +125,7 @@ export class Store {
    * was, but for files that `dropUnrecorded` takes away. Of an encrypted point they are encrypted too: throws `cannot-decrypt`.
    */
   async amend(id: string, work: (writer: PointWriter, point: Point) => Promise<Point>): Promise<Point> {
-    const [{ readRecord, rewriteRecord }, { isSealed, summaryOfRecord }] = await Promise.all([
-      import('./point-reader.js'),
-      import('./point-files.js'),
-    ]);
+    const { isSealed, readRecord, rewriteRecord, summaryOfRecord } = await contents();
     const record = await readRecord(this.dir, id);
     const before = await this.read(id);
     const recipient = isSealed(record) ? await (await this.#storeKey()).recipient() : undefined;
@@ -156,7 +149,7 @@ export class Store {
   /** Removes files of a point that its record does not tell of. An encrypted one is only ever replaced as a whole. */
   async dropUnrecorded(point: Point): Promise<void> {
     if (await this.isSealed(point)) return;
-    const { unrecordedFiles } = await import('./point-verify.js');
+    const { unrecordedFiles } = await contents();
     for (const path of await unrecordedFiles(this.dir, point)) await rm(join(this.pointDir(point.id), path));
   }
 
@@ -167,23 +160,23 @@ export class Store {
 
   /** A stored file of a point (`stored` of its record), to read. Throws `damaged` when it is not there, `unsafe`, `cannot-decrypt`. */
   async openStored(point: Pick<Point, 'id'>, file: { stored: string }): Promise<Readable> {
-    const { openStored } = await import('./point-reader.js');
+    const { openStored } = await contents();
     return await openStored(this.dir, point, file, this.#identity);
   }
 
   /** Throws `no-such-point`, `damaged`, `not-supported`, `unsafe`, `cannot-decrypt`. */
   async read(id: string): Promise<Point> {
-    return await (await import('./point-reader.js')).readPoint(this.dir, id, this.#identity);
+    return await (await contents()).readPoint(this.dir, id, this.#identity);
   }
 
   /** What a point tells without the key: all, unless it is encrypted. Throws as `read`, never `cannot-decrypt`. */
   async readRecord(id: string): Promise<Point | SealedPoint> {
-    return await (await import('./point-reader.js')).readRecord(this.dir, id);
+    return await (await contents()).readRecord(this.dir, id);
   }
 
   /** Whether what the point stores is encrypted. */
   async isSealed(point: Pick<Point, 'id'>): Promise<boolean> {
-    return await (await import('./point-reader.js')).isSealedPoint(this.dir, point);
+    return await (await contents()).isSealedPoint(this.dir, point);
   }
 
   /** Whether anything here may be encrypted. */
@@ -198,12 +191,12 @@ export class Store {
 
   /** The resolved model and the variables, bytes checked. Throws as `read`. */
   async readModel(point: Point): Promise<PointModel> {
-    return await (await import('./point-reader.js')).readPointModel(this.dir, point, this.#identity);
+    return await (await contents()).readPointModel(this.dir, point, this.#identity);
   }
 
   /** What is wrong with a point's stored files; of the record of an encrypted one, with the ciphertext alone. */
   async verify(point: Point | SealedPoint): Promise<StoredProblem[]> {
-    return await (await import('./point-verify.js')).verifyPoint(this.dir, point, this.#identity);
+    return await (await contents()).verifyPoint(this.dir, point, this.#identity);
   }
 
   /** A recorded file of a point, to read. Throws `no-such-point` for a file it has not, and as `openStored`. */
@@ -218,13 +211,13 @@ export class Store {
 
   /** What these points take on the disk. */
   async usage(ids: readonly string[]): Promise<StoreUsage> {
-    return await (await import('./usage.js')).storeUsage(this.dir, ids);
+    return await (await contents()).storeUsage(this.dir, ids);
   }
 
   /** A run of this project whose process is gone and that nobody finished. */
   async killedRun(project: string): Promise<RunSummary | undefined> {
     for (const run of (await this.readIndex())?.unfinishedRuns(project) ?? []) {
-      const { isCarriedOn } = await import('./journal.js');
+      const { isCarriedOn } = await contents();
       if (!(await isCarriedOn(this.dir.journalFile(run.id)))) return run;
     }
     return undefined;
@@ -236,14 +229,14 @@ export class Store {
 
   /** The point itself first: the index only mirrors. */
   async setPinned(id: string, pinned: boolean): Promise<void> {
-    const { readRecord, rewriteRecord } = await import('./point-reader.js');
+    const { readRecord, rewriteRecord } = await contents();
     await rewriteRecord(this.dir, { ...(await readRecord(this.dir, id)), pinned });
     (await this.writeIndex()).setPinned(id, pinned);
   }
 
   /** From the index first: killed in between the point is whole, and `tidy` lists it again. Throws `no-such-point`, `unsafe`. */
   async remove(id: string, release?: Release): Promise<void> {
-    const { removePoint } = await import('./point-reader.js');
+    const { removePoint } = await contents();
     (await this.writeIndex()).deletePoint(id);
     await removePoint(this.dir, id, release);
   }
@@ -251,7 +244,7 @@ export class Store {
   /** Adds a line to the audit trail: to the file even when the index is lost, for the next reindex to find. */
   async audit(entry: AuditEntry): Promise<void> {
     const record = { at: new Date().toISOString(), result: 'done' as const, message: '', ...entry };
-    const { appendAudit, mirrorAudit } = await import('./audit.js');
+    const { appendAudit, mirrorAudit } = await contents();
     await openBackupDir(this.path);
     await appendAudit(this.dir, record);
     await mirrorAudit(this.dir, await this.writeIndex());
@@ -263,7 +256,7 @@ export class Store {
    */
   async tidy(release?: Release): Promise<ReindexReport> {
     const index = await this.writeIndex();
-    const [{ sweep }, { reconcile }] = await Promise.all([import('./sweep.js'), import('./reindex.js')]);
+    const { reconcile, sweep } = await contents();
     await sweep(this.dir, release);
     const report = await reconcile(this.dir, index);
     if (await this.hasKey()) await this.#sealLeft(index);
@@ -272,7 +265,7 @@ export class Store {
 
   /** Encrypts what killed processes could not, unless going back may still need it. */
   async #sealLeft(index: IndexDb): Promise<void> {
-    const { leftUnsealed } = await import('./seal.js');
+    const { leftUnsealed } = await contents();
     const runs = index.runs();
     const newest = new Map(runs.toReversed().map((run) => [run.project, run]));
     const needing = runs.filter(
@@ -286,7 +279,7 @@ export class Store {
   async reindex(): Promise<ReindexReport> {
     await openBackupDir(this.path);
     this.close();
-    return await (await import('./reindex.js')).reindex(this.dir);
+    return await (await contents()).reindex(this.dir);
   }
 
   close(): void {
@@ -300,7 +293,7 @@ export class Store {
 
   #storeKey(): Promise<StoreKey> {
     const { access = { env: {} } } = this.#options;
-    return (this.#key ??= import('./store-key.js').then(({ StoreKey: Key }) => new Key(this.dir, access)));
+    return (this.#key ??= contents().then(({ StoreKey: Key }) => new Key(this.dir, access)));
   }
 
   /** Whether there is an index; throws `damaged` when there should be one. */

@@ -139,25 +139,18 @@ async function* names(
 ): AsyncGenerator<Buffer> {
   const list = new FileList();
   for await (const batch of findAll(place, { signal, live })) {
-    const pieces: Buffer[] = [];
-    for (const found of batch) {
-      const { path } = found;
-      const reason = unarchived(found.type);
-      if (reason !== undefined) {
-        contents.skipped.push({ path: printable(path), reason });
-        continue;
-      }
-      list.add(found);
-      pieces.push(DOT_SLASH, path, ZERO);
-    }
-    if (pieces.length > 0) yield Buffer.concat(pieces);
+    const archived = batch.filter(({ type, path }) => {
+      const reason = unarchived(type);
+      if (reason !== undefined)
+        contents.skipped.push({ path: printable(Buffer.from(path, 'latin1')), reason });
+      return reason === undefined;
+    });
+    list.add(archived);
+    if (archived.length > 0) yield Buffer.from(archived.map(({ path }) => `./${path}\0`).join(''), 'latin1');
   }
   const { digest, entries, bytes } = list.listing();
   Object.assign(contents, { entries, bytes, listing: digest });
 }
-
-const DOT_SLASH = Buffer.from('./');
-const ZERO = Buffer.alloc(1);
 
 function isChange(line: string): boolean {
   return CHANGED.some((pattern) => pattern.test(line));

@@ -4,7 +4,7 @@ import { quoted } from '../model/names.js';
 import { explained, hasErrno } from '../store/files.js';
 import { runTool } from './child.js';
 import type { Place } from './driver.js';
-import { type Listing, listPlace } from './host-listing.js';
+import { type Listing, listPlace, settlePlace } from './host-listing.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
 export interface Clone {
@@ -28,6 +28,7 @@ export async function clonePlace(place: Place, run: string, signal: AbortSignal)
         await rmdir(path);
         return undefined;
       }
+      await settlePlace(place);
       // First, so that a change meanwhile makes the two differ later.
       const { digest } = await listPlace(place, signal);
       const argv = ['cp', '-a', '--reflink=always', '--', `${place.path}/.`, path];

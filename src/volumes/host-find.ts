@@ -5,20 +5,20 @@ import type { Place } from './driver.js';
 
 /** What one `find` tells of a directory and everything below it. */
 export interface Found {
-  /** Relative to the place; empty for the place itself. */
-  path: Buffer;
+  /** Relative to the place, a character for each byte (latin1); empty for the place itself. */
+  path: string;
   /** As find's `%y`: `f`, `d`, `l`, `s`, `p`, `b`, `c`. */
   type: string;
   /** Of a regular file, in bytes; each inode counts once. */
   bytes: number;
   /** Last change of the inode, in seconds since 1970. */
   changed: number;
-  /** Everything that was told of it, as bytes. */
-  record: Buffer;
+  /** Everything that was told of it, a character for each byte. */
+  record: string;
 }
 
 const FORMAT = String.raw`%y %n %i %s %C@ %T@ %m %U %G\0%P\0%l\0`;
-const ZEROS_PER_RECORD = 3;
+const FIELDS_PER_RECORD = 3;
 
 /** Why an entry is in no archive; undefined for what is. */
 export function unarchived(type: string): string | undefined {
@@ -45,12 +45,16 @@ export async function* findAll(place: Place, options: FindOptions = {}): AsyncGe
   if (options.signal?.aborted) find.kill();
   try {
     const linked = new Set<string>();
-    let rest = Buffer.alloc(0);
-    for await (const chunk of find.stdout) {
-      const bytes = Buffer.concat([rest, chunk]);
-      const { records, used } = cut(bytes);
-      rest = bytes.subarray(used);
-      yield records.map((record) => toFound(record, linked));
+    let rest = '';
+    for await (const chunk of find.stdout.setEncoding('latin1')) {
+      const fields = `${rest}${chunk}`.split('\0');
+      const whole = fields.length - 1 - ((fields.length - 1) % FIELDS_PER_RECORD);
+      rest = fields.slice(whole).join('\0');
+      const batch: Found[] = [];
+      for (let at = 0; at < whole; at += FIELDS_PER_RECORD) {
+        batch.push(toFound(fields[at] ?? '', fields[at + 1] ?? '', fields[at + 2] ?? '', linked));
+      }
+      yield batch;
     }
     const exitCode = await find.ended;
     options.signal?.throwIfAborted();
@@ -66,27 +70,10 @@ export async function* findAll(place: Place, options: FindOptions = {}): AsyncGe
   }
 }
 
-function cut(bytes: Buffer): { records: Buffer[]; used: number } {
-  const records: Buffer[] = [];
-  let used = 0;
-  for (;;) {
-    let end = used - 1;
-    for (let zero = 0; zero < ZEROS_PER_RECORD; zero += 1) {
-      end = bytes.indexOf(0, end + 1);
-      if (end === -1) return { records, used };
-    }
-    records.push(bytes.subarray(used, end + 1));
-    used = end + 1;
-  }
-}
-
-function toFound(record: Buffer, linked: Set<string>): Found {
-  const factsEnd = record.indexOf(0);
-  const path = record.subarray(factsEnd + 1, record.indexOf(0, factsEnd + 1));
-  const [type = '', links = '', inode = '', size = '', changed = ''] = record
-    .toString('latin1', 0, factsEnd)
-    .split(' ');
+function toFound(facts: string, path: string, target: string, linked: Set<string>): Found {
+  const [type = '', links = '', inode = '', size = '', changed = ''] = facts.split(' ', 5);
   const counted = type === 'f' && !linked.has(inode);
   if (counted && links !== '1') linked.add(inode);
-  return { path, type, bytes: counted ? Number(size) : 0, changed: Number(changed), record };
+  const bytes = counted ? Number(size) : 0;
+  return { type, path, bytes, changed: Number(changed), record: `${facts}\0${path}\0${target}\0` };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { runTool } from './child.js';
 import type { Place } from './driver.js';
 import { findAll, type Found, unarchived } from './host-find.js';
 
@@ -21,9 +22,17 @@ const TICK_SECONDS = 0.02;
 export async function listPlace(place: Place, signal?: AbortSignal): Promise<Listing> {
   const list = new FileList();
   for await (const batch of findAll(place, { signal })) {
-    for (const found of batch) if (unarchived(found.type) === undefined) list.add(found);
+    list.add(batch.filter(({ type }) => unarchived(type) === undefined));
   }
   return list.listing();
+}
+
+/**
+ * Before a listing that is to be kept: writes through memory maps leave their time only once the system has written the page.
+ * Throws `failed`.
+ */
+export async function settlePlace({ path }: Place): Promise<void> {
+  await runTool(`write ${path} to the disk`, ['sync', '--file-system', '--', path]);
 }
 
 /** A listing for whoever walks through a place anyway. */
@@ -34,11 +43,13 @@ export class FileList {
   #bytes = 0;
   #newest = 0;
 
-  add({ record, bytes, changed }: Found): void {
-    this.#hash.update(record);
-    this.#entries += 1;
-    this.#bytes += bytes;
-    this.#newest = Math.max(this.#newest, changed);
+  add(batch: Found[]): void {
+    this.#hash.update(batch.map(({ record }) => record).join(''), 'latin1');
+    this.#entries += batch.length;
+    for (const { bytes, changed } of batch) {
+      this.#bytes += bytes;
+      this.#newest = Math.max(this.#newest, changed);
+    }
   }
 
   /** Once, at the end. */

@@ -1,12 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Compression } from '../model/point.js';
-import { runTool } from './child.js';
 import type { Archive, ArchiveOptions, Contents, Place, VolumeReader } from './driver.js';
 import { archivePlace, archivePlaceInto } from './host-archive.js';
 import { type Clone, clonePlace } from './host-clone.js';
 import { unfitOnHost } from './host-fitness.js';
-import { type Listing, listPlace } from './host-listing.js';
+import { type Listing, listPlace, settlePlace } from './host-listing.js';
 import { discardSibling, type Leftover, leftoversOf, type Sibling } from './host-siblings.js';
 import { stagePlace } from './host-stage.js';
 import { mendPlace, swapPlace, unswapPlace } from './host-swap.js';
@@ -31,12 +30,9 @@ export class HostDriver implements VolumeReader {
     return archivePlaceInto(file, place, options);
   }
 
-  /**
-   * Before a listing that is to be kept: writes through memory maps leave their time only once the system has written the page.
-   * Throws `failed`.
-   */
-  async settle(place: Place): Promise<void> {
-    await runTool(`write ${place.path} to the disk`, ['sync', '--file-system', '--', place.path]);
+  /** See `settlePlace`. */
+  settle(place: Place): Promise<void> {
+    return settlePlace(place);
   }
 
   /** See `listPlace`. */

@@ -1,0 +1,33 @@
+/** What the use-cases are made of: everything that `list` makes do without, loaded in one go. */
+export { discoverEngine } from './engine/discovery.js';
+export { connectDocker } from './engine/docker.js';
+export { findProvider } from './engine/providers.js';
+export { HandlerRegistry } from './handlers/registry.js';
+export { verifyService } from './handlers/verify.js';
+export { assertCreatable, createPoint } from './points/create.js';
+export { differences, presentAsPoint } from './points/diff.js';
+export { sweepDrills } from './points/drill-traces.js';
+export { drillPoint } from './points/drill.js';
+export { exportPoint } from './points/export.js';
+export { findPoint, findTarget, openTarget } from './points/find.js';
+export { importPoint, openArchive } from './points/import.js';
+export { initProject } from './points/init.js';
+export {
+  assertNotNeeded,
+  assertUnpinned,
+  findAll,
+  planCleanup,
+  removePoint,
+  untagPoint,
+} from './points/remove.js';
+export { readStatus } from './points/status.js';
+export { verifyPoints } from './points/verify.js';
+export { beginReading } from './project/reading.js';
+export { prepare } from './rollback/prepare.js';
+export { abortRun, assertFinished, findUnfinished, resumeRun } from './rollback/resume.js';
+export { blockedByDamage, rollback } from './rollback/rollback.js';
+export { serviceTarget } from './rollback/service.js';
+export { findUndoable, keepFirst, reachOf } from './rollback/undo.js';
+export { releaseDeadHolds } from './run/hold.js';
+export { handlerContext, observePresent, withLabels } from './run/workspace.js';
+export { acquireLock } from './store/lock.js';
