@@ -155,6 +155,7 @@ async function readChanged(
     services: source.services,
     consistency: weakest(workspace, source),
     expected,
+    alone: volumes.length === 1,
   });
   const cores = availableParallelism();
   try {

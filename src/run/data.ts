@@ -69,6 +69,8 @@ interface StoringFacts {
   expected: number | null;
   /** Of the original, when a clone is read; null when none is to be kept. */
   listing?: string | null;
+  /** Nothing else is stored meanwhile. */
+  alone: boolean;
 }
 
 /** Stores a place's data in a point, and tells what was stored. Throws what the copying throws, with nothing stored that counts. */
@@ -79,7 +81,7 @@ export async function storeData(
   facts: Pick<VolumeData, 'services' | 'consistency'> & StoringFacts,
 ): Promise<VolumeData> {
   const { place, copier } = source;
-  const { services, consistency, expected } = facts;
+  const { services, consistency, expected, alone } = facts;
   const { emit, signal, config } = workspace;
   const compression = config.compression === 'gzip' ? 'gzip' : await availableCompression();
   const stored = `volumes/${fileNameOf(place)}${ARCHIVE_SUFFIX[compression]}`;
@@ -87,6 +89,7 @@ export async function storeData(
     compression,
     signal,
     live: consistency === 'live',
+    alone,
     progress: (done: number) => emit({ type: 'bytes', what: place.name, done, total: expected }),
   };
   const { file, contents } = await archiveTo(writer, stored, { place, copier }, options);
@@ -155,7 +158,7 @@ export async function addData(
   const { name } = source.place;
   await workspace.store.amend(point, async (writer, now) => {
     if (now.volume_data.some((data) => data.name === name)) return now;
-    const facts = { services, consistency: 'stop', listing: null, expected: null } as const;
+    const facts = { services, consistency: 'stop', listing: null, expected: null, alone: true } as const;
     const data = await storeData(workspace, writer, source, facts);
     const sizes = {
       ...now.sizes,

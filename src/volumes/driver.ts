@@ -37,6 +37,8 @@ export interface ArchiveOptions {
   progress?: ((bytes: number) => void) | undefined;
   /** Somebody writes meanwhile: files that change or go while they are read are no error. */
   live?: boolean | undefined;
+  /** Nothing else is archived meanwhile. */
+  alone?: boolean | undefined;
 }
 
 /** A place's data as a compressed tar. */

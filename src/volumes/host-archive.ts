@@ -4,7 +4,7 @@ import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import type { Compression } from '../model/point.js';
 import { feed, startChild, vouched } from './child.js';
-import { COMPRESSORS } from './compression.js';
+import { compressor } from './compression.js';
 import {
   type Archive,
   type ArchiveOptions,
@@ -33,8 +33,8 @@ export const ATTRIBUTES = [
 ];
 
 /** tar starts the program itself, behind a pipe. Node's own pipes are sockets, and cost more than the compression. */
-export function compressorOf(compression: Compression): string {
-  return `--use-compress-program=${COMPRESSORS[compression].join(' ')}`;
+export function throughCompressor(compression: Compression, alone?: boolean): string {
+  return `--use-compress-program=${compressor(compression, alone).join(' ')}`;
 }
 
 const CREATE = [
@@ -110,10 +110,9 @@ function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   };
   // Named, a regular file is what the compressor itself writes into. Not from inside the place: something there may be called `-`.
   const file = `--file=${into ? '/dev/fd/1' : '-'}`;
-  const argv = ['tar', `--directory=${place.path}`, compressorOf(options.compression), file, ...CREATE];
-  const tar = startChild(argv, '/', onLine, {
-    into: into?.fd,
-  });
+  const through = throughCompressor(options.compression, options.alone);
+  const argv = ['tar', `--directory=${place.path}`, through, file, ...CREATE];
+  const tar = startChild(argv, '/', onLine, { into: into?.fd });
   const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
   const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);
   listed.catch(() => undefined); // `complete` looks at it, unless the stream fails before.

@@ -7,7 +7,7 @@ import type { Compression } from '../model/point.js';
 import { explained, syncDirectory } from '../store/files.js';
 import { feed, heard, runTool, startChild } from './child.js';
 import type { Place } from './driver.js';
-import { ATTRIBUTES, compressorOf } from './host-archive.js';
+import { ATTRIBUTES, throughCompressor } from './host-archive.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
 const MAX_PROBLEMS = 20;
@@ -72,7 +72,7 @@ async function unpack(
   };
   const from = descriptorOf(archive);
   const file = `--file=${from === undefined ? '-' : '/dev/fd/0'}`;
-  const tar = startChild([...EXTRACT, compressorOf(compression), file], directory, note, { from, run });
+  const tar = startChild([...EXTRACT, throughCompressor(compression), file], directory, note, { from, run });
   signal.addEventListener('abort', tar.kill);
   try {
     const [unpacked] = await Promise.all([tar.ended, from === undefined && feed(archive, tar)]);
