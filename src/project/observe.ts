@@ -5,6 +5,7 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Config } from '../model/config.js';
 import type { Container, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
+import { isHalfMade } from '../model/half-made.js';
 import { quoted } from '../model/names.js';
 import type { Point } from '../model/point.js';
 import type { Observation, Project, ServiceObservation } from '../model/project.js';
@@ -124,10 +125,12 @@ async function takeReading({ project, provider, env, early, signal }: ObserveInp
   return readModel(provider, project, env, signal);
 }
 
-/** Compose's containers of the project, `compose run` left out; their images are asked for at once. */
+/** Compose's containers of the project, `compose run` and what it did not finish left out; their images are asked for at once. */
 async function takeContainers(input: ObserveInput, images: ImageBook): Promise<Container[]> {
   const all = input.containers ?? (await input.engine.containers({ project: input.project.name }));
-  const own = all.filter((container) => container.service !== undefined && !container.oneOff);
+  const own = all.filter(
+    (container) => container.service !== undefined && !container.oneOff && !isHalfMade(container, all),
+  );
   images.ask(own.flatMap(({ imageId, imageRef }) => [imageId, imageRef]));
   return own;
 }

@@ -99,6 +99,20 @@ for (const [what, { make, running, filesDefine = true }] of Object.entries(break
   });
 }
 
+test('what compose left, killed while it made a container anew, is no obstacle, and gone afterwards', async () => {
+  const [id = '', name = ''] = (await shop.compose('ps', '--format', '{{.ID}} {{.Name}}', 'api')).split(' ');
+  const labels = await docker('inspect', '--format', '{{json .Config.Labels}}', id);
+  const words = Object.entries(Object(JSON.parse(labels))).flatMap(([key, value]) => [
+    '--label',
+    `${key}=${value}`,
+  ]);
+  await docker('create', '--name', `${id.slice(0, 12)}_${name}`, ...words, shop.images.v2);
+  await ok(shop, 'rollback', shop.point, '--yes');
+  await isBack();
+  await ok(shop, 'undo', '--yes');
+  expect(await answer(shop.port)).toBe('v2');
+});
+
 test('one service cannot be made by files that are broken, and is left running', async () => {
   await shop.write({ 'compose.yaml': 'services: [' });
   const argv = ['rollback-service', 'api', '--yes'];
