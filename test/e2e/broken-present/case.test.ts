@@ -101,11 +101,9 @@ for (const [what, { make, running, filesDefine = true }] of Object.entries(break
 
 test('what compose left, killed while it made a container anew, is no obstacle, and gone afterwards', async () => {
   const [id = '', name = ''] = (await shop.compose('ps', '--format', '{{.ID}} {{.Name}}', 'api')).split(' ');
-  const labels = await docker('inspect', '--format', '{{json .Config.Labels}}', id);
-  const words = Object.entries(Object(JSON.parse(labels))).flatMap(([key, value]) => [
-    '--label',
-    `${key}=${value}`,
-  ]);
+  const format = '{{range $key, $value := .Config.Labels}}{{printf "%s=%s\\n" $key $value}}{{end}}';
+  const labels = (await docker('inspect', '--format', format, id)).split('\n');
+  const words = labels.filter(Boolean).flatMap((label) => ['--label', label]);
   await docker('create', '--name', `${id.slice(0, 12)}_${name}`, ...words, shop.images.v2);
   await ok(shop, 'rollback', shop.point, '--yes');
   await isBack();
