@@ -9,6 +9,7 @@ import { openTarget } from '../points/find.js';
 import { projectOf } from '../points/facts.js';
 import { fingerprint } from '../project/observe.js';
 import { execute } from '../run/executor.js';
+import { removeHalfMade } from '../run/half-made.js';
 import { performers } from '../run/performers.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
 import { findOut } from './findings.js';
@@ -43,6 +44,7 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
   try {
     const target = await openTarget(workspace.store, safety.id);
     await workspace.store.dropUnrecorded(target.point);
+    await removeHalfMade(calm);
     const way = await planBack(calm, target, failure.options);
     await log.journal.append({
       type: 'return',

@@ -8,6 +8,7 @@ import { projectOf } from '../points/facts.js';
 import { recordPoint } from '../points/record.js';
 import { applyRetention } from '../points/remove.js';
 import { execute, OperationFailed } from '../run/executor.js';
+import { removeHalfMade } from '../run/half-made.js';
 import { performers } from '../run/performers.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
 import { fingerprint } from '../project/observe.js';
@@ -163,7 +164,7 @@ export async function carryOut(prepared: Prepared, undertaking: Undertaking): Pr
   return { plan, result: 'done', run: log.run, safety: safety.id, warnings };
 }
 
-function act(
+async function act(
   { workspace, plan, target, observation }: Prepared,
   { log, safety }: Undertaking,
 ): Promise<string[]> {
@@ -176,6 +177,7 @@ function act(
     returning: false,
   };
   const { emit, signal } = workspace;
+  await removeHalfMade(workspace);
   return execute({
     plan,
     phase: 'forward',

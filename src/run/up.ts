@@ -1,7 +1,6 @@
 import type { ComposeRequest } from '../engine/provider.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
-import { isHalfMade } from '../model/half-made.js';
 import type { OperationOf } from '../model/plan.js';
 import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Project } from '../model/project.js';
@@ -26,7 +25,6 @@ export async function bringUp(
   { services, start, scale }: Pick<OperationOf<'up'>, 'services' | 'start' | 'scale'>,
 ): Promise<void> {
   const { engine, provider, project } = workspace;
-  await removeHalfMade(workspace, services);
   // Without the signal: an operation that was begun is finished.
   const { signal: _, ...request } = composeRequest(workspace, source.project, source.variables);
   const needed = dependencies(source.model, services);
@@ -43,16 +41,6 @@ export async function bringUp(
   const made = await engine.containers({ project: project.name });
   const ours = made.filter(({ service, oneOff }) => service && services.includes(service) && !oneOff);
   await Promise.all(ours.map(({ id }) => engine.start(id)));
-}
-
-/** See `isHalfMade`. */
-async function removeHalfMade({ engine, project }: Workspace, services: string[]): Promise<void> {
-  const all = await engine.containers({ project: project.name });
-  for (const container of all) {
-    const { id, service, oneOff } = container;
-    if (service && services.includes(service) && !oneOff && isHalfMade(container, all))
-      await engine.remove(id);
-  }
 }
 
 /** All that the services depend on, directly or through others, themselves left out. */
