@@ -10,11 +10,21 @@ const onEngine = {
 /** One file after the other: these compare the whole engine before and after. */
 const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
 
+/** What every engine must do, by Podman: where `test/lab/podman.sh` could start one. */
+const PODMAN = process.env['PODMAN_HOST'];
+const onPodman = {
+  name: 'podman',
+  include: ['test/conformance/engine{,-images,-volumes}.test.ts'],
+  env: { DOCKER_HOST: PODMAN },
+  ...onEngine,
+};
+
 export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
       { test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], ...onEngine } },
+      ...(PODMAN === undefined ? [] : [{ test: onPodman }]),
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude: ALONE, ...onEngine } },
       { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onEngine } },
       {

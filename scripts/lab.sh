@@ -282,6 +282,7 @@ down() {
     *) die "lab.sh down: unknown option $1 (there is --purge)" ;;
   esac
   if [[ -d $LAB ]]; then serialise; fi
+  "$REPO/test/lab/podman.sh" down
   stop_engine
   if [[ $purge == yes ]]; then
     rm -rf "${LAB:?}" "${LAB_RUN:?}"

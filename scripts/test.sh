@@ -11,6 +11,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 RESULTS=
+STARTED_PODMAN=no
 
 main() {
   local extra_failures=0 status=0
@@ -28,7 +29,10 @@ main() {
   { have mkfs.xfs && have setfattr && have setfacl; } || install_debs xfsprogs attr acl # what volumes are tested with
   have curl || install_debs curl # the deploy scripts in the documentation ask with it
   prepare_engine --test
+  [[ -n $("$REPO/test/lab/podman.sh" env) ]] || STARTED_PODMAN=yes
+  "$REPO/test/lab/podman.sh" up
   eval "$("$REPO/scripts/lab.sh" env)"
+  eval "$("$REPO/test/lab/podman.sh" env)"
 
   say "test: types, lint, formatting, dead code"
   QUIET_TAIL=80 quiet "npm run check" npm run check || extra_failures=$((extra_failures + 1))
@@ -74,6 +78,7 @@ finish() {
   trap - EXIT
   trap '' INT TERM
   if [[ -n $RESULTS ]]; then rm -f "$RESULTS"; fi
+  if [[ $STARTED_PODMAN == yes ]]; then "$REPO/test/lab/podman.sh" down >&2 || true; fi
   release_engine >&2 || true
   exit "$status"
 }

@@ -139,7 +139,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
   const selection = selectionOf(options);
   const { env } = selection;
   const signal = options.signal ?? new AbortController().signal;
-  const { HandlerRegistry, connectDocker, discoverEngine } = await import('./work.js');
+  const { HandlerRegistry, connectEngine, discoverEngine } = await import('./work.js');
   const { engine: kind = 'auto', host, context } = options;
   const endpoint = await discoverEngine({
     engine: kind,
@@ -147,7 +147,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     ...(host === undefined ? {} : { host }),
     ...(context === undefined ? {} : { context }),
   });
-  const connecting = connectDocker(endpoint);
+  const connecting = connectEngine(endpoint);
   // The provider's processes and the loading of libraries go on side by side.
   const reading = beginToRead(selection, endpoint, signal);
   const [engine, { provider, located, early }] = await Promise.all([connecting, reading]);

@@ -1,7 +1,7 @@
 import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
 import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
-import { connectDocker } from './docker.js';
+import { connectEngine } from './connect.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
 
 /**
@@ -49,7 +49,7 @@ export class ComposeV1 extends ComposeBase implements ComposeProvider {
   async #assertImages(request: ComposeRequest, services: string[]): Promise<void> {
     const [model, engine] = await Promise.all([
       this.config(request, { allProfiles: true }),
-      connectDocker(this.program.endpoint),
+      connectEngine(this.program.endpoint),
     ]);
     for (const service of services) {
       const reference = model.services[service]?.image ?? this.defaultImage(request.name, service);

@@ -141,10 +141,13 @@ export function toImage(document: ImageDocument): Image {
   };
 }
 
+export function isPodman({ Components }: VersionDocument): boolean {
+  return (Components ?? []).some(({ Name }) => Name === 'Podman Engine');
+}
+
 export function toIdentity(info: InfoDocument, version: VersionDocument, host: string): EngineIdentity {
-  const podman = (version.Components ?? []).some((component) => component.Name === 'Podman Engine');
   return {
-    kind: podman ? 'podman' : 'docker',
+    kind: 'docker',
     id: info.ID,
     hostname: info.Name,
     version: version.Version,

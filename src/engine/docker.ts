@@ -16,7 +16,13 @@ import { readWholeAnswers } from './docker-answers.js';
 import { connection } from './docker-connection.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { outputOf, runToEnd } from './docker-exec.js';
-import { toContainer, toIdentity, toImage, type InfoDocument } from './docker-mapping.js';
+import {
+  toContainer,
+  toIdentity,
+  toImage,
+  type InfoDocument,
+  type VersionDocument,
+} from './docker-mapping.js';
 import { demultiplex, progressOf } from './docker-stream.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine, ExecOptions, ExecResult } from './engine.js';
@@ -30,30 +36,30 @@ const REGISTRY_TIMEOUT_MS = 10_000;
 const EMPTY_TAR = Buffer.alloc(1024);
 
 /** Connects nothing yet: the first question does. Throws `engine-unreachable` when the TLS files cannot be read. */
-export async function connectDocker(endpoint: Endpoint): Promise<Engine> {
+export async function clientOf(endpoint: Endpoint): Promise<Dockerode> {
   const [{ default: Docker }, options] = await Promise.all([import('dockerode'), connection(endpoint)]);
   const docker = new Docker(options);
   readWholeAnswers(docker);
-  return new DockerEngine(docker, endpoint);
+  return docker;
 }
 
 /** The Docker API as Docker speaks it. */
 export class DockerEngine implements Engine {
-  readonly #docker: Dockerode;
-  readonly #endpoint: Endpoint;
   #identity: EngineIdentity | undefined;
 
-  constructor(docker: Dockerode, endpoint: Endpoint) {
-    this.#docker = docker;
-    this.#endpoint = endpoint;
-  }
+  constructor(
+    protected readonly docker: Dockerode,
+    protected readonly endpoint: Endpoint,
+    private readonly version: VersionDocument,
+  ) {}
 
   async identity(): Promise<EngineIdentity> {
-    if (this.#identity !== undefined) return this.#identity;
-    const info: Promise<InfoDocument> = this.#docker.info();
-    const [facts, version] = await this.#ask(Promise.all([info, this.#docker.version()]));
-    this.#identity = toIdentity(facts, version, this.#endpoint.host);
-    return this.#identity;
+    return (this.#identity ??= await this.identify());
+  }
+
+  protected async identify(): Promise<EngineIdentity> {
+    const info: Promise<InfoDocument> = this.docker.info();
+    return toIdentity(await this.ask(info), this.version, this.endpoint.host);
   }
 
   async containers(filter: { project?: string } = {}): Promise<Container[]> {
@@ -61,7 +67,7 @@ export class DockerEngine implements Engine {
       filter.project === undefined
         ? {}
         : { filters: { label: [`com.docker.compose.project=${filter.project}`] } };
-    const ids = (await this.#ask(this.#docker.listContainers({ all: true, ...label }))).map((row) => row.Id);
+    const ids = (await this.ask(this.docker.listContainers({ all: true, ...label }))).map((row) => row.Id);
     const found: (Container | undefined)[] = [];
     for (let at = 0; at < ids.length; at += PARALLEL) {
       found.push(...(await Promise.all(ids.slice(at, at + PARALLEL).map((id) => this.container(id)))));
@@ -70,49 +76,59 @@ export class DockerEngine implements Engine {
   }
 
   async container(id: string): Promise<Container | undefined> {
-    const document = await this.#ask(this.#container(id).inspect(), 404);
-    return document && toContainer(document);
+    const document = await this.ask(this.#container(id).inspect(), 404);
+    if (!document) return undefined;
+    const container = toContainer(document);
+    return { ...container, imageRef: this.nameOf(container.imageRef) };
+  }
+
+  async health(id: string): Promise<Container['health']> {
+    return (await this.container(id))?.health ?? 'none';
   }
 
   async image(reference: string): Promise<Image | undefined> {
-    const document = await this.#ask(this.#image(reference).inspect(), 404);
-    return document && toImage(document);
+    const document = await this.ask(this.imageAt(reference).inspect(), 404);
+    if (!document) return undefined;
+    const image = toImage(document);
+    const named = (names: string[]) => names.map((name) => this.nameOf(name));
+    return { ...image, tags: named(image.tags), digests: named(image.digests) };
   }
 
   async tag(imageId: string, reference: string): Promise<void> {
     const { repository, tag } = parseTag(reference);
-    await this.#ask(this.#image(imageId).tag({ repo: repository, tag }));
+    await this.ask(this.imageAt(imageId).tag({ repo: repository, tag }));
   }
 
   async untag(reference: string): Promise<void> {
     const { repository, tag } = parseTag(reference);
-    const removal = () => this.#image(`${repository}:${tag}`).remove();
+    const removal = () => this.imageAt(`${repository}:${tag}`).remove();
     try {
       await removal();
     } catch (thrown) {
       if (statusOf(thrown) === 404) return;
-      if (statusOf(thrown) !== 409) throw toEngineError(thrown, this.#endpoint);
+      if (statusOf(thrown) !== 409) throw toEngineError(thrown, this.endpoint);
       // The last reference of an image that a container uses. Forcing would take the image away from a stopped container, so the
       // reference is moved to an empty image and goes with that.
-      const blank = await this.#ask(
-        this.#docker.importImage(Readable.from([EMPTY_TAR]), { repo: repository, tag }),
+      const blank = await this.ask(
+        this.docker.importImage(Readable.from([EMPTY_TAR]), { repo: repository, tag }),
       );
-      await this.#ask(buffer(blank));
-      await this.#ask(removal(), 404);
+      await this.ask(buffer(blank));
+      await this.ask(removal(), 404);
     }
   }
 
   async references(repository: string): Promise<{ reference: string; imageId: string }[]> {
-    const images = await this.#ask(this.#docker.listImages());
+    const images = await this.ask(this.docker.listImages());
     const below = (tag: string) => tag.startsWith(`${repository}:`) || tag.startsWith(`${repository}/`);
-    return images.flatMap((image) =>
+    return images.flatMap(({ Id: imageId, RepoTags }) => {
       // Null for images without a tag, whatever the types say.
-      (image.RepoTags ?? []).filter(below).map((reference) => ({ reference, imageId: image.Id })),
-    );
+      const names = (RepoTags ?? []).map((name) => this.nameOf(name));
+      return names.filter(below).map((reference) => ({ reference, imageId }));
+    });
   }
 
   async stop(id: string): Promise<void> {
-    await this.#ask(this.#container(id).stop(), 304, 404);
+    await this.ask(this.#container(id).stop(), 304, 404);
   }
 
   async start(id: string): Promise<void> {
@@ -120,18 +136,18 @@ export class DockerEngine implements Engine {
       await this.#container(id).start();
     } catch (thrown) {
       if (statusOf(thrown) === 304) return;
-      const paused = statusOf(thrown) === 409 && (await this.container(id))?.state === 'paused';
-      if (!paused) throw toEngineError(thrown, this.#endpoint);
-      await this.#ask(this.#container(id).unpause());
+      const paused = isConflict(thrown) && (await this.container(id))?.state === 'paused';
+      if (!paused) throw toEngineError(thrown, this.endpoint);
+      await this.ask(this.#container(id).unpause());
     }
   }
 
   async signal(id: string, name: string): Promise<void> {
-    await this.#ask(this.#container(id).kill({ signal: name }));
+    await this.ask(this.#container(id).kill({ signal: name }));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#ask(this.#container(id).remove(), 404);
+    await this.ask(this.#container(id).remove(), 404);
   }
 
   /** Throws the signal's own reason when that aborts. The process inside goes on: the API has no way to end it. */
@@ -143,7 +159,7 @@ export class DockerEngine implements Engine {
       return await runToEnd(this.#container(id), argv, options, signal);
     } catch (thrown) {
       options.signal?.throwIfAborted();
-      if (!deadline.aborted) throw toEngineError(thrown, this.#endpoint);
+      if (!deadline.aborted) throw toEngineError(thrown, this.endpoint);
       const what = `${quoted(argv[0] ?? '')} in container ${id.slice(0, 12)}`;
       throw new RollbackError('failed', `${what} took longer than ${timeout / 1000} s`, { cause: thrown });
     }
@@ -160,7 +176,7 @@ export class DockerEngine implements Engine {
 
   async logs(id: string, lines: number): Promise<string> {
     const container = this.#container(id);
-    const [document, written] = await this.#ask(
+    const [document, written] = await this.ask(
       Promise.all([
         container.inspect(),
         container.logs({ stdout: true, stderr: true, tail: lines, follow: false }),
@@ -173,13 +189,13 @@ export class DockerEngine implements Engine {
     try {
       await this.#container(id).pause();
     } catch (thrown) {
-      const state = statusOf(thrown) === 409 ? (await this.container(id))?.state : undefined;
-      if (state === undefined || state === 'running') throw toEngineError(thrown, this.#endpoint);
+      const state = isConflict(thrown) ? (await this.container(id))?.state : undefined;
+      if (state === undefined || state === 'running') throw toEngineError(thrown, this.endpoint);
     }
   }
 
   async volume(name: string): Promise<Volume | undefined> {
-    const found = await this.#ask(this.#docker.getVolume(name).inspect(), 404);
+    const found = await this.ask(this.docker.getVolume(name).inspect(), 404);
     return (
       found && {
         name: found.Name,
@@ -192,16 +208,16 @@ export class DockerEngine implements Engine {
   }
 
   async createVolume(name: string, labels: Record<string, string>): Promise<void> {
-    await this.#ask(this.#docker.createVolume({ Name: name, Labels: labels }));
+    await this.ask(this.docker.createVolume({ Name: name, Labels: labels }));
   }
 
   async removeVolume(name: string): Promise<void> {
-    await this.#ask(this.#docker.getVolume(name).remove(), 404);
+    await this.ask(this.docker.getVolume(name).remove(), 404);
   }
 
   async createHelper({ owner, image, mounts, command = ['none'] }: HelperSpec): Promise<string> {
-    const container = await this.#ask(
-      this.#docker.createContainer({
+    const container = await this.ask(
+      this.docker.createContainer({
         Image: image,
         Entrypoint: command,
         Cmd: [],
@@ -219,20 +235,20 @@ export class DockerEngine implements Engine {
   }
 
   async helpers(): Promise<{ id: string; owner: string }[]> {
-    const rows = await this.#ask(
-      this.#docker.listContainers({ all: true, filters: { label: [HELPER_LABEL] } }),
+    const rows = await this.ask(
+      this.docker.listContainers({ all: true, filters: { label: [HELPER_LABEL] } }),
     );
     return rows.map(({ Id, Labels }) => ({ id: Id, owner: Labels[HELPER_LABEL] ?? '' }));
   }
 
   async removeHelper(id: string): Promise<void> {
-    await this.#ask(this.#container(id).remove({ force: true, v: true }), 404);
+    await this.ask(this.#container(id).remove({ force: true, v: true }), 404);
   }
 
   async runHelper(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<number> {
     signal?.throwIfAborted();
     const container = this.#container(id);
-    await this.#ask(container.start());
+    await this.ask(container.start());
     try {
       const ended: { StatusCode: number } = await container.wait(
         signal === undefined ? {} : { abortSignal: signal },
@@ -240,17 +256,17 @@ export class DockerEngine implements Engine {
       return ended.StatusCode;
     } catch (thrown) {
       signal?.throwIfAborted();
-      throw toEngineError(thrown, this.#endpoint);
+      throw toEngineError(thrown, this.endpoint);
     }
   }
 
   async readArchive(id: string, path: string): Promise<Readable> {
-    return this.#readable(await this.#ask(this.#container(id).getArchive({ path })));
+    return this.#readable(await this.ask(this.#container(id).getArchive({ path })));
   }
 
   async writeArchive(id: string, path: string, archive: Readable): Promise<void> {
     try {
-      await this.#ask(this.#container(id).putArchive(archive, { path }));
+      await this.ask(this.#container(id).putArchive(archive, { path }));
     } finally {
       // An engine that refuses does not read to the end.
       archive.destroy();
@@ -258,55 +274,55 @@ export class DockerEngine implements Engine {
   }
 
   async saveImage(reference: string): Promise<Readable> {
-    return this.#readable(await this.#ask(this.#image(reference).get()));
+    return this.#readable(await this.ask(this.imageAt(reference).get()));
   }
 
   async loadImages(archive: Readable): Promise<string[]> {
-    const answer = await this.#ask(this.#docker.loadImage(archive, { quiet: true }));
-    return progressOf(await this.#ask(buffer(this.#readable(answer)))).flatMap(({ stream }) => {
+    const answer = await this.ask(this.docker.loadImage(archive, { quiet: true }));
+    return progressOf(await this.ask(buffer(this.#readable(answer)))).flatMap(({ stream }) => {
       const loaded = /^Loaded image(?: ID)?: (\S+)/.exec(stream ?? '')?.[1];
-      return loaded === undefined ? [] : [loaded];
+      return loaded === undefined ? [] : [this.nameOf(loaded)];
     });
   }
 
   async canPull(reference: string): Promise<boolean> {
     try {
-      await this.#image(reference).distribution({ abortSignal: AbortSignal.timeout(REGISTRY_TIMEOUT_MS) });
+      await this.imageAt(reference).distribution({ abortSignal: AbortSignal.timeout(REGISTRY_TIMEOUT_MS) });
       return true;
     } catch (thrown) {
       const silent = thrown instanceof Error && thrown.name === 'AbortError';
       if (silent || statusOf(thrown) !== undefined) return false;
-      throw toEngineError(thrown, this.#endpoint);
+      throw toEngineError(thrown, this.endpoint);
     }
   }
 
   async pull(reference: string): Promise<void> {
-    const answer = await this.#ask(this.#docker.pull(reference));
-    progressOf(await this.#ask(buffer(this.#readable(answer))));
+    const answer = await this.ask(this.docker.pull(reference));
+    progressOf(await this.ask(buffer(this.#readable(answer))));
   }
 
   async hasNetwork(name: string): Promise<boolean> {
     // The engine matches parts of names and ids too.
-    const networks = await this.#ask(this.#docker.listNetworks({ filters: { name: [name] } }));
+    const networks = await this.ask(this.docker.listNetworks({ filters: { name: [name] } }));
     return networks.some((network) => network.Name === name);
   }
 
   async hasVolume(name: string): Promise<boolean> {
-    const { Volumes } = await this.#ask(this.#docker.listVolumes({ filters: { name: [name] } }));
+    const { Volumes } = await this.ask(this.docker.listVolumes({ filters: { name: [name] } }));
     return (Volumes ?? []).some((volume) => volume.Name === name);
   }
 
   async removeNetwork(id: string): Promise<void> {
-    await this.#ask(this.#docker.getNetwork(id).remove(), 404);
+    await this.ask(this.docker.getNetwork(id).remove(), 404);
   }
 
   async labelled(label: string): Promise<Labelled[]> {
     const filters = { label: [label] };
-    const [containers, networks, { Volumes }] = await this.#ask(
+    const [containers, networks, { Volumes }] = await this.ask(
       Promise.all([
-        this.#docker.listContainers({ all: true, filters }),
-        this.#docker.listNetworks({ filters }),
-        this.#docker.listVolumes({ filters }),
+        this.docker.listContainers({ all: true, filters }),
+        this.docker.listNetworks({ filters }),
+        this.docker.listVolumes({ filters }),
       ]),
     );
     const valueOf = (labels: Record<string, string> | undefined) => labels?.[label] ?? '';
@@ -320,10 +336,15 @@ export class DockerEngine implements Engine {
     ];
   }
 
+  /** An image's name in Docker's short form. */
+  protected nameOf(name: string): string {
+    return name;
+  }
+
   /** What the engine sends; a connection that breaks off meanwhile is told as an error of ours. */
   #readable(stream: NodeJS.ReadableStream): Readable {
     const sent = stream instanceof Readable ? stream : new Readable().wrap(stream);
-    const endpoint = this.#endpoint;
+    const endpoint = this.endpoint;
     const pieces = async function* (): AsyncGenerator {
       try {
         yield* sent;
@@ -337,28 +358,33 @@ export class DockerEngine implements Engine {
   #container(id: string): Dockerode.Container {
     if (!/^[A-Za-z0-9][\w.-]*$/.test(id))
       throw new RollbackError('usage', `${quoted(id)} is not a container's id`);
-    return this.#docker.getContainer(id);
+    return this.docker.getContainer(id);
   }
 
-  #image(reference: string): Dockerode.Image {
+  protected imageAt(reference: string): Dockerode.Image {
     if (parseReference(reference) === undefined && !/^(?:sha256:)?[0-9a-f]{64}$/.test(reference)) {
       throw new RollbackError('usage', `${quoted(reference)} is not an image reference`);
     }
-    return this.#docker.getImage(reference);
+    return this.docker.getImage(reference);
   }
 
   /** The answer; undefined when the engine says one of the `expected` status codes, which mean that there is nothing to do. */
-  async #ask<T>(request: Promise<T>): Promise<T>;
-  async #ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined>;
-  async #ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined> {
+  protected async ask<T>(request: Promise<T>): Promise<T>;
+  protected async ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined>;
+  protected async ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined> {
     try {
       return await request;
     } catch (thrown) {
       const status = statusOf(thrown);
       if (status !== undefined && expected.includes(status)) return undefined;
-      throw toEngineError(thrown, this.#endpoint);
+      throw toEngineError(thrown, this.endpoint);
     }
   }
+}
+
+/** A container is not in a state for that; Podman calls it a server error. */
+function isConflict(thrown: unknown): boolean {
+  return [409, 500].includes(statusOf(thrown) ?? 0);
 }
 
 /** Directories are never made by mounting them, and nothing of the image is copied into an empty volume. */

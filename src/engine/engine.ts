@@ -25,6 +25,8 @@ export interface Engine {
   /** Containers of one project by compose's labels, or all of them; inspected; stopped and one-off ones included. */
   containers(filter?: { project?: string }): Promise<Container[]>;
   container(id: string): Promise<Container | undefined>;
+  /** What its own health check says: when it was last run, or now, where the engine does not run checks by itself. */
+  health(id: string): Promise<Container['health']>;
   /** By id, tag or digest reference; what is there locally, never a pull. */
   image(reference: string): Promise<Image | undefined>;
   /** `reference` (`name:tag`) points to `imageId` afterwards. */

@@ -38,7 +38,7 @@ function known(containers: Container[], portsOf: (container: Container) => numbe
 
 async function awaitHealthcheck(context: HandlerContext): Promise<Verdict> {
   const total = context.config.health_timeout ?? healthcheckLimit(context.model?.healthcheck);
-  const look = async () => everyContainer(context, async ({ health }) => HEALTH[health]);
+  const look = async () => everyContainer(context, async ({ id }) => HEALTH[await context.engine.health(id)]);
   return await waitFor(context, { ...patienceOf(context), total }, look, inconclusive);
 }
 

@@ -79,8 +79,10 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('lists the containers of one project, stopped and one-off ones included', async () => {
-        await project.compose('run', '--rm=false', '--no-deps', '-T', 'once').catch(() => undefined);
-        const containers = await engine.containers({ project: project.name });
+        await project.compose('run', '--detach', '--no-deps', 'once');
+        const all = () => engine.containers({ project: project.name });
+        await expect.poll(async () => (await all()).find((c) => c.oneOff)?.state, PATIENCE).toBe('exited');
+        const containers = await all();
         const services = containers.filter((c) => !c.oneOff).map((c) => c.service);
         expect(services).toHaveLength(4);
         expect(new Set(services)).toEqual(new Set(['once', 'stubborn', 'terminal', 'web']));
@@ -95,7 +97,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('tells everything of a running container', async () => {
-        await expect.poll(async () => (await inspect('web')).health, PATIENCE).toBe('healthy');
+        await expect.poll(() => engine.health(id('web')), PATIENCE).toBe('healthy');
         const web = await inspect('web');
         expect(web).toMatchObject({
           id: id('web'),
@@ -229,7 +231,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       it('fails in a container that does not run or is not there', async () => {
         await expect(engine.exec(id('once'), ['true'])).rejects.toMatchObject({
           code: 'failed',
-          message: expect.stringContaining('not running'),
+          message: expect.stringMatching(/not running|running containers/),
         });
         await expect(engine.exec(MISSING, ['true'])).rejects.toMatchObject({ code: 'failed' });
       });
@@ -299,22 +301,14 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
 
       /** An image of its own, so that its last name can go. */
       beforeAll(async () => {
-        await docker(
-          'run',
-          '--name',
-          `${project.name}-source`,
-          '--label',
-          `com.docker.compose.project=${project.name}`,
-          'busybox:latest',
-          'touch',
-          '/new',
-        );
-        imageId = await docker('commit', `${project.name}-source`, ref('api:v1'));
+        await project.write({ 'image/Dockerfile': 'FROM busybox:latest\nRUN touch /new\n' });
+        await docker('build', '--quiet', '--tag', ref('api:v1'), project.path('image'));
+        imageId = await docker('image', 'inspect', '--format', '{{.Id}}', ref('api:v1'));
       });
 
       it('tells an image by name and by id, and undefined where there is none', async () => {
         const image = await engine.image(ref('api:v1'));
-        expect(image).toMatchObject({ id: imageId, tags: [ref('api:v1')], digests: [] });
+        expect(image).toMatchObject({ id: imageId, tags: [ref('api:v1')] });
         expect(image?.platform).toMatch(/^linux\//);
         expect(image?.diffIds).toHaveLength(2);
         expect(image?.sizeBytes).toBeGreaterThan(1000);

@@ -2,7 +2,8 @@ import { createConnection, createServer } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, expect, it, vi } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
-import { connectDocker } from '../../src/engine/docker.js';
+import { connectEngine } from '../../src/engine/connect.js';
+import { clientOf, DockerEngine } from '../../src/engine/docker.js';
 import { socketPath, type Endpoint } from '../../src/engine/endpoint.js';
 import { connectTestEngine, testProject } from '../support/engine.js';
 import { engineProxy } from '../support/engine-proxy.js';
@@ -23,12 +24,12 @@ const nobody: Endpoint = {
 };
 
 it('says so when nobody answers', async () => {
-  const engine = await connectDocker(nobody);
-  await expect(engine.containers()).rejects.toMatchObject({
+  await expect(connectEngine(nobody)).rejects.toMatchObject({
     code: 'engine-unreachable',
     message: expect.stringContaining('no engine answers at unix:///nobody/docker.sock (--host)'),
     hint: expect.stringContaining('start the engine'),
   });
+  const engine = new DockerEngine(await clientOf(nobody), nobody, { Version: '', ApiVersion: '' });
   await expect(engine.untag('a:b')).rejects.toMatchObject({ code: 'engine-unreachable' });
   await expect(engine.start('a')).rejects.toMatchObject({ code: 'engine-unreachable' });
   await expect(engine.exec('a', ['true'])).rejects.toMatchObject({ code: 'engine-unreachable' });
@@ -37,8 +38,7 @@ it('says so when nobody answers', async () => {
 it.each(['ssh://127.0.0.1:9', 'ssh://someone@127.0.0.1:9'])(
   'says so when nobody answers at %s',
   async (host) => {
-    const engine = await connectDocker({ ...nobody, host });
-    await expect(engine.containers()).rejects.toMatchObject({
+    await expect(connectEngine({ ...nobody, host })).rejects.toMatchObject({
       code: 'engine-unreachable',
       message: `no engine answers at ${host} (--host): connect ECONNREFUSED 127.0.0.1:9`,
     });
@@ -47,7 +47,7 @@ it.each(['ssh://127.0.0.1:9', 'ssh://someone@127.0.0.1:9'])(
 
 it('says so when the TLS files are not there', async () => {
   const endpoint = { ...nobody, host: 'tcp://127.0.0.1:2376', certPath: '/nobody/certs' };
-  await expect(connectDocker(endpoint)).rejects.toMatchObject({
+  await expect(connectEngine(endpoint)).rejects.toMatchObject({
     code: 'engine-unreachable',
     message: 'the TLS files in /nobody/certs cannot be read',
   });
@@ -69,7 +69,7 @@ it('speaks tcp, over few connections', async () => {
   const address = relay.address();
   const port = typeof address === 'object' ? address?.port : undefined;
 
-  const engine = await connectDocker({ ...nobody, host: `tcp://127.0.0.1:${port}` });
+  const engine = await connectEngine({ ...nobody, host: `tcp://127.0.0.1:${port}` });
   const project = await testProject('engtcp');
   const services = ['a', 'b', 'c'].map(
     (name) => `  ${name}: { image: busybox:latest, command: ["true"], scale: 4 }`,
@@ -89,7 +89,7 @@ it.each([
   ['cut', 'failed'],
 ] as const)('an answer that is %s is an error, and waited for no longer', async (fault, code) => {
   const proxy = await engineProxy();
-  const engine = await connectDocker({ ...nobody, host: proxy.host });
+  const engine = await connectEngine({ ...nobody, host: proxy.host });
   const asked = [
     () => engine.containers(),
     () => engine.identity(),
@@ -105,8 +105,8 @@ it.each([
 
 it('asks the endpoint it was given, whatever the environment says', async () => {
   const endpoint = await discoverEngine({ engine: 'docker', env: process.env });
-  const { id } = await (await connectDocker(endpoint)).identity();
+  const { id } = await (await connectEngine(endpoint)).identity();
   vi.stubEnv('DOCKER_HOST', 'tcp://127.0.0.1:1');
   vi.stubEnv('DOCKER_TLS_VERIFY', '1');
-  expect((await (await connectDocker(endpoint)).identity()).id).toBe(id);
+  expect((await (await connectEngine(endpoint)).identity()).id).toBe(id);
 });

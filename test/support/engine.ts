@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
-import { connectDocker } from '../../src/engine/docker.js';
+import { connectEngine } from '../../src/engine/connect.js';
 import type { Engine } from '../../src/engine/engine.js';
 
 /**
@@ -15,7 +15,7 @@ import type { Engine } from '../../src/engine/engine.js';
 
 /** Throws `engine-unreachable` when no engine answers. */
 export async function connectTestEngine(): Promise<Engine> {
-  const engine = await connectDocker(await discoverEngine({ engine: 'auto', env: process.env }));
+  const engine = await connectEngine(await discoverEngine({ engine: 'auto', env: process.env }));
   await engine.identity();
   return engine;
 }

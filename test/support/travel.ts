@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import { connectDocker } from '../../src/engine/docker.js';
+import { connectEngine } from '../../src/engine/connect.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Point } from '../../src/model/point.js';
 import { exportPoint } from '../../src/points/export.js';
@@ -56,7 +56,7 @@ export async function importInto(
   const archive = await openArchive(typeof input === 'string' ? input : Readable.from(pieces(input, 4096)));
   try {
     return await importPoint(
-      { store, project, engine: await (nobody ??= connectDocker(endpoint)) },
+      { store, project, engine: await (nobody ??= connectEngine(endpoint)) },
       archive,
       request,
     );

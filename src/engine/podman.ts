@@ -1,0 +1,145 @@
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import * as z from 'zod';
+import type { Container, EngineIdentity } from '../model/engine.js';
+import { RollbackError } from '../model/errors.js';
+import { isLocal } from './endpoint.js';
+import { statusOf, toEngineError } from './docker-errors.js';
+import { DockerEngine } from './docker.js';
+import { parseTag } from './reference.js';
+
+const infoSchema = z.object({
+  host: z.object({ hostname: z.string(), security: z.object({ rootless: z.boolean() }) }),
+  store: z.object({ graphDriverName: z.string(), graphRoot: z.string() }),
+  version: z.object({ Version: z.string(), APIVersion: z.string() }),
+});
+
+/**
+ * Podman, by the Docker API that it answers too, and by its own where that falls short. What differs was measured with 4.3.1: it calls a conflict of states a
+ * server error, gives itself a new id at each question, qualifies every name, takes no gzipped archives, and runs no health checks where there is no systemd.
+ */
+export class PodmanEngine extends DockerEngine {
+  protected override async identify(): Promise<EngineIdentity> {
+    const { host, store, version } = infoSchema.parse(await this.libpod('GET', 'info'));
+    return {
+      kind: 'podman',
+      // Images and containers are those of a store; its place on a host is what tells it from others.
+      id: `podman:${host.hostname}:${store.graphRoot}`,
+      hostname: host.hostname,
+      version: version.Version,
+      apiVersion: version.APIVersion,
+      host: this.endpoint.host,
+      local: isLocal(this.endpoint.host),
+      rootless: host.security.rootless,
+      storageDriver: store.graphDriverName,
+    };
+  }
+
+  override async container(id: string): Promise<Container | undefined> {
+    const container = await super.container(id);
+    // It tells the ports of one that does not run, too.
+    return container && { ...container, ports: container.pid > 0 ? container.ports : [] };
+  }
+
+  /** Runs the check: nobody else may do so. */
+  override async health(id: string): Promise<Container['health']> {
+    const before = await super.health(id);
+    if (before === 'none') return before;
+    await this.libpod('GET', `containers/${id}/healthcheck`);
+    return await super.health(id);
+  }
+
+  /** The last name of an image in use is taken away by itself. */
+  override async untag(reference: string): Promise<void> {
+    const { repository, tag } = parseTag(reference);
+    const name = `${repository}:${tag}`;
+    try {
+      await this.imageAt(name).remove();
+    } catch (thrown) {
+      if (statusOf(thrown) === 404) return;
+      if (statusOf(thrown) !== 409) throw toEngineError(thrown, this.endpoint);
+      const repo = qualified(repository);
+      await this.libpod('POST', `images/${encodeURIComponent(`${repo}:${tag}`)}/untag`, { repo, tag });
+    }
+  }
+
+  /** A paused one has to run first. */
+  override async stop(id: string): Promise<void> {
+    if ((await this.container(id))?.state === 'paused') await this.start(id);
+    await super.stop(id);
+  }
+
+  override readArchive(): Promise<Readable> {
+    throw withoutOwners();
+  }
+
+  override writeArchive(): Promise<void> {
+    throw withoutOwners();
+  }
+
+  override async loadImages(archive: Readable): Promise<string[]> {
+    return await super.loadImages(await unzipped(archive));
+  }
+
+  /** `docker.io/library/redis:7` is `redis:7`. */
+  protected override nameOf(name: string): string {
+    return name.replace(/^docker\.io\/(?:library\/)?/, '');
+  }
+
+  /** Podman's own API. Throws as all methods. */
+  private libpod(method: 'GET' | 'POST', path: string, query: Record<string, string> = {}): Promise<unknown> {
+    const request = {
+      path: `/v4.0.0/libpod/${path}?`,
+      method,
+      options: query,
+      statusCodes: {
+        200: true,
+        201: true,
+        204: true,
+        400: 'bad request',
+        404: 'not there',
+        409: 'conflict',
+        500: 'server error',
+      },
+    };
+    return this.ask(
+      new Promise<unknown>((resolve, reject) => {
+        this.docker.modem.dial(request, (error, answer) => {
+          if (error) reject(error);
+          else resolve(answer);
+        });
+      }),
+    );
+  }
+}
+
+/** Measured, 4.3.1 and 5.4.2: files come out as root's, under other names, and go in outside of the volume. */
+function withoutOwners(): RollbackError {
+  return new RollbackError('not-supported', "Podman's archives of containers do not keep owners", {
+    hint: 'copy the data of volumes on the machine where Podman runs',
+  });
+}
+
+/** What Docker's API means by a repository. */
+function qualified(repository: string): string {
+  const [first = '', ...rest] = repository.split('/');
+  if (rest.length === 0) return `docker.io/library/${repository}`;
+  return /[.:]|^localhost$/.test(first) ? repository : `docker.io/${repository}`;
+}
+
+const GZIP = Buffer.from([0x1f, 0x8b]);
+
+/** Fails with what `archive` failed with. */
+async function unzipped(archive: Readable): Promise<Readable> {
+  const pieces: AsyncIterator<Buffer> = archive[Symbol.asyncIterator]();
+  const { value: first = Buffer.alloc(0) } = await pieces.next();
+  const whole = Readable.from(
+    (async function* () {
+      yield first;
+      yield* { [Symbol.asyncIterator]: () => pieces };
+    })(),
+    { objectMode: false },
+  );
+  if (!GZIP.equals(first.subarray(0, GZIP.length))) return whole;
+  return pipeline(whole, createGunzip(), () => undefined); // What fails is told by the stream itself.
+}
