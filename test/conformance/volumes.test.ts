@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import { HELPER_LABEL } from '../../src/model/engine.js';
 import { ApiDriver, NOT_CARRIED } from '../../src/volumes/api.js';
@@ -103,10 +103,10 @@ describe('XFS that can share blocks', () => {
     mount = join(base, 'mounted');
     await mkdir(mount);
     await execa('mount', ['-o', 'loop', join(base, 'disk'), mount]);
-    afterAll(async () => {
+    return async () => {
       await execa('umount', [mount]);
       await execa('rm', ['-rf', base]);
-    });
+    };
   });
 
   it('clones a place to archive from, in no space, while the place changes', async () => {
