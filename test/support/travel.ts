@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import { connectEngine } from '../../src/engine/connect.js';
+import { clientOf, DockerEngine } from '../../src/engine/docker.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Point } from '../../src/model/point.js';
 import { exportPoint } from '../../src/points/export.js';
@@ -30,7 +30,7 @@ export async function pointIn(
   return await writePoint(await store.begin(point.id), point, files);
 }
 
-let nobody: Promise<Engine> | undefined;
+let nobody: Engine | undefined;
 
 /** Imports into project `shop`. */
 export async function importInto(
@@ -53,13 +53,10 @@ export async function importInto(
     profiles: [],
     envFiles: [],
   };
+  nobody ??= new DockerEngine(await clientOf(endpoint), endpoint, { Version: '', ApiVersion: '' });
   const archive = await openArchive(typeof input === 'string' ? input : Readable.from(pieces(input, 4096)));
   try {
-    return await importPoint(
-      { store, project, engine: await (nobody ??= connectEngine(endpoint)) },
-      archive,
-      request,
-    );
+    return await importPoint({ store, project, engine: nobody }, archive, request);
   } finally {
     await archive.entries.return(undefined);
   }

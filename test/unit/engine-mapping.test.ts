@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { toContainer, toIdentity, toImage, type ContainerDocument } from '../../src/engine/docker-mapping.js';
+import {
+  isPodman,
+  toContainer,
+  toIdentity,
+  toImage,
+  type ContainerDocument,
+} from '../../src/engine/docker-mapping.js';
 
 const running: ContainerDocument = {
   Id: 'c1',
@@ -255,6 +261,6 @@ describe('toIdentity', () => {
 
   it('knows Podman by its components', () => {
     const podman = { ...version, Components: [{ Name: 'Podman Engine' }, { Name: 'Conmon' }] };
-    expect(toIdentity(info, podman, 'unix:///x').kind).toBe('podman');
+    expect([isPodman(podman), isPodman(version)]).toEqual([true, false]);
   });
 });
