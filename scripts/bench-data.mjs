@@ -201,8 +201,14 @@ export function dataBenches({ compare, milliseconds, MAIN, RUNS }) {
         rmSync(place, { recursive: true });
         return time;
       };
-      await compare('restore, against zstd | tar, both synced', 1.2, subject, byHand, runs);
-      await compare('  unpacking and exchange alone', 1.2, () => operations.shift(), byHand, runs);
+      await compare('a whole rollback of data, against zstd | tar', undefined, subject, byHand, runs);
+      await compare(
+        '  restore alone: unpacked, synced, exchanged',
+        1.2,
+        () => operations.shift(),
+        byHand,
+        runs,
+      );
     });
   }
 
