@@ -48,8 +48,7 @@ up() {
     podman tag "$id" "docker.io/library/$image"
     podman untag "$id" "localhost/$image"
   done
-  podman_env setsid nohup podman system service --time=0 "unix://$SOCKET" >"$HOME_DIR/service.log" 2>&1 </dev/null &
-  echo $! >"$RUN_DIR/service.pid"
+  podman_env exec setsid nohup podman system service --time=0 "unix://$SOCKET" >"$HOME_DIR/service.log" 2>&1 </dev/null &
   until_true 30 answers || die "Podman does not answer; see $HOME_DIR/service.log"
   say "lab: Podman $(podman version --format '{{.Client.Version}}') runs at unix://$SOCKET"
 }
@@ -119,23 +118,21 @@ down() {
   podman rm --force --all --time 1 >/dev/null 2>&1 || true
   podman network prune --force >/dev/null 2>&1 || true
   local pid
-  if pid=$(service_pid); then
-    kill -TERM "$pid"
-    until_true 10 gone "$pid" || die "Podman's service (pid $pid) does not end"
-  fi
+  for pid in $(service_pids); do kill -TERM "$pid"; done
+  until_true 10 ended || die "Podman's service (pid $(service_pids)) does not end"
   umount "$HOME_DIR/storage/overlay" 2>/dev/null || true
   rm -rf "$RUN_DIR"
 }
 
-# The number could be somebody else's by now.
-service_pid() {
-  local pid
-  [[ -r $RUN_DIR/service.pid ]] || return 1
-  pid=$(cat "$RUN_DIR/service.pid")
-  grep -qz -- "unix://$SOCKET" "/proc/$pid/cmdline" 2>/dev/null || return 1
-  printf '%s\n' "$pid"
+service_pids() {
+  local dir
+  for dir in /proc/[0-9]*; do
+    if tr '\0' ' ' 2>/dev/null <"$dir/cmdline" | grep -qxF "podman system service --time=0 unix://$SOCKET "; then
+      printf '%s\n' "${dir#/proc/}"
+    fi
+  done
 }
 
-gone() { [[ ! -e /proc/$1 ]]; }
+ended() { [[ -z $(service_pids) ]]; }
 
 main "$@"
