@@ -43,9 +43,10 @@ export class PodmanEngine extends DockerEngine {
 
   /** Runs the check: nobody else may do so. */
   override async health(id: string): Promise<Container['health']> {
-    const before = await super.health(id);
-    if (before === 'none') return before;
-    await this.libpod('GET', `containers/${id}/healthcheck`);
+    const found = await this.container(id);
+    if (found?.state === 'running' && found.health !== 'none') {
+      await this.libpod('GET', `containers/${id}/healthcheck`);
+    }
     return await super.health(id);
   }
 
