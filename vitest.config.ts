@@ -10,12 +10,13 @@ const onEngine = {
 /** One file after the other: these compare the whole engine before and after. */
 const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
 
-/** What every engine must do, by Podman: where `test/lab/podman.sh` could start one. */
+/** The same by Podman, where `test/lab/podman.sh` could start one. */
 const PODMAN = process.env['PODMAN_HOST'];
 const onPodman = {
   name: 'podman',
-  include: ['test/conformance/engine{,-images,-volumes}.test.ts'],
-  env: { DOCKER_HOST: PODMAN },
+  include: ['test/conformance/engine{,-images,-volumes}.test.ts', 'test/e2e/**/*.test.ts'],
+  exclude: ALONE,
+  env: { DOCKER_HOST: PODMAN, TEST_PODMAN: process.env['PODMAN'] },
   ...onEngine,
 };
 

@@ -147,7 +147,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     ...(host === undefined ? {} : { host }),
     ...(context === undefined ? {} : { context }),
   });
-  const connecting = connectEngine(endpoint);
+  const connecting = connectEngine(endpoint, kind);
   // The provider's processes and the loading of libraries go on side by side.
   const reading = beginToRead(selection, endpoint, signal);
   const [engine, { provider, located, early }] = await Promise.all([connecting, reading]);

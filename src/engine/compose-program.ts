@@ -19,6 +19,7 @@ export interface ComposeProgram {
 /** What versions 1 and 2 have in common. */
 export abstract class ComposeBase {
   readonly name: string;
+  readonly replaces: boolean = true;
   #version: Promise<string> | undefined;
 
   constructor(

@@ -1,3 +1,5 @@
+import type { EngineKind } from '../model/engine.js';
+import { RollbackError } from '../model/errors.js';
 import { clientOf, DockerEngine } from './docker.js';
 import { toEngineError } from './docker-errors.js';
 import { isPodman } from './docker-mapping.js';
@@ -6,15 +8,29 @@ import type { Engine } from './engine.js';
 import { PodmanEngine } from './podman.js';
 
 /**
- * The engine that answers there, by what it says of itself: Podman may stand behind every name. Throws `engine-unreachable` when nobody
- * answers, or the TLS files cannot be read.
+ * The engine that answers there, by what it says of itself: Podman may stand behind every name. Throws `engine-unreachable` when nobody answers, it is of
+ * another kind than was asked for, or the TLS files cannot be read.
  */
-export async function connectEngine(endpoint: Endpoint): Promise<Engine> {
+export async function connectEngine(
+  endpoint: Endpoint,
+  asked: EngineKind | 'auto' = 'auto',
+): Promise<Engine> {
   const docker = await clientOf(endpoint);
-  try {
-    const version = await docker.version();
-    return new (isPodman(version) ? PodmanEngine : DockerEngine)(docker, endpoint, version);
-  } catch (thrown) {
+  const version = await docker.version().catch((thrown: unknown) => {
     throw toEngineError(thrown, endpoint);
+  });
+  const kind = isPodman(version) ? 'podman' : 'docker';
+  if (asked !== 'auto' && asked !== kind) {
+    const { host, origin } = endpoint;
+    throw new RollbackError(
+      'engine-unreachable',
+      `${NAMES[kind]} answers at ${host} (${origin}), not ${NAMES[asked]}`,
+      {
+        hint: `name the socket of ${NAMES[asked]} with --host, or leave --engine out`,
+      },
+    );
   }
+  return new (kind === 'podman' ? PodmanEngine : DockerEngine)(docker, endpoint, version);
 }
+
+const NAMES = { docker: 'Docker', podman: 'Podman' } as const;

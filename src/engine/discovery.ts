@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { access, readFile, realpath } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { access, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { parseHost, type Endpoint, type Environment } from './endpoint.js';
+import { knock, startPodmanService } from './podman-service.js';
+import { findProgram } from './search-path.js';
 
 export interface DiscoveryOptions {
   engine: 'auto' | 'docker' | 'podman';
@@ -21,18 +22,19 @@ export interface DiscoveryOptions {
 /** A strategy finds an endpoint that somebody named, or leaves it to the next one. */
 type Strategy = (options: DiscoveryOptions) => Promise<Endpoint | undefined>;
 
-/** Docker's own order. The first that names an engine decides: what was named is never silently replaced by another. */
-const NAMED: readonly Strategy[] = [
-  fromHost,
-  fromContext,
-  fromDockerHost,
-  fromDockerContext,
-  fromCurrentContext,
-];
+const OPTIONS: readonly Strategy[] = [fromHost, fromContext];
+/** Docker's own order. */
+const DOCKERS: readonly Strategy[] = [fromDockerHost, fromDockerContext, fromCurrentContext];
+/** The first that names an engine decides: what was named is never silently replaced by another. */
+const NAMED: Readonly<Record<DiscoveryOptions['engine'], readonly Strategy[]>> = {
+  docker: [...OPTIONS, ...DOCKERS],
+  podman: [...OPTIONS, fromContainerHost],
+  auto: [...OPTIONS, ...DOCKERS, fromContainerHost],
+};
 
 /**
- * Where the engine is: as named by options, variables or docker's context, else the first usual socket that answers. A named engine
- * is not asked here. Throws `usage` for contradictions, `engine-unreachable` when nothing answers, `not-supported` for Podman.
+ * Where the engine is: as named by options, variables or docker's context, else the first usual socket that answers, else Podman where it is
+ * installed and no Docker is. A named engine is not asked here. Throws `usage` for contradictions, `engine-unreachable` when nothing answers.
  */
 export async function discoverEngine(options: DiscoveryOptions): Promise<Endpoint> {
   if (options.host !== undefined && options.context !== undefined) {
@@ -40,12 +42,11 @@ export async function discoverEngine(options: DiscoveryOptions): Promise<Endpoin
       hint: 'give one of them',
     });
   }
-  if (options.engine === 'podman') throw podmanLater('--engine podman');
-  for (const strategy of NAMED) {
+  for (const strategy of NAMED[options.engine]) {
     const endpoint = await strategy(options);
-    if (endpoint !== undefined) return refusePodman(endpoint);
+    if (endpoint !== undefined) return endpoint;
   }
-  return refusePodman(await fromUsualSockets(options));
+  return await fromUsualPlaces(options);
 }
 
 async function fromHost({ host, env }: DiscoveryOptions): Promise<Endpoint | undefined> {
@@ -64,6 +65,21 @@ async function fromDockerContext({ env }: DiscoveryOptions): Promise<Endpoint | 
   return namedContext(env.DOCKER_CONTEXT, 'DOCKER_CONTEXT', env);
 }
 
+async function fromContainerHost({ env }: DiscoveryOptions): Promise<Endpoint | undefined> {
+  const host = env.CONTAINER_HOST;
+  if (!host) return undefined;
+  if (host.startsWith('ssh:')) {
+    throw new RollbackError(
+      'not-supported',
+      'CONTAINER_HOST names a Podman behind ssh, which is not reached from here',
+      {
+        hint: 'work on that machine, or forward its socket: ssh -L /tmp/podman.sock:/run/podman/podman.sock HOST',
+      },
+    );
+  }
+  return endpointAt(host, 'CONTAINER_HOST', env);
+}
+
 async function fromCurrentContext({ context, env }: DiscoveryOptions): Promise<Endpoint | undefined> {
   // `default` was asked for: the context that `docker context use` chose is not meant.
   if (context !== undefined || env.DOCKER_CONTEXT) return undefined;
@@ -76,7 +92,6 @@ function endpointAt(host: string, origin: string, env: Environment): Endpoint {
   const address = parseHost(host, origin);
   const tls = address.startsWith('tcp:') && Boolean(env.DOCKER_TLS_VERIFY);
   return {
-    kind: 'docker',
     host: address,
     certPath: tls ? env.DOCKER_CERT_PATH || configDirectory(env) : undefined,
     sshAgent: env.SSH_AUTH_SOCK,
@@ -107,32 +122,40 @@ async function namedContext(
   const origin = `docker context ${quoted(name)}`;
   const tls = join(contexts, 'tls', id, 'docker');
   const certPath = (await exists(join(tls, 'ca.pem'))) ? tls : undefined;
-  return { kind: 'docker', host: parseHost(host, origin), certPath, sshAgent: env.SSH_AUTH_SOCK, origin };
+  return { host: parseHost(host, origin), certPath, sshAgent: env.SSH_AUTH_SOCK, origin };
 }
 
-async function fromUsualSockets({ engine, env, root = '/' }: DiscoveryOptions): Promise<Endpoint> {
-  const tried: string[] = [];
-  const docker = usualDockerSockets(env, root);
-  const podman = engine === 'auto' ? usualPodmanSockets(env, root) : [];
+async function fromUsualPlaces(options: DiscoveryOptions): Promise<Endpoint> {
+  const { engine, env, root = '/' } = options;
+  const docker = engine === 'podman' ? [] : usualDockerSockets(env, root);
+  const podman = engine === 'docker' ? [] : usualPodmanSockets(env, root);
+  const tried: { path: string; refusal: string }[] = [];
   for (const path of [...docker, ...podman]) {
     const refusal = await knock(path);
-    if (refusal === undefined) {
-      const kind = podman.includes(path) ? 'podman' : 'docker';
-      const host = `unix://${path}`;
-      return { kind, host, certPath: undefined, sshAgent: undefined, origin: 'the usual place' };
-    }
-    tried.push(`${path}: ${WORDS[refusal] ?? refusal}`);
+    if (refusal === undefined) return atSocket(path, 'the usual place');
+    tried.push({ path, refusal });
   }
-  const denied = tried.some((line) => line.endsWith(WORDS.EACCES));
+  // Where a Docker is that does not answer, it is Docker that people mean.
+  const noDocker = tried.every(({ path, refusal }) => podman.includes(path) || refusal === 'ENOENT');
+  const program = engine !== 'docker' && noDocker ? await findProgram('podman', env) : undefined;
+  if (program !== undefined)
+    return atSocket(await startPodmanService(program, env), 'started for this command');
+
+  const denied = tried.some(({ refusal }) => refusal === 'EACCES');
+  const start = engine === 'podman' ? 'install Podman' : 'start Docker (`systemctl start docker`)';
   throw new RollbackError('engine-unreachable', 'no container engine answers', {
     hint: denied
       ? 'add your user to the docker group and log in again, or use sudo'
-      : 'start Docker (`systemctl start docker`), or name the engine with --host or DOCKER_HOST',
-    details: tried,
+      : `${start}, or name the engine with --host or ${engine === 'podman' ? 'CONTAINER_HOST' : 'DOCKER_HOST'}`,
+    details: tried.map(({ path, refusal }) => `${path}: ${WORDS[refusal] ?? refusal}`),
   });
 }
 
-const WORDS: Record<string, string> & { EACCES: string } = {
+function atSocket(path: string, origin: string): Endpoint {
+  return { host: `unix://${path}`, certPath: undefined, sshAgent: undefined, origin };
+}
+
+const WORDS: Record<string, string> = {
   EACCES: 'permission denied',
   ENOENT: 'no such socket',
   ECONNREFUSED: 'nothing listens there',
@@ -148,42 +171,10 @@ function usualDockerSockets(env: Environment, root: string): string[] {
   ];
 }
 
+/** A user's own comes first; root's own is the machine's. */
 function usualPodmanSockets(env: Environment, root: string): string[] {
-  const named = env.CONTAINER_HOST?.startsWith('unix://') ? [env.CONTAINER_HOST.slice('unix://'.length)] : [];
   const own = env.XDG_RUNTIME_DIR ? [join(env.XDG_RUNTIME_DIR, 'podman/podman.sock')] : [];
-  return [...named, ...own, join(root, 'run/podman/podman.sock')];
-}
-
-/** Undefined when somebody listens on the socket, else the system's error code. */
-function knock(path: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ path });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(undefined);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-  });
-}
-
-/** Podman answers Docker's API too, behind docker.sock as well when podman-docker is installed: its socket's real name tells. */
-async function refusePodman(endpoint: Endpoint): Promise<Endpoint> {
-  if (endpoint.kind === 'podman') throw podmanLater(endpoint.host);
-  if (!endpoint.host.startsWith('unix://')) return endpoint;
-  const path = endpoint.host.slice('unix://'.length);
-  const real = await orUndefined(realpath(path));
-  if (/\/podman(?:-[^/]*)?\.sock$/.test(real ?? path)) throw podmanLater(endpoint.host);
-  return endpoint;
-}
-
-function podmanLater(where: string): RollbackError {
-  return new RollbackError(
-    'not-supported',
-    `${where}: Podman comes with a later version of compose-rollback`,
-    {
-      hint: 'use a Docker engine: name it with --host or DOCKER_HOST',
-    },
-  );
+  return [...own, join(root, 'run/podman/podman.sock')];
 }
 
 function configDirectory(env: Environment): string {

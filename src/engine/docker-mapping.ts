@@ -125,6 +125,7 @@ export function toContainer(document: ContainerDocument): Container {
     exposed: Object.keys(document.Config.ExposedPorts ?? {}),
     addresses: toAddresses(document),
     networkMode: document.HostConfig.NetworkMode ?? '',
+    needs: [],
     health: toHealth(document.State.Health?.Status),
   };
 }

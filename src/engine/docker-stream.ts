@@ -1,5 +1,8 @@
+import { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import { parseAnswer } from './docker-answers.js';
+import { toEngineError } from './docker-errors.js';
+import type { Endpoint } from './endpoint.js';
 
 /** What a container wrote: Docker sends both streams as frames of one. */
 export interface Output {
@@ -67,4 +70,17 @@ export function progressOf(bytes: Buffer): { stream?: string }[] {
   const failed = lines.find(({ error }) => error !== undefined);
   if (failed) throw new RollbackError('failed', `the engine says: ${failed.error}`);
   return lines;
+}
+
+/** What the engine sends; a connection that breaks off meanwhile is told as an error of ours. */
+export function sentBy(endpoint: Endpoint, stream: NodeJS.ReadableStream): Readable {
+  const sent = stream instanceof Readable ? stream : new Readable().wrap(stream);
+  const pieces = async function* (): AsyncGenerator {
+    try {
+      yield* sent;
+    } catch (thrown) {
+      throw toEngineError(thrown, endpoint);
+    }
+  };
+  return Readable.from(pieces(), { objectMode: false });
 }

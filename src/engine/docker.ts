@@ -23,7 +23,7 @@ import {
   type InfoDocument,
   type VersionDocument,
 } from './docker-mapping.js';
-import { demultiplex, progressOf } from './docker-stream.js';
+import { demultiplex, progressOf, sentBy } from './docker-stream.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine, ExecOptions, ExecResult } from './engine.js';
 import { parseReference, parseTag } from './reference.js';
@@ -31,7 +31,7 @@ import { parseReference, parseTag } from './reference.js';
 /** Inspections under way at once. Over ssh each is a connection of its own, and sshd takes ten at most. */
 const PARALLEL = 8;
 const EXEC_TIMEOUT_MS = 10_000;
-const REGISTRY_TIMEOUT_MS = 10_000;
+export const REGISTRY_TIMEOUT_MS = 10_000;
 /** Two empty blocks: the smallest tar archive. */
 const EMPTY_TAR = Buffer.alloc(1024);
 
@@ -296,6 +296,16 @@ export class DockerEngine implements Engine {
     }
   }
 
+  async isPulled({ id, digests }: Pick<Image, 'id' | 'digests'>): Promise<boolean> {
+    // With containerd's store every image has a digest, and its id is one.
+    const told = !digests.some((digest) => digest.endsWith(`@${id}`));
+    return told ? digests.length > 0 : await this.canPullAny(digests);
+  }
+
+  protected async canPullAny(digests: string[]): Promise<boolean> {
+    return (await Promise.all(digests.map((digest) => this.canPull(digest)))).includes(true);
+  }
+
   async pull(reference: string): Promise<void> {
     const answer = await this.ask(this.docker.pull(reference));
     progressOf(await this.ask(buffer(this.#readable(answer))));
@@ -341,18 +351,8 @@ export class DockerEngine implements Engine {
     return name;
   }
 
-  /** What the engine sends; a connection that breaks off meanwhile is told as an error of ours. */
   #readable(stream: NodeJS.ReadableStream): Readable {
-    const sent = stream instanceof Readable ? stream : new Readable().wrap(stream);
-    const endpoint = this.endpoint;
-    const pieces = async function* (): AsyncGenerator {
-      try {
-        yield* sent;
-      } catch (thrown) {
-        throw toEngineError(thrown, endpoint);
-      }
-    };
-    return Readable.from(pieces(), { objectMode: false });
+    return sentBy(this.endpoint, stream);
   }
 
   #container(id: string): Dockerode.Container {

@@ -1,12 +1,10 @@
 import { RollbackError } from '../model/errors.js';
-import type { EngineKind } from '../model/engine.js';
 import { quoted } from '../model/names.js';
 
 export type Environment = Record<string, string | undefined>;
 
 /** Where an engine is, and how to speak to it. */
 export interface Endpoint {
-  kind: EngineKind;
   /** `unix:///run/docker.sock`, `tcp://10.0.0.5:2376`, `ssh://user@host`. */
   host: string;
   /** Directory with `ca.pem`, `cert.pem` and `key.pem` for tcp with TLS; undefined means plain. */

@@ -81,6 +81,8 @@ export interface Engine {
   saveImage(reference: string): Promise<Readable>;
   /** Loads an archive, gzipped or plain; the ids or references that the engine says it loaded. */
   loadImages(archive: Readable): Promise<string[]>;
+  /** Did this image come from a registry, so that it can come again? Where the engine cannot tell, its registry is asked. */
+  isPulled(image: Pick<Image, 'id' | 'digests'>): Promise<boolean>;
   /** Does its registry answer that it has this reference? Nobody answering is a no. */
   canPull(reference: string): Promise<boolean>;
   /** Fetches an image by tag or digest from its registry. Throws `failed` with the registry's words. */

@@ -1,17 +1,24 @@
+import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import * as z from 'zod';
-import type { Container, EngineIdentity } from '../model/engine.js';
-import { RollbackError } from '../model/errors.js';
+import type { Container, EngineIdentity, Image } from '../model/engine.js';
+import { messageOf, RollbackError } from '../model/errors.js';
 import { isLocal } from './endpoint.js';
 import { statusOf, toEngineError } from './docker-errors.js';
-import { DockerEngine } from './docker.js';
+import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
 import { parseTag } from './reference.js';
 
 const infoSchema = z.object({
   host: z.object({ hostname: z.string(), security: z.object({ rootless: z.boolean() }) }),
   store: z.object({ graphDriverName: z.string(), graphRoot: z.string() }),
   version: z.object({ Version: z.string(), APIVersion: z.string() }),
+});
+
+const containerSchema = z.object({
+  Dependencies: z.array(z.string()).nullish(),
+  Config: z.object({ CreateCommand: z.array(z.string()).nullish() }),
 });
 
 /**
@@ -37,8 +44,28 @@ export class PodmanEngine extends DockerEngine {
 
   override async container(id: string): Promise<Container | undefined> {
     const container = await super.container(id);
-    // It tells the ports of one that does not run, too.
-    return container && { ...container, ports: container.pid > 0 ? container.ports : [] };
+    const own = container && (await this.inspected(container.id));
+    if (!own) return undefined;
+    return {
+      ...container,
+      // It tells the ports of one that does not run, too.
+      ports: container.pid > 0 ? container.ports : [],
+      needs: own.Dependencies ?? [],
+      configHash: container.configHash ?? hashOfCommand(own.Config.CreateCommand ?? []),
+    };
+  }
+
+  private async inspected(id: string): Promise<z.infer<typeof containerSchema> | undefined> {
+    const document = await this.libpod('GET', `containers/${id}/json`, {}, 404);
+    return document === undefined ? undefined : containerSchema.parse(document);
+  }
+
+  override async image(reference: string): Promise<Image | undefined> {
+    return await onceMore(() => super.image(reference));
+  }
+
+  override async references(repository: string): Promise<{ reference: string; imageId: string }[]> {
+    return await onceMore(() => super.references(repository));
   }
 
   /** Runs the check: nobody else may do so. */
@@ -48,6 +75,22 @@ export class PodmanEngine extends DockerEngine {
       await this.libpod('GET', `containers/${id}/healthcheck`);
     }
     return await super.health(id);
+  }
+
+  /** Every image has a digest, pulled or not. */
+  override async isPulled({ digests }: Pick<Image, 'digests'>): Promise<boolean> {
+    return await this.canPullAny(digests);
+  }
+
+  /** Docker's question for that is not answered. */
+  override async canPull(reference: string): Promise<boolean> {
+    const asking = this.libpod('GET', `manifests/${encodeURIComponent(qualified(reference))}/json`);
+    try {
+      return await Promise.race([asking.then(() => true), delay(REGISTRY_TIMEOUT_MS, false, { ref: false })]);
+    } catch (thrown) {
+      if (thrown instanceof RollbackError && thrown.code === 'failed') return false;
+      throw thrown;
+    }
   }
 
   /** The last name of an image in use is taken away by itself. */
@@ -87,8 +130,13 @@ export class PodmanEngine extends DockerEngine {
     return name.replace(/^docker\.io\/(?:library\/)?/, '');
   }
 
-  /** Podman's own API. Throws as all methods. */
-  private libpod(method: 'GET' | 'POST', path: string, query: Record<string, string> = {}): Promise<unknown> {
+  /** Podman's own API. Throws as all methods; undefined for the `expected` status codes. */
+  private libpod(
+    method: 'GET' | 'POST',
+    path: string,
+    query: Record<string, string> = {},
+    ...expected: number[]
+  ): Promise<unknown> {
     const request = {
       path: `/v4.0.0/libpod/${path}?`,
       method,
@@ -110,8 +158,17 @@ export class PodmanEngine extends DockerEngine {
           else resolve(answer);
         });
       }),
+      ...expected,
     );
   }
+}
+
+/** What podman-compose leaves away as a label: the command by which it made a container says how. Undefined for what the API made. */
+function hashOfCommand([, verb, ...words]: string[]): string | undefined {
+  if (verb !== 'run' && verb !== 'create') return undefined;
+  // Made to be started at once, or later: the same container.
+  const definition = words.filter((word) => word !== '-d');
+  return `podman:${createHash('sha256').update(definition.join('\0')).digest('hex')}`;
 }
 
 /** Measured, 4.3.1 and 5.4.2: files come out as root's, under other names, and go in outside of the volume. */
@@ -119,6 +176,16 @@ function withoutOwners(): RollbackError {
   return new RollbackError('not-supported', "Podman's archives of containers do not keep owners", {
     hint: 'copy the data of volumes on the machine where Podman runs',
   });
+}
+
+/** It reads all images for either question, and stumbles over one that somebody removes meanwhile: asked again, it is gone. */
+async function onceMore<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (thrown) {
+    if (!/(?:image|layer) not known/.test(messageOf(thrown))) throw thrown;
+    return await ask();
+  }
 }
 
 /** What Docker's API means by a repository. */

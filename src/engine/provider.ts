@@ -21,6 +21,8 @@ export interface ComposeRequest {
 export interface ComposeProvider {
   /** `docker compose`, `docker-compose`, `podman-compose`. */
   readonly name: string;
+  /** Does `up` put a new container in the place of one that differs? Else that has to be removed first. */
+  readonly replaces: boolean;
   /** Asked of the program once, when first needed: it costs a process. */
   version(): Promise<string>;
   /** The resolved model; services of inactive profiles included when `allProfiles`. */

@@ -1,6 +1,5 @@
-import { access, constants } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { composeVersion } from './compose-program.js';
@@ -8,6 +7,7 @@ import { ComposeV1 } from './compose-v1.js';
 import { ComposeV2 } from './compose-v2.js';
 import type { Endpoint, Environment } from './endpoint.js';
 import type { ComposeProvider } from './provider.js';
+import { findProgram, firstExecutable } from './search-path.js';
 
 export interface ProviderOptions {
   endpoint: Endpoint;
@@ -77,7 +77,7 @@ async function plugin({ endpoint, env, root = '/' }: ProviderOptions): Promise<C
   if (path !== undefined) return new ComposeV2({ name, argv: [path], endpoint }, env);
 
   // The CLI may know further places, from its configuration.
-  const docker = await firstExecutable(searchPath(env), 'docker');
+  const docker = await findProgram('docker', env);
   if (docker === undefined) return undefined;
   const program = { name, argv: [docker, 'compose'], endpoint };
   return (await versionOrUndefined(program, env)) === undefined ? undefined : new ComposeV2(program, env);
@@ -88,7 +88,7 @@ async function standalone(
   { endpoint, env }: ProviderOptions,
   name: string,
 ): Promise<ComposeProvider | undefined> {
-  const path = name.startsWith('/') ? name : await firstExecutable(searchPath(env), name);
+  const path = name.startsWith('/') ? name : await findProgram(name, env);
   if (path === undefined) return undefined;
   const program = { name: 'docker-compose', argv: [path], endpoint };
   const version = await versionOrUndefined(program, env);
@@ -103,35 +103,6 @@ async function versionOrUndefined(
     return await composeVersion(program, env);
   } catch (thrown) {
     if (thrown instanceof RollbackError && thrown.code === 'provider-failed') return undefined;
-    throw thrown;
-  }
-}
-
-function searchPath(env: Environment): string[] {
-  // An empty or relative entry means the current directory: nothing of a project is run for that.
-  return (env.PATH ?? '').split(delimiter).filter((folder) => folder.startsWith('/'));
-}
-
-async function firstExecutable(folders: string[], name: string): Promise<string | undefined> {
-  for (const folder of folders) {
-    const path = join(folder, name);
-    if (await isExecutable(path)) return path;
-  }
-  return undefined;
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch (thrown) {
-    if (
-      thrown instanceof Error &&
-      'code' in thrown &&
-      ['ENOENT', 'ENOTDIR', 'EACCES'].includes(String(thrown.code))
-    ) {
-      return false;
-    }
     throw thrown;
   }
 }

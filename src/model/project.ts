@@ -86,7 +86,12 @@ export interface Observation {
   takenAt: string;
   project: Project;
   engine: EngineIdentity;
-  provider: { name: string; version: string };
+  provider: {
+    name: string;
+    version: string;
+    /** Does it put a new container in the place of one that differs? Else that has to go first. */
+    replaces: boolean;
+  };
   model: ComposeModel | undefined;
   /** Why there is no model: the provider's own words. */
   modelError: string | undefined;

@@ -1,4 +1,5 @@
 import type { ComposeService } from '../model/compose.js';
+import type { Observation } from '../model/project.js';
 import type { Decision } from './decision.js';
 import type { Target } from './target.js';
 
@@ -15,6 +16,14 @@ export function lendersOf(service: ComposeService): string[] {
   ];
 }
 
+/** Services without whose containers the engine keeps none of this one's: it lets them go only after these. */
+export function tiedTo({ services }: Observation, name: string): string[] {
+  const needed = new Set(services[name]?.containers.flatMap(({ needs }) => needs));
+  return Object.values(services)
+    .filter((other) => other.name !== name && other.containers.some(({ id }) => needed.has(id)))
+    .map((other) => other.name);
+}
+
 /**
  * Why a service that could stay as it is has to follow others that are started: it lives in the namespaces of one, or asked to be
  * restarted with it (`depends_on: restart: true`). Undefined when it need not, or already does.
@@ -23,6 +32,7 @@ export function following(
   name: string,
   { action }: Decision,
   { model, point }: Target,
+  observation: Observation,
   decisions: ReadonlyMap<string, Decision>,
 ): Decision | undefined {
   const service = model?.services[name];
@@ -30,7 +40,8 @@ export function following(
   if (!service || !recorded || recorded.running === 0) return undefined;
   const started = (other: string) => ['up', 'start', 'restart'].includes(decisions.get(other)?.action ?? '');
   const lenders = lendersOf(service);
-  const lender = lenders.find((other) => decisions.get(other)?.action === 'up');
+  const anew = (other: string) => decisions.get(other)?.action === 'up';
+  const lender = lenders.find(anew);
   // A container that is only started again would look for the namespaces of one that is gone.
   if (lender !== undefined && ['keep', 'reload', 'start', 'restart'].includes(action)) {
     const { replicas } = recorded;
@@ -41,6 +52,12 @@ export function following(
       replicas,
       stop: true,
     };
+  }
+  const holder = tiedTo(observation, name).find(anew);
+  if (holder !== undefined && action !== 'up') {
+    const { replicas } = recorded;
+    const cause = `the engine ties it to ${holder}, which is made anew`;
+    return { action: 'up', cause, start: true, replicas, stop: true };
   }
   const restarting = Object.entries(service.depends_on).flatMap(([needed, { restart }]) =>
     restart === true ? needed : [],

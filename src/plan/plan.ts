@@ -11,6 +11,7 @@ import type { Observation } from '../model/project.js';
 import type { Decision, Decisions } from './decision.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
 import { fetchImage, retagAfterwards, retagForStart, Tags } from './images.js';
+import { tiedTo } from './followers.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
 import { absolutePath, decide, isUp } from './services.js';
@@ -163,7 +164,7 @@ class Sequence {
     return waves(stopping, this.running)
       .toReversed()
       .flatMap((wave): Operation[] => {
-        const removed = wave.filter((service) => this.decisions.get(service)?.action === 'remove');
+        const removed = wave.filter((service) => this.removed(service));
         const stopped = wave.filter(
           (service) => !removed.includes(service) && this.containersOf(service).some(isUp),
         );
@@ -172,6 +173,19 @@ class Sequence {
           ...this.onContainers('remove', removed, () => true),
         ];
       });
+  }
+
+  /** Those that are to be replaced stay for the provider to do so, unless it cannot, or the engine ties them to others. */
+  private removed(service: string): boolean {
+    const decision = this.decisions.get(service);
+    if (decision?.action !== 'up') return decision?.action === 'remove';
+    if (!decision.stop || this.containersOf(service).length === 0) return false;
+    const { provider, services } = this.observation;
+    const ties = (one: string, other: string) => tiedTo(this.observation, one).includes(other);
+    return (
+      !provider.replaces ||
+      Object.keys(services).some((other) => ties(service, other) || ties(other, service))
+    );
   }
 
   private onContainers(
@@ -329,7 +343,8 @@ class Sequence {
 }
 
 /** What runs by: today's model, or the point's when there is none, and what compose wrote on the containers. */
-function presentDependencies({ model, services }: Observation, target: Target): Dependencies {
+function presentDependencies(observation: Observation, target: Target): Dependencies {
+  const { model, services } = observation;
   const labelled = Object.values(services).flatMap(({ name, containers }) =>
     // compose writes "redis:service_started:false,db:service_healthy:true"
     containers.map(({ labels }): [string, string[]] => [
@@ -339,7 +354,8 @@ function presentDependencies({ model, services }: Observation, target: Target): 
         .flatMap((needed) => needed.split(':')[0] || []),
     ]),
   );
-  return union([...modelled(model ?? target.model), ...labelled]);
+  const tied = Object.keys(services).map((name): [string, string[]] => [name, tiedTo(observation, name)]);
+  return union([...modelled(model ?? target.model), ...labelled, ...tied]);
 }
 
 function modelled(model: ComposeModel | undefined): [string, string[]][] {

@@ -49,7 +49,7 @@ export function decide(situation: Situation, only: string[] | undefined): Decisi
   for (let moved = true; moved;) {
     moved = false;
     for (const [name, decision] of decisions) {
-      const next = following(name, decision, target, decisions);
+      const next = following(name, decision, target, observation, decisions);
       if (next) decisions.set(name, next);
       moved ||= next !== undefined;
     }

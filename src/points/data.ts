@@ -177,7 +177,7 @@ async function readChanged(
     );
     return [...stored, ...cloned];
   } finally {
-    await discardClones({ run: cloneName(writer.id), paths });
+    await discardClones(workspace, { run: cloneName(writer.id), paths });
     await dropHold(note);
   }
 }

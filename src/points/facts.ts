@@ -81,7 +81,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
         version: engine.version,
         storage_driver: engine.storageDriver,
       },
-      provider: observation.provider,
+      provider: { name: observation.provider.name, version: observation.provider.version },
       user: details.user,
       tool_version: details.toolVersion,
       run: details.run,

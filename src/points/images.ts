@@ -15,7 +15,7 @@ export type FindArchive = (image: PointImage) => Promise<{ path: string; archive
 
 /**
  * Stores each of the point's images once, or shares what an earlier point has stored, and returns the record that tells of them; what could not be saved
- * is among its warnings. `report` is told of an image before it is saved. `auto` leaves out what has a registry's digest. Throws `failed` when the space will not do (before it writes anything)
+ * is among its warnings. `report` is told of an image before it is saved. `auto` leaves out what came from a registry. Throws `failed` when the space will not do (before it writes anything)
  * or the engine fails, `damaged` when what the engine sends is not the recorded image.
  */
 export async function saveImages(
@@ -30,7 +30,7 @@ export async function saveImages(
   const anew: PointImage[] = [];
   const warnings: string[] = [];
   let needed = 0;
-  for (const image of wanted(point, mode)) {
+  for (const image of await wanted(engine, point, mode)) {
     const shared = await share(writer, image, findEarlier);
     if (shared) archives.push(shared);
     else {
@@ -55,12 +55,12 @@ export async function saveImages(
 }
 
 /** Each image once. */
-function wanted(point: Point, mode: SaveImages): PointImage[] {
+async function wanted(engine: Engine, point: Point, mode: SaveImages): Promise<PointImage[]> {
   if (mode === 'never') return [];
-  const images = Object.values(point.images).filter(
-    ({ digests }) => mode === 'always' || digests.length === 0,
-  );
-  return [...new Map(images.map((image) => [image.id, image])).values()];
+  const images = [...new Map(Object.values(point.images).map((image) => [image.id, image])).values()];
+  if (mode === 'always') return images;
+  const pulled = await Promise.all(images.map((image) => engine.isPulled(image)));
+  return images.filter((_, index) => !pulled[index]);
 }
 
 /** Zlib's defaults make for many small steps, each waiting for the next: compressing would wait for hashing, and hashing for that. Bytes. */

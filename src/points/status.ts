@@ -38,7 +38,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     project: project.name,
     directory: project.directory,
     engine: { kind, version, host },
-    provider: observation.provider,
+    provider: { name: observation.provider.name, version: observation.provider.version },
     services: services(observation),
     points: points.length,
     latest: latest ?? null,

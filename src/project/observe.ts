@@ -105,7 +105,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     takenAt: new Date().toISOString(),
     project: { ...project, profiles },
     engine: identity,
-    provider: { name: provider.name, version },
+    provider: { name: provider.name, version, replaces: provider.replaces },
     model,
     modelError,
     services: Object.fromEntries(

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, join } from 'node:path';
+import type { EngineIdentity } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { KEPT_REPOSITORY } from '../model/names.js';
 import type { Point, VolumeData } from '../model/point.js';
@@ -33,12 +34,21 @@ export interface DataToStore {
 
 /** Where the data is today; undefined when the volume is gone. */
 export async function locateData(
-  { engine, project }: Workspace,
+  { engine, project, identity }: Workspace,
   { kind, name }: DataName,
 ): Promise<Place | undefined> {
-  if (kind === 'bind') return { kind, name, path: isAbsolute(name) ? name : join(project.directory, name) };
+  const namespace = namespaceOf(identity);
+  if (kind === 'bind') {
+    return { kind, name, path: isAbsolute(name) ? name : join(project.directory, name), ...namespace };
+  }
   const volume = await engine.volume(name);
-  return volume && volumePlace(volume);
+  return volume && { ...volumePlace(volume), ...namespace };
+}
+
+/** A rootless Podman's files belong to subordinate ids of its user: inside of that user's namespace they have the owners that containers see. */
+export function namespaceOf({ kind, rootless, local }: EngineIdentity): Pick<Place, 'through'> {
+  const ours = local && process.geteuid?.() !== 0;
+  return kind === 'podman' && rootless && ours ? { through: ['podman', 'unshare'] } : {};
 }
 
 /** Directly where we may, which is fast and exact; through the engine where we may not. */
@@ -47,9 +57,12 @@ export async function chooseCopier(workspace: Workspace, place: Place): Promise<
   if (strange !== undefined) return { driver: null, problem: strange };
   const { identity, engine } = workspace;
   const host = new HostDriver();
-  if (identity.local && !identity.rootless && (await host.unfit(place)) === undefined) {
-    return { driver: 'host', copier: host };
-  }
+  const reachable = identity.local && (!identity.rootless || place.through !== undefined);
+  const unfit = reachable ? await host.unfit(place) : 'it is of another user, or another machine';
+  if (unfit === undefined) return { driver: 'host', copier: host };
+  // Measured, 4.3.1 and 5.4.2: its archive endpoints lose owners and write beside the volume.
+  if (identity.kind === 'podman')
+    return { driver: null, problem: `Podman's data is copied where it lies: ${unfit}` };
   const api = new ApiDriver(engine, await localImages(workspace), await ownMark());
   const problem = await api.unfit(place);
   return problem === undefined ? { driver: 'api', copier: api } : { driver: null, problem };

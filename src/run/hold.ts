@@ -6,6 +6,7 @@ import type { Container } from '../model/engine.js';
 import { deadHolds, dropHold, writeHold, type Clones, type Hold } from '../store/holds.js';
 import { isAlive } from '../store/process.js';
 import { HostDriver } from '../volumes/host.js';
+import { namespaceOf } from './data.js';
 import type { Workspace } from './workspace.js';
 
 /** Both from `src/run/` and from the bundle's `dist/chunks/`. */
@@ -90,20 +91,23 @@ async function startWatchdog({ endpoint }: Workspace, { path, containers }: Hold
 }
 
 /** Takes away what was cloned beside these directories. */
-export async function discardClones({ run, paths }: Clones): Promise<void> {
+export async function discardClones({ identity }: Workspace, { run, paths }: Clones): Promise<void> {
   const host = new HostDriver();
-  for (const path of paths) await host.discard({ kind: 'bind', name: path, path }, run, 'clone');
+  const namespace = namespaceOf(identity);
+  for (const path of paths)
+    await host.discard({ kind: 'bind', name: path, path, ...namespace }, run, 'clone');
 }
 
 /** Makes everything run again that killed processes left paused or stopped, and takes their helpers and clones away. Returns how many containers it were. */
-export async function releaseDeadHolds({ engine, store }: Workspace): Promise<number> {
+export async function releaseDeadHolds(workspace: Workspace): Promise<number> {
+  const { engine, store } = workspace;
   for (const { id, owner } of await engine.helpers()) {
     if ((await isAlive(owner)) === false) await engine.removeHelper(id);
   }
   const notes = await deadHolds(store.dir);
   for (const note of notes) {
     for (const id of note.containers) if (await engine.container(id)) await engine.start(id);
-    if (note.clones) await discardClones(note.clones);
+    if (note.clones) await discardClones(workspace, note.clones);
     await dropHold(note);
   }
   return notes.reduce((sum, { containers }) => sum + containers.length, 0);

@@ -68,8 +68,6 @@ export class ApiDriver implements VolumeReader {
   async unfit(place: Place): Promise<string | undefined> {
     const why = foreign(place);
     if (why !== undefined) return why;
-    // Measured: its archive endpoints lose owners and write beside the volume.
-    if ((await this.#engine.identity()).kind === 'podman') return "Podman's own streams do not keep owners";
     if (this.#images.length === 0) return NO_IMAGE;
     const there = place.kind === 'bind' || (await this.#engine.hasVolume(place.name));
     return there ? undefined : `there is no volume ${quoted(place.name)}`;

@@ -12,8 +12,14 @@ import { hasErrno } from '../store/files.js';
 
 /** The system's own programs, that bytes stream through. Their words are English, whatever the user's language. */
 
-/** Nothing of the user's (TAR_OPTIONS, ZSTD_CLEVEL, GZIP) changes what they do. */
-const ENV = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' };
+/** Nothing of the user's (TAR_OPTIONS, ZSTD_CLEVEL, GZIP) changes what they do. What is not theirs is Podman's. */
+const ENV = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => /^(?:HOME|XDG_RUNTIME_DIR|CONTAINERS_\w+)$/.test(name)),
+  ),
+  PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+  LC_ALL: 'C',
+};
 
 export interface Child {
   /** Leads nowhere when it reads a file. */

@@ -11,10 +11,17 @@ export type Place = {
   name: string;
   /** Where it is on the engine's host, absolute: the volume's mountpoint, or the directory. */
   path: string;
+  /** What programs are started through to see the files with the owners that containers see: `podman unshare`, or nothing. */
+  through?: readonly string[];
 } & ({ kind: 'bind' } | { kind: 'volume'; driver: string; options: Record<string, string> });
 
 export function volumePlace({ name, mountpoint, driver, options }: Volume): Place {
   return { kind: 'volume', name, path: mountpoint, driver, options };
+}
+
+/** A program as it has to be started to work on the place. */
+export function inside({ through = [] }: Place, ...argv: string[]): string[] {
+  return [...through, ...argv];
 }
 
 /** What an archive holds. */

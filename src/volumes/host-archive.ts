@@ -10,6 +10,7 @@ import {
   type ArchiveOptions,
   type Contents,
   contentsOnceRead,
+  inside,
   type Place,
   printable,
 } from './driver.js';
@@ -111,7 +112,7 @@ function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   // Named, a regular file is what the compressor itself writes into. Not from inside the place: something there may be called `-`.
   const file = `--file=${into ? '/dev/fd/1' : '-'}`;
   const through = throughCompressor(options.compression, options.alone);
-  const argv = ['tar', `--directory=${place.path}`, through, file, ...CREATE];
+  const argv = inside(place, 'tar', `--directory=${place.path}`, through, file, ...CREATE);
   const tar = startChild(argv, '/', onLine, { into: into?.fd });
   const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
   const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { quoted } from '../model/names.js';
 import { explained, hasErrno } from '../store/files.js';
 import { runTool } from './child.js';
-import type { Place } from './driver.js';
+import { inside, type Place } from './driver.js';
 import { type Listing, listPlace, settlePlace } from './host-listing.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
@@ -31,7 +31,7 @@ export async function clonePlace(place: Place, run: string, signal: AbortSignal)
       await settlePlace(place);
       // First, so that a change meanwhile makes the two differ later.
       const { digest } = await listPlace(place, signal);
-      const argv = ['cp', '-a', '--reflink=always', '--', `${place.path}/.`, path];
+      const argv = inside(place, 'cp', '-a', '--reflink=always', '--', `${place.path}/.`, path);
       await runTool(`clone ${quoted(place.name)}`, argv, signal);
       return { place: { ...place, path }, listing: digest };
     });

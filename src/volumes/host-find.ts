@@ -1,7 +1,7 @@
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { startChild } from './child.js';
-import type { Place } from './driver.js';
+import { inside, type Place } from './driver.js';
 
 /** What one `find` tells of a directory and everything below it. */
 export interface Found {
@@ -38,7 +38,7 @@ const GONE = /: No such file or directory$/;
 /** The place and all below it, directories before what they hold, in batches. Throws `failed` when something cannot be read. */
 export async function* findAll(place: Place, options: FindOptions = {}): AsyncGenerator<Found[]> {
   const problems: string[] = [];
-  const find = startChild(['find', '.', '-printf', FORMAT], place.path, (line) => {
+  const find = startChild(inside(place, 'find', place.path, '-printf', FORMAT), '/', (line) => {
     if (!(options.live && GONE.test(line))) problems.push(line);
   });
   options.signal?.addEventListener('abort', find.kill);

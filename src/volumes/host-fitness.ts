@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { messageOf } from '../model/errors.js';
 import { hasErrno, lstatIfThere } from '../store/files.js';
 import { answerOf, runTool } from './child.js';
-import { foreign, type Place } from './driver.js';
+import { foreign, inside, type Place } from './driver.js';
 
 /** A file name has 255 bytes at most; what siblings add to the place's own must fit. */
 const MAX_NAME_BYTES = 200;
@@ -23,9 +23,12 @@ export async function unfitOnHost(place: Place): Promise<string | undefined> {
     (await missingProgram()) ??
     (await notPlainDirectory(place)) ??
     (await mounted(place)) ??
-    (await notOurs(place))
+    (place.through === undefined ? await notOurs(place) : await unmapped(place))
   );
 }
+
+/** What the kernel calls ids that a user namespace does not know. */
+const NOBODY = '65534';
 
 let missing: Promise<string | undefined> | undefined;
 
@@ -44,7 +47,7 @@ async function findMissing(): Promise<string | undefined> {
   return name === undefined ? undefined : `there is no GNU ${name} here`;
 }
 
-async function notPlainDirectory({ path }: Place): Promise<string | undefined> {
+async function notPlainDirectory({ path, through }: Place): Promise<string | undefined> {
   try {
     if (!(await lstatIfThere(path))?.isDirectory()) return `${path} is not a directory here`;
     const real = await realpath(path);
@@ -52,7 +55,7 @@ async function notPlainDirectory({ path }: Place): Promise<string | undefined> {
     if (path === '/' || Buffer.byteLength(basename(path)) > MAX_NAME_BYTES) {
       return `nothing can be put beside ${path}`;
     }
-    for (const needed of [path, dirname(path)]) {
+    for (const needed of [...(through === undefined ? [path] : []), dirname(path)]) {
       await access(needed, constants.R_OK | constants.W_OK | constants.X_OK);
     }
     return undefined;
@@ -82,6 +85,14 @@ function unescaped(octal: string): string {
   return String.fromCharCode(Number.parseInt(octal, 8));
 }
 
+/** In a user namespace everything is ours but what it does not know: copied, that would belong to somebody else. */
+async function unmapped(place: Place): Promise<string | undefined> {
+  if (place.kind === 'volume') return undefined;
+  const { path } = place;
+  const argv = inside(place, 'find', path, '(', '-uid', NOBODY, '-o', '-gid', NOBODY, ')', '-print', '-quit');
+  return await foundBy(argv, path, `${path} holds files of users that its containers do not know`);
+}
+
 /** Only root may give files to others, or read what it is not allowed to. */
 async function notOurs({ path }: Place): Promise<string | undefined> {
   const user = process.geteuid?.();
@@ -89,9 +100,12 @@ async function notOurs({ path }: Place): Promise<string | undefined> {
   const groups = [process.getegid?.() ?? -1, ...(process.getgroups?.() ?? [])];
   const ours = groups.flatMap((group, at) => [...(at === 0 ? [] : ['-o']), '-gid', `${group}`]);
   const argv = ['find', path, '!', '(', '-uid', `${user}`, '(', ...ours, ')', ')', '-print', '-quit'];
+  return await foundBy(argv, path, `${path} holds files of other users`);
+}
+
+async function foundBy(argv: string[], path: string, problem: string): Promise<string | undefined> {
   try {
-    const found = await runTool(`look through ${path}`, argv);
-    return found === '' ? undefined : `${path} holds files of other users`;
+    return (await runTool(`look through ${path}`, argv)) === '' ? undefined : problem;
   } catch (thrown) {
     return messageOf(thrown);
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { runTool } from './child.js';
-import type { Place } from './driver.js';
+import { inside, type Place } from './driver.js';
 import { findAll, type Found, unarchived } from './host-find.js';
 
 export interface Listing {
@@ -31,8 +31,9 @@ export async function listPlace(place: Place, signal?: AbortSignal): Promise<Lis
  * Before a listing that is to be kept: writes through memory maps leave their time only once the system has written the page.
  * Throws `failed`.
  */
-export async function settlePlace({ path }: Place): Promise<void> {
-  await runTool(`write ${path} to the disk`, ['sync', '--file-system', '--', path]);
+export async function settlePlace(place: Place): Promise<void> {
+  const argv = inside(place, 'sync', '--file-system', '--', place.path);
+  await runTool(`write ${place.path} to the disk`, argv);
 }
 
 /** A listing for whoever walks through a place anyway. */

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { RUN_ID } from '../model/names.js';
 import { lstatIfThere, syncDirectory } from '../store/files.js';
 import { runTool } from './child.js';
-import type { Place } from './driver.js';
+import { inside, type Place } from './driver.js';
 
 /**
  * Directories that stand beside a place while a run works on it: on the same file system, so that renaming is all it takes, and under
@@ -61,7 +61,8 @@ export async function discardDirectory(place: Place, run: string, path: string):
 async function removeDiscarded(place: Place, run: string): Promise<void> {
   const path = siblingPath(place, run, 'discarded');
   // The program: names need not be text, and what is mounted there by now stays.
-  if (await isThere(path)) await runTool(`remove ${path}`, ['rm', '-rf', '--one-file-system', '--', path]);
+  if (await isThere(path))
+    await runTool(`remove ${path}`, inside(place, 'rm', '-rf', '--one-file-system', '--', path));
 }
 
 function prefixOf(place: Place): string {

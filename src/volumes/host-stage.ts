@@ -1,12 +1,12 @@
 import { ReadStream } from 'node:fs';
-import { mkdir, rename, rmdir } from 'node:fs/promises';
+import { mkdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import type { Compression } from '../model/point.js';
 import { explained, syncDirectory } from '../store/files.js';
 import { feed, heard, runTool, startChild } from './child.js';
-import type { Place } from './driver.js';
+import { inside, type Place } from './driver.js';
 import { ATTRIBUTES, throughCompressor } from './host-archive.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
@@ -43,10 +43,13 @@ export async function stagePlace(
       const data = join(unpacking, 'data');
       await mkdir(unpacking, { mode: 0o700 });
       await mkdir(data);
-      await unpack(data, run, archive, compression, signal);
-      await assertPlain(data, signal);
-      await runTool(`write ${data} to the disk`, ['sync', '--file-system', '--', data], signal);
-      await rename(data, siblingPath(place, run, 'staged'));
+      const unpacked = { ...place, path: data };
+      await unpack(unpacked, run, archive, compression, signal);
+      await assertPlain(unpacked, signal);
+      await runTool(`write ${data} to the disk`, inside(place, 'sync', '--file-system', '--', data), signal);
+      // The program: who may not write in a directory may not move it to another either.
+      const staged = siblingPath(place, run, 'staged');
+      await runTool(`rename ${data}`, inside(place, 'mv', '-T', '--', data, staged));
       await rmdir(unpacking);
       await syncDirectory(dirname(place.path));
     });
@@ -59,7 +62,7 @@ export async function stagePlace(
 }
 
 async function unpack(
-  directory: string,
+  place: Place,
   run: string,
   archive: Readable,
   compression: Compression,
@@ -72,7 +75,8 @@ async function unpack(
   };
   const from = descriptorOf(archive);
   const file = `--file=${from === undefined ? '-' : '/dev/fd/0'}`;
-  const tar = startChild([...EXTRACT, throughCompressor(compression), file], directory, note, { from, run });
+  const argv = inside(place, ...EXTRACT, throughCompressor(compression), file);
+  const tar = startChild(argv, place.path, note, { from, run });
   signal.addEventListener('abort', tar.kill);
   try {
     const [unpacked] = await Promise.all([tar.ended, from === undefined && feed(archive, tar)]);
@@ -95,10 +99,10 @@ function descriptorOf(archive: Readable): number | undefined {
 }
 
 /** tar makes whatever an archive says; ours say nothing but files, directories and symbolic links. */
-async function assertPlain(directory: string, signal: AbortSignal): Promise<void> {
+async function assertPlain(place: Place, signal: AbortSignal): Promise<void> {
   const kinds = ['!', '-type', 'f', '!', '-type', 'd', '!', '-type', 'l'];
-  const argv = ['find', directory, ...kinds, '-printf', '%y', '-quit'];
-  if ((await runTool(`look through ${directory}`, argv, signal)) !== '') {
+  const argv = inside(place, 'find', place.path, ...kinds, '-printf', '%y', '-quit');
+  if ((await runTool(`look through ${place.path}`, argv, signal)) !== '') {
     throw new RollbackError('unsafe', 'the archive holds devices or pipes');
   }
 }

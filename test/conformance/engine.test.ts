@@ -16,7 +16,6 @@ afterEach(() => {
 });
 
 const nobody: Endpoint = {
-  kind: 'docker',
   host: 'unix:///nobody/docker.sock',
   certPath: undefined,
   sshAgent: undefined,

@@ -84,7 +84,6 @@ describe('what version 1 does otherwise', () => {
 
 describe('findProvider', () => {
   const prod: Endpoint = {
-    kind: 'docker',
     host: 'tcp://prod:2376',
     certPath: '/certs/prod',
     sshAgent: undefined,

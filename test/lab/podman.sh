@@ -1,30 +1,73 @@
 #!/usr/bin/env bash
-# Podman, rootful, beside the lab's Docker: unpacked, with a store and a configuration of its own, its API on a socket.
+# Podman beside the lab's Docker: unpacked, with a store and a configuration of its own, its API on a socket.
 #
-#   test/lab/podman.sh up      start it, with the images that the tests name, as the lab's Docker has them
-#   test/lab/podman.sh env     what to eval so that the tests find it; nothing when it does not run
-#   test/lab/podman.sh down    remove its containers, end it
+#   test/lab/podman.sh up [rootless]     start it, with the images that the tests name, as the lab's Docker has them
+#   test/lab/podman.sh env [rootless]    what to eval so that the tests find it; nothing when it does not run
+#   test/lab/podman.sh run COMMAND...    a command as the user whose the rootless one is
+#   test/lab/podman.sh down              remove the containers of both, end them, and remove that user
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
-HOME_DIR=$LAB/podman
-RUN_DIR=$LAB_RUN/podman
-# Not podman.sock: what a socket is called says nothing, and the tests should not depend on it.
-SOCKET=$RUN_DIR/engine.sock
-IMAGES=(redis:7-alpine busybox:latest)
+IMAGES=(redis:7-alpine prom/prometheus:latest grafana/grafana:latest node:20-alpine postgres:15-alpine busybox:latest)
+LAB_USER=compose-rollback-lab
+FIRST_SUB_ID=1000000
 
 main() {
-  case ${1:-} in
-    up) up ;;
-    env) print_env ;;
-    down) down ;;
+  local command=${1:-}
+  if (($#)); then shift; fi
+  case $command in
+    up | env)
+      choose_instance "${1:-rootful}"
+      "$command"
+      ;;
+    run)
+      choose_instance rootless
+      as_owner "$@"
+      ;;
+    down)
+      local instance
+      for instance in rootful rootless; do
+        choose_instance "$instance"
+        down
+      done
+      ;;
     *)
-      say "usage: test/lab/podman.sh up | env | down"
+      say "usage: test/lab/podman.sh up [rootless] | env [rootless] | run COMMAND... | down"
       exit 2
       ;;
   esac
+}
+
+choose_instance() {
+  INSTANCE=$1
+  case $INSTANCE in
+    rootful)
+      HOME_DIR=$LAB/podman
+      RUN_DIR=$LAB_RUN/podman
+      OWNER=
+      ;;
+    rootless)
+      HOME_DIR=$LAB/podman-rootless
+      RUN_DIR=$LAB_RUN/podman-rootless
+      OWNER=$LAB_USER
+      ;;
+    *) die "podman.sh: there is no instance $INSTANCE" ;;
+  esac
+  # Not podman.sock: what a socket is called says nothing, and the tests should not depend on it.
+  SOCKET=$RUN_DIR/engine.sock
+  PROGRAM=$HOME_DIR/bin/podman
+}
+
+# as_owner COMMAND...: as the user whose instance it is, in a session as a login gives it.
+as_owner() {
+  if [[ -z $OWNER ]]; then
+    "$@"
+  else
+    XDG_RUNTIME_DIR=$RUN_DIR HOME=$HOME_DIR/home USER=$OWNER \
+      setpriv --reuid "$OWNER" --regid "$OWNER" --init-groups -- "$@"
+  fi
 }
 
 up() {
@@ -39,26 +82,65 @@ up() {
   need_file conmon usr/bin/conmon >/dev/null
   need_file 'netavark aardvark-dns' usr/lib/podman/netavark >/dev/null
   need_file catatonit usr/bin/catatonit >/dev/null
+  mkdir -p "$HOME_DIR/networks" "$HOME_DIR/home/.config/containers" "$RUN_DIR"
+  if [[ -n $OWNER ]]; then prepare_user; fi
   configure
-  local id image
+  write_program
+  load_images
+  (cd / && as_owner setsid nohup "$PROGRAM" system service --time=0 "unix://$SOCKET") >"$HOME_DIR/service.log" 2>&1 </dev/null &
+  until_true 30 answers || die "Podman does not answer; see $HOME_DIR/service.log"
+  say "lab: Podman $(podman version --format '{{.Client.Version}}') runs $INSTANCE at unix://$SOCKET"
+}
+
+# Somebody who is not root, with subordinate ids, and what user namespaces need of the machine.
+prepare_user() {
+  need_file uidmap usr/bin/newuidmap >/dev/null
+  need_file 'slirp4netns libslirp0' usr/bin/slirp4netns >/dev/null
+  id "$OWNER" >/dev/null 2>&1 || useradd --system --no-create-home --home-dir "$HOME_DIR/home" --shell /bin/sh "$OWNER"
+  local kind
+  for kind in uid gid; do
+    if ! grep -q "^$OWNER:" "/etc/sub$kind" 2>/dev/null; then
+      printf '%s:%d:65536\n' "$OWNER" "$FIRST_SUB_ID" >>"/etc/sub$kind"
+    fi
+  done
+  [[ -e $LAB/tun.before ]] || stat -c %a /dev/net/tun >"$LAB/tun.before"
+  chmod 0666 /dev/net/tun
+  # Measured, 4.3.1: where this is not there, it mounts over all of /var/lib, and the lab is gone.
+  mkdir -p /var/lib/cni
+  chown -R "$OWNER:$OWNER" "$HOME_DIR" "$RUN_DIR"
+  chmod 0700 "$RUN_DIR"
+}
+
+remove_user() {
+  local kind
+  if ! id "$LAB_USER" >/dev/null 2>&1; then return 0; fi
+  userdel "$LAB_USER"
+  for kind in uid gid; do sed -i "/^$LAB_USER:/d" "/etc/sub$kind"; done
+  if [[ -r $LAB/tun.before ]]; then chmod "$(cat "$LAB/tun.before")" /dev/net/tun; fi
+  rm -f "$LAB/tun.before"
+  rmdir --ignore-fail-on-non-empty /var/lib/cni
+}
+
+load_images() {
+  local id image long
   for image in "${IMAGES[@]}"; do
+    long=docker.io/$(long_name "$image")
+    if podman image exists "$long"; then continue; fi
     # An archive gives names without a registry; a short name means Docker's.
     docker save "$image" | podman load --quiet >/dev/null
     id=$(podman image inspect --format '{{.Id}}' "localhost/$image")
-    podman tag "$id" "docker.io/library/$image"
+    podman tag "$id" "$long"
     podman untag "$id" "localhost/$image"
   done
-  podman_env exec setsid nohup podman system service --time=0 "unix://$SOCKET" >"$HOME_DIR/service.log" 2>&1 </dev/null &
-  until_true 30 answers || die "Podman does not answer; see $HOME_DIR/service.log"
-  say "lab: Podman $(podman version --format '{{.Client.Version}}') runs at unix://$SOCKET"
 }
+
+long_name() { case $1 in */*) printf '%s\n' "$1" ;; *) printf 'library/%s\n' "$1" ;; esac; }
 
 answers() { [[ -S $SOCKET ]] && curl -fsS --max-time 5 --unix-socket "$SOCKET" http://d/_ping >/dev/null 2>&1; }
 
 # Everything is named here: no file of the machine's is read, none is written.
 configure() {
   local helpers
-  mkdir -p "$HOME_DIR/networks" "$HOME_DIR/home/.config/containers" "$RUN_DIR"
   helpers=$(dirname "$(lab_file usr/lib/podman/netavark)")
   # Measured, 4.3.1: its API exchanges soft and hard limits, so they are the same here.
   cat >"$HOME_DIR/containers.conf" <<CONF
@@ -67,7 +149,7 @@ default_ulimits = ["nofile=16384:16384", "nproc=16384:16384"]
 seccomp_profile = "$(lab_file usr/share/containers/seccomp.json)"
 [network]
 network_backend = "netavark"
-network_config_dir = "$HOME_DIR/networks"
+$(if [[ -z $OWNER ]]; then printf 'network_config_dir = "%s"' "$HOME_DIR/networks"; fi)
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
@@ -75,6 +157,7 @@ runtime = "runc"
 conmon_path = ["$(lab_file usr/bin/conmon)"]
 helper_binaries_dir = ["$helpers"]
 init_path = "$(lab_file usr/bin/catatonit)"
+network_cmd_path = "$(lab_file usr/bin/slirp4netns || true)"
 tmp_dir = "$RUN_DIR/libpod"
 [engine.runtimes]
 runc = ["$(lab_file usr/sbin/runc usr/bin/runc)"]
@@ -94,23 +177,30 @@ CONF
   printf '{ "default": [{ "type": "insecureAcceptAnything" }] }\n' >"$HOME_DIR/home/.config/containers/policy.json"
 }
 
-# podman_env COMMAND...: with the configuration above, and the paths on which Podman and its helpers find each other.
-podman_env() (
-  unset DOCKER_HOST DOCKER_CONFIG
-  export HOME=$HOME_DIR/home CONTAINERS_CONF=$HOME_DIR/containers.conf
-  export CONTAINERS_STORAGE_CONF=$HOME_DIR/storage.conf CONTAINERS_REGISTRIES_CONF=$HOME_DIR/registries.conf
-  PATH=$LAB_ROOT/usr/bin:$LAB/sbin:$LAB_ROOT/usr/sbin:$PATH:/usr/sbin:/sbin
-  LD_LIBRARY_PATH=$(lab_library_path)
-  XTABLES_LIBDIR=$(lab_file 'usr/lib/*-linux-gnu*/xtables' || true)
-  export PATH LD_LIBRARY_PATH XTABLES_LIBDIR
-  cd /
-  "$@"
-)
+# A podman for PATH: with the configuration above, and the paths on which Podman and its helpers find each other.
+write_program() {
+  mkdir -p "$HOME_DIR/bin"
+  {
+    printf '#!/bin/sh\n# Podman, unpacked and set up by test/lab/podman.sh.\n'
+    printf 'unset DOCKER_HOST DOCKER_CONFIG\n'
+    printf 'export HOME=%q CONTAINERS_CONF=%q\n' "$HOME_DIR/home" "$HOME_DIR/containers.conf"
+    printf 'export CONTAINERS_STORAGE_CONF=%q CONTAINERS_REGISTRIES_CONF=%q\n' "$HOME_DIR/storage.conf" "$HOME_DIR/registries.conf"
+    # shellcheck disable=SC2016 # the PATH of whoever calls it
+    printf 'export PATH=%q:"$PATH":/usr/sbin:/sbin\n' "$LAB_ROOT/usr/bin:$LAB/sbin:$LAB_ROOT/usr/sbin"
+    printf 'export LD_LIBRARY_PATH=%q XTABLES_LIBDIR=%q\n' "$(lab_library_path)" "$(lab_file 'usr/lib/*-linux-gnu*/xtables' || true)"
+    printf 'exec %q "$@"\n' "$(lab_file usr/bin/podman)"
+  } >"$PROGRAM"
+  chmod 0755 "$PROGRAM"
+}
 
-podman() { podman_env command podman "$@"; }
+podman() { (cd / && as_owner "$PROGRAM" "$@"); }
 
-print_env() {
-  if answers; then printf 'export PODMAN_HOST=%q\n' "unix://$SOCKET"; fi
+env() {
+  if ! answers; then return 0; fi
+  case $INSTANCE in
+    rootful) printf 'export PODMAN_HOST=%q PODMAN=%q\n' "unix://$SOCKET" "$PROGRAM" ;;
+    rootless) printf 'export PODMAN_ROOTLESS_HOST=%q PODMAN_ROOTLESS=%q\n' "unix://$SOCKET" "$PROGRAM" ;;
+  esac
 }
 
 down() {
@@ -120,14 +210,21 @@ down() {
   local pid
   for pid in $(service_pids); do kill -TERM "$pid"; done
   until_true 10 ended || die "Podman's service (pid $(service_pids)) does not end"
+  if [[ -n $OWNER ]]; then
+    podman system migrate >/dev/null 2>&1 || true # ends the process that holds the user namespace
+    until_true 10 without_processes || die "processes of $OWNER do not end: $(pgrep -u "$OWNER" | tr '\n' ' ')"
+    remove_user
+  fi
   umount "$HOME_DIR/storage/overlay" 2>/dev/null || true
   rm -rf "$RUN_DIR"
 }
 
+without_processes() { ! pgrep -u "$OWNER" >/dev/null; }
+
 service_pids() {
   local dir
   for dir in /proc/[0-9]*; do
-    if tr '\0' ' ' 2>/dev/null <"$dir/cmdline" | grep -qxF "podman system service --time=0 unix://$SOCKET "; then
+    if tr '\0' ' ' 2>/dev/null <"$dir/cmdline" | grep -qxF "$(lab_file usr/bin/podman) system service --time=0 unix://$SOCKET "; then
       printf '%s\n' "${dir#/proc/}"
     fi
   done

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll } from 'vitest';
-import { docker, testProject, type TestProject } from './engine.js';
+import { docker, PODMAN, testProject, type TestProject } from './engine.js';
 
 /**
  * What end-to-end tests work with: a real stack, the built program as a user runs it, and facts to compare before and after. Nothing
@@ -132,7 +132,12 @@ export function apiSource(version: string): { Dockerfile: string; 'server.mjs': 
 export async function buildApi(stack: Stack, tag: string, version: string): Promise<string> {
   const context = await mkdtemp(join(tmpdir(), `${stack.name}-build-`));
   for (const [file, text] of Object.entries(apiSource(version))) await writeFile(join(context, file), text);
-  await docker('build', '--quiet', '--label', `of=${stack.name}`, '--tag', tag, context);
+  const build = () => docker('build', '--quiet', '--label', `of=${stack.name}`, '--tag', tag, context);
+  // Podman stumbles over layers that somebody else removes meanwhile.
+  await build().catch(async (failure: unknown) => {
+    if (PODMAN === undefined) throw failure;
+    await build();
+  });
   await rm(context, { recursive: true });
   return await imageId(tag);
 }
@@ -273,12 +278,13 @@ export async function keptTags(stack: Stack): Promise<Record<string, string>> {
 async function references(pattern: string): Promise<Record<string, string>> {
   const format = '{{.Repository}}:{{.Tag}} {{.ID}}';
   const list = ['image', 'ls', '--no-trunc', '--filter', `reference=${pattern}`, '--format', format];
-  return Object.fromEntries(
-    lines(await docker(...list)).map((row): [string, string] => {
-      const [reference = '', id = ''] = row.split(' ');
-      return [reference, id];
-    }),
-  );
+  const rows = lines(await docker(...list)).map((row): [string, string] => {
+    const [reference = '', id = ''] = row.split(' ');
+    return [reference, id];
+  });
+  // Podman tells all names of an image of which one fits.
+  const [start = ''] = pattern.split('*');
+  return Object.fromEntries(rows.filter(([reference]) => reference.startsWith(start)));
 }
 
 function lines(text: string): string[] {

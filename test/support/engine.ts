@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
 import type { Engine } from '../../src/engine/engine.js';
@@ -24,6 +25,41 @@ export async function connectTestEngine(): Promise<Engine> {
 export async function docker(...argv: string[]): Promise<string> {
   const { stdout } = await execa('docker', argv, { stdin: 'ignore' });
   return stdout;
+}
+
+/** Runs a container to its end and removes it. (Attached, it would hang on Podman 4.3.1 without systemd.) */
+export async function runToEnd(...argv: string[]): Promise<void> {
+  const id = await docker('run', '--detach', ...argv);
+  const exitCode = await docker('wait', id);
+  await docker('rm', id);
+  if (exitCode !== '0') throw new Error(`docker run ${argv.join(' ')} ended with ${exitCode}`);
+}
+
+/** The program of the Podman under test; undefined when it is Docker. Set with DOCKER_HOST by the project of vitest that tests it. */
+export const PODMAN = process.env['TEST_PODMAN'];
+
+/**
+ * Runs `docker compose ARGV…`; its stdout. Podman leaves health checks to systemd: where that is not there, compose would wait for ever for
+ * what nobody checks, so that checks are run meanwhile.
+ */
+export async function compose(
+  argv: string[],
+  options: { cwd: string; env?: NodeJS.ProcessEnv },
+): Promise<string> {
+  const running = execa('docker', ['compose', ...argv], { ...options, stdin: 'ignore' });
+  if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
+  return (await running).stdout;
+}
+
+async function checkHealthUntil(podman: string, running: PromiseLike<unknown>): Promise<void> {
+  const over = () => true;
+  const ending = Promise.resolve(running).then(over, over);
+  while (!(await Promise.race([ending, delay(500, false)]))) {
+    const starting = await execa(podman, ['ps', '--quiet', '--filter', 'health=starting'], { reject: false });
+    for (const id of lines(starting.stdout)) {
+      await execa(podman, ['healthcheck', 'run', id], { reject: false });
+    }
+  }
 }
 
 export interface TestProject {
@@ -72,11 +108,7 @@ export async function testProject(prefix: string): Promise<TestProject> {
       return last;
     },
     async compose(...argv) {
-      const { stdout } = await execa('docker', ['compose', '-p', name, ...argv], {
-        cwd: directory,
-        stdin: 'ignore',
-      });
-      return stdout;
+      return await compose(['-p', name, ...argv], { cwd: directory });
     },
     async ids(service) {
       const format = '{{.Label "com.docker.compose.container-number"}} {{.ID}}';
@@ -88,15 +120,21 @@ export async function testProject(prefix: string): Promise<TestProject> {
         .map((row) => row[1] ?? '');
     },
     async remove() {
-      await removeAll(['ps', '--all', '--quiet', '--filter', label], ['rm', '--force', '--volumes']);
+      await removeContainers(label);
       await removeAll(['network', 'ls', '--quiet', '--filter', label], ['network', 'rm']);
       await removeAll(['volume', 'ls', '--quiet', '--filter', label], ['volume', 'rm', '--force']);
       for (const pattern of [`${name}*`, `${name}*/*`]) {
-        const format = '{{.Repository}}:{{.Tag}}';
-        await removeAll(
-          ['image', 'ls', '--filter', `reference=${pattern}`, '--format', format],
-          ['image', 'rm'],
+        const found = await docker(
+          'image',
+          'ls',
+          '--filter',
+          `reference=${pattern}`,
+          '--format',
+          '{{.Repository}}:{{.Tag}}',
         );
+        // Podman tells all names of an image of which one fits.
+        const ours = lines(found).filter((tag) => tag.startsWith(name));
+        if (ours.length > 0) await docker('image', 'rm', ...ours);
       }
       await rm(directory, { recursive: true, force: true });
       projects.delete(project);
@@ -104,6 +142,17 @@ export async function testProject(prefix: string): Promise<TestProject> {
   };
   projects.add(project);
   return project;
+}
+
+/** Podman removes none that others live in: those go first, in as many rounds as it takes. */
+async function removeContainers(label: string): Promise<void> {
+  const list = ['ps', '--all', '--quiet', '--filter', label];
+  for (let left = lines(await docker(...list)); left.length > 0;) {
+    await execa('docker', ['rm', '--force', '--volumes', ...left], { reject: PODMAN === undefined });
+    const now = lines(await docker(...list));
+    if (now.length >= left.length) await docker('rm', '--force', '--volumes', ...now);
+    left = now;
+  }
 }
 
 async function removeAll(list: string[], remove: string[]): Promise<void> {

@@ -45,6 +45,8 @@ export interface ServiceSpec {
   follows?: string[];
   /** The service whose network it lives in. */
   lender?: string;
+  /** Services whose containers the engine does not let go while this one's is there. */
+  tied?: string[];
   /** Bind mounts: path in the project (`.` is the whole of it) or absolute. */
   binds?: string[];
   /** Named volumes. */
@@ -77,6 +79,8 @@ export interface Stack {
   modelError?: string;
   git?: { commit: string; branch?: string; dirty?: boolean };
   directory?: string;
+  /** Of the provider; true when absent. */
+  replaces?: boolean;
 }
 
 export const imageId = (name: string) => `sha256:${name.padEnd(64, '0')}`;
@@ -118,7 +122,7 @@ export function aPresent(stack: Stack = {}): Observation {
       rootless: false,
       storageDriver: 'overlay2',
     },
-    provider: { name: 'docker compose', version: '2.26.1' },
+    provider: { name: 'docker compose', version: '2.26.1', replaces: stack.replaces ?? true },
     model: stack.modelError === undefined ? modelOf(services) : undefined,
     modelError: stack.modelError,
     services: Object.fromEntries(
@@ -203,6 +207,7 @@ function containersOf(service: string, spec: ServiceSpec, directory: string): Co
       imageId: imageId(imageOf(service, spec)),
       imageRef: refOf(service, spec),
       configHash: hashOf(service, spec),
+      needs: (spec.tied ?? []).map((other) => `${other}-1`),
       mounts: [
         ...(spec.binds ?? []).map((path) => aBind(path, directory)),
         ...(spec.volumes ?? []).map(aVolumeMount),
@@ -235,6 +240,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     exposed: [],
     addresses: {},
     networkMode: 'shop_default',
+    needs: [],
     health: 'none',
     ...overrides,
   };
@@ -353,21 +359,15 @@ export function traitsOf(kind: string, overrides: Partial<HandlerTraits> = {}): 
   return { kind, prepares: false, reloads: false, settles: false, before: [], after: [], ...overrides };
 }
 
-export interface Circumstances {
-  traits?: Traits;
-  findings?: Partial<Findings>;
-  options?: Partial<PlanOptions>;
-}
+export type Circumstances = { traits?: Traits; findings?: Partial<Findings>; options?: Partial<PlanOptions> };
 
 /** `plan` under usual circumstances: nothing found, generic handlers, the whole project. */
 export function planned(present: Observation, target: Target, circumstances: Circumstances = {}): Plan {
-  return plan(
-    present,
-    target,
-    circumstances.traits ?? {},
-    { ...noFindings, ...circumstances.findings },
-    { ...options, ...circumstances.options },
-  );
+  const findings = { ...noFindings, ...circumstances.findings };
+  return plan(present, target, circumstances.traits ?? {}, findings, {
+    ...options,
+    ...circumstances.options,
+  });
 }
 
 /** A whole plan from what a test is about; the head is that of `planned(…, aPoint(…))`. */

@@ -1,6 +1,6 @@
-import { execa } from 'execa';
 import { expect } from 'vitest';
 import { cliWith, type CliResult, containersOf, type ContainerFacts, filesOf, type Stack } from './e2e.js';
+import { compose } from './engine.js';
 
 /** There and back again: a project is recorded, becomes another, is the recorded one by a rollback and the other one by undo. */
 
@@ -41,9 +41,7 @@ export async function stateOf(stack: Stack): Promise<State> {
 /** `docker compose ARGV…` as a user types it; its stdout. */
 export async function composeAs(stack: Stack, call: Call, ...argv: string[]): Promise<string> {
   const { flags = [], env = {}, cwd = stack.directory } = call;
-  const words = ['compose', ...flags, ...argv];
-  const { stdout } = await execa('docker', words, { cwd, env: { PWD: cwd, ...env }, stdin: 'ignore' });
-  return stdout;
+  return await compose([...flags, ...argv], { cwd, env: { PWD: cwd, ...env } });
 }
 
 /** `compose-rollback ARGV…`. A failure is a result, not an error. */

@@ -39,7 +39,6 @@ export async function importInto(
   request: ImportRequest = {},
 ): Promise<ImportReport> {
   const endpoint = {
-    kind: 'docker' as const,
     host: 'unix:///nobody/docker.sock',
     certPath: undefined,
     sshAgent: undefined,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -146,38 +146,77 @@ describe('the usual sockets', () => {
   });
 });
 
-describe('Podman, for now', () => {
-  const refused = {
-    code: 'not-supported',
-    message: expect.stringContaining('Podman comes with a later version'),
-  };
-
-  it('is refused when asked for', async () => {
-    await expect(discover({ engine: 'podman' })).rejects.toMatchObject(refused);
-  });
-
-  it('is refused when it is all there is', async () => {
-    await listen('run/podman/podman.sock');
-    await expect(discover()).rejects.toMatchObject(refused);
+describe('Podman', () => {
+  it.each(['run/podman/podman.sock', 'xdg/podman/podman.sock'])('is found at %s', async (path) => {
+    const host = await listen(path);
+    expect((await discover()).host).toBe(host);
+    expect((await discover({ engine: 'podman' })).host).toBe(host);
     await expect(discover({ engine: 'docker' })).rejects.toMatchObject({ code: 'engine-unreachable' });
   });
 
-  it('is refused behind DOCKER_HOST', async () => {
-    env.DOCKER_HOST = await listen('xdg/podman/podman.sock');
-    await expect(discover()).rejects.toMatchObject(refused);
-  });
-
-  it('is refused behind docker.sock, where podman-docker puts it', async () => {
+  it("is a user's own before the machine's", async () => {
     await listen('run/podman/podman.sock');
-    await mkdir(join(root, 'var/run'), { recursive: true });
-    await symlink(join(root, 'run/podman/podman.sock'), join(root, 'var/run/docker.sock'));
-    await expect(discover()).rejects.toMatchObject(refused);
-  });
-
-  it('does not stand in the way of Docker', async () => {
-    await listen('run/podman/podman.sock');
-    const host = await listen('var/run/docker.sock');
+    const host = await listen('xdg/podman/podman.sock');
     expect((await discover()).host).toBe(host);
+  });
+
+  it('comes after Docker, unless it is asked for', async () => {
+    const podman = await listen('run/podman/podman.sock');
+    const docker = await listen('var/run/docker.sock');
+    expect((await discover()).host).toBe(docker);
+    expect((await discover({ engine: 'podman' })).host).toBe(podman);
+  });
+
+  it('is named by CONTAINER_HOST, after everything that names Docker', async () => {
+    await listen('run/podman/podman.sock');
+    env.CONTAINER_HOST = 'unix:///nobody/podman.sock';
+    const named = { host: 'unix:///nobody/podman.sock', origin: 'CONTAINER_HOST' };
+    expect(await discover()).toMatchObject(named);
+    env.DOCKER_HOST = 'unix:///nobody/docker.sock';
+    expect(await discover()).toMatchObject({ origin: 'DOCKER_HOST' });
+    expect(await discover({ engine: 'podman' })).toMatchObject(named);
+    expect(await discover({ engine: 'docker' })).toMatchObject({ origin: 'DOCKER_HOST' });
+  });
+
+  it('is not reached over ssh, and says what to do', async () => {
+    env.CONTAINER_HOST = 'ssh://me@box/run/podman/podman.sock';
+    await expect(discover()).rejects.toMatchObject({
+      code: 'not-supported',
+      hint: expect.stringContaining('ssh -L'),
+    });
+  });
+
+  describe('where no socket listens', () => {
+    /** A podman that serves nothing but says that it was called. */
+    async function program(): Promise<void> {
+      env.PATH = join(root, 'bin');
+      await mkdir(env.PATH);
+      await writeFile(join(env.PATH, 'podman'), '#!/bin/sh\necho "called: $*" >&2\nexit 125\n', {
+        mode: 0o755,
+      });
+    }
+    const started = {
+      code: 'engine-unreachable',
+      message: expect.stringContaining('called: system service'),
+    };
+
+    it('is started', async () => {
+      await program();
+      await mkdir(env.XDG_RUNTIME_DIR ?? '');
+      await expect(discover()).rejects.toMatchObject(started);
+      await expect(discover({ engine: 'podman' })).rejects.toMatchObject(started);
+    });
+
+    it('is not started when Docker was asked for, or is there and does not answer', async () => {
+      await program();
+      await mkdir(join(root, 'var/run'), { recursive: true });
+      await writeFile(join(root, 'var/run/docker.sock'), '');
+      const nobody = { code: 'engine-unreachable', message: 'no container engine answers' };
+      await expect(discover({ engine: 'docker' })).rejects.toMatchObject(nobody);
+      await expect(discover()).rejects.toMatchObject(nobody);
+      await mkdir(env.XDG_RUNTIME_DIR ?? '');
+      await expect(discover({ engine: 'podman' })).rejects.toMatchObject(started);
+    });
   });
 });
 

@@ -3,7 +3,6 @@ import { toEngineError } from '../../src/engine/docker-errors.js';
 import { environmentFor, parseHost, type Endpoint } from '../../src/engine/endpoint.js';
 
 const endpoint: Endpoint = {
-  kind: 'docker',
   host: 'unix:///run/x.sock',
   certPath: undefined,
   sshAgent: undefined,

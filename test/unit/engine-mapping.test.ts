@@ -114,6 +114,7 @@ describe('toContainer', () => {
       exposed: ['8000/tcp', '53/udp'],
       addresses: { shop_default: '172.18.0.3', six: 'fd00::3' },
       networkMode: 'shop_default',
+      needs: [],
       health: 'healthy',
     });
   });
@@ -133,6 +134,7 @@ describe('toContainer', () => {
       exposed: [],
       addresses: {},
       networkMode: '',
+      needs: [],
       restartCount: 0,
       health: 'none',
     });

