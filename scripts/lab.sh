@@ -144,11 +144,22 @@ choose_iptables() {
   local variant name
   for variant in nft legacy; do
     for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-      ln -sfn "$LAB_ROOT/usr/sbin/xtables-$variant-multi" "$LAB/sbin/$name"
+      wrap_iptables "$LAB_ROOT/usr/sbin/xtables-$variant-multi" "$name"
     done
     if with_engine_tools iptables -w -t nat -S >/dev/null 2>&1; then return 0; fi
   done
   die "iptables does not work on this machine (neither nft nor legacy): the lab's engine cannot have a network"
+}
+
+# wrap_iptables PROGRAM NAME: finds its unpacked libraries by itself. Engines' helpers are told nothing of where they are.
+wrap_iptables() {
+  rm -f "$LAB/sbin/$2"
+  {
+    printf '#!/bin/sh\n# Unpacked by scripts/lab.sh.\n'
+    printf 'export LD_LIBRARY_PATH=%q XTABLES_LIBDIR=%q\n' "$(lab_library_path)" "$(lab_file 'usr/lib/*-linux-gnu*/xtables')"
+    printf 'exec %q %s "$@"\n' "$1" "$2"
+  } >"$LAB/sbin/$2"
+  chmod 0755 "$LAB/sbin/$2"
 }
 
 launch_dockerd() {

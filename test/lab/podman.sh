@@ -60,6 +60,14 @@ choose_instance() {
   PROGRAM=$HOME_DIR/bin/podman
 }
 
+# have_library NAME...: all of them, where every program finds them.
+have_library() {
+  local name
+  for name in "$@"; do
+    if ! /sbin/ldconfig -p | grep -qF "$name "; then return 1; fi
+  done
+}
+
 # as_owner COMMAND...: as the user whose instance it is, in a session as a login gives it.
 as_owner() {
   if [[ -z $OWNER ]]; then
@@ -78,6 +86,8 @@ up() {
   fi
   choose_engine
   [[ $ENGINE != none ]] || die "no engine answers: scripts/lab.sh up comes first"
+  # Installed, not unpacked: what conmon starts when a container ends is told nothing of where libraries are.
+  have_library libgpgme.so.11 libsubid.so.4 libslirp.so.0 || install_debs libgpgme11 libsubid4 libslirp0
   need_file podman usr/bin/podman >/dev/null
   need_file conmon usr/bin/conmon >/dev/null
   need_file 'netavark aardvark-dns' usr/lib/podman/netavark >/dev/null
@@ -95,7 +105,7 @@ up() {
 # Somebody who is not root, with subordinate ids, and what user namespaces need of the machine.
 prepare_user() {
   need_file uidmap usr/bin/newuidmap >/dev/null
-  need_file 'slirp4netns libslirp0' usr/bin/slirp4netns >/dev/null
+  need_file slirp4netns usr/bin/slirp4netns >/dev/null
   id "$OWNER" >/dev/null 2>&1 || useradd --system --no-create-home --home-dir "$HOME_DIR/home" --shell /bin/sh "$OWNER"
   local kind
   for kind in uid gid; do
@@ -205,8 +215,10 @@ env() {
 
 down() {
   if [[ ! -d $HOME_DIR ]]; then return 0; fi
+  if [[ -n $OWNER ]] && ! id "$OWNER" >/dev/null 2>&1; then return 0; fi
   podman rm --force --all --time 1 >/dev/null 2>&1 || true
   podman network prune --force >/dev/null 2>&1 || true
+  podman volume prune --force >/dev/null 2>&1 || true
   local pid
   for pid in $(service_pids); do kill -TERM "$pid"; done
   until_true 10 ended || die "Podman's service (pid $(service_pids)) does not end"
@@ -215,9 +227,28 @@ down() {
     until_true 10 without_processes || die "processes of $OWNER do not end: $(pgrep -u "$OWNER" | tr '\n' ' ')"
     remove_user
   fi
+  if [[ -z $OWNER ]]; then remove_rules; fi
   umount "$HOME_DIR/storage/overlay" 2>/dev/null || true
   rm -rf "$RUN_DIR"
 }
+
+# Of containers that were killed, and Podman's own, which it never takes away.
+remove_rules() {
+  local table rule chain
+  for table in filter nat; do
+    lab_iptables -t "$table" -S 2>/dev/null | grep -E -- '^-A (FORWARD|PREROUTING|OUTPUT|POSTROUTING) .*NETAVARK' | sed 's/^-A/-D/' |
+      while IFS= read -r rule; do
+        xargs -r "$(lab_iptables_path)" -w -t "$table" <<<"$rule" 2>/dev/null || true # quoted words
+      done
+    for rule in -F -X; do
+      lab_iptables -t "$table" -S 2>/dev/null | awk '$1 == "-N" && $2 ~ /^NETAVARK/ { print $2 }' |
+        while IFS= read -r chain; do lab_iptables -t "$table" "$rule" "$chain" 2>/dev/null || true; done
+    done
+  done
+}
+
+lab_iptables_path() { if have iptables; then command -v iptables; else printf '%s\n' "$LAB/sbin/iptables"; fi; }
+lab_iptables() { "$(lab_iptables_path)" -w "$@"; }
 
 without_processes() { ! pgrep -u "$OWNER" >/dev/null; }
 
