@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /** What waits for a real engine takes its time, and leaves some of the machine to others meanwhile: three files at once on two cores. */
@@ -14,9 +15,13 @@ const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
 const PODMAN = process.env['PODMAN_HOST'];
 const onPodman = {
   name: 'podman',
-  include: ['test/conformance/engine{,-images,-volumes}.test.ts', 'test/e2e/**/*.test.ts'],
+  include: ['test/conformance/{engine{,-images,-volumes},podman-compose}.test.ts', 'test/e2e/**/*.test.ts'],
   exclude: ALONE,
-  env: { DOCKER_HOST: PODMAN, TEST_PODMAN: process.env['PODMAN'] },
+  env: {
+    DOCKER_HOST: PODMAN,
+    TEST_PODMAN: process.env['PODMAN'],
+    PATH: `${dirname(process.env['PODMAN'] ?? '/')}:${process.env['PATH']}`,
+  },
   ...onEngine,
 };
 
@@ -24,7 +29,14 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
-      { test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], ...onEngine } },
+      {
+        test: {
+          name: 'conformance',
+          include: ['test/conformance/**/*.test.ts'],
+          exclude: ['test/conformance/podman-compose.test.ts'],
+          ...onEngine,
+        },
+      },
       ...(PODMAN === undefined ? [] : [{ test: onPodman }]),
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude: ALONE, ...onEngine } },
       { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onEngine } },

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Bundles the program and the library into dist/. Most of a short command's time is the loading of modules: from a few bundled files it
 // takes half of what it takes from node_modules. What is imported lazily stays in files of its own.
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
@@ -76,5 +76,6 @@ const { metafile } = await build({
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   metafile: true,
 });
+await copyFile('src/engine/podman-gate.sh', 'dist/podman-gate.sh');
 // What is in which file, for those who look into what a command loads.
 await writeFile('dist/meta.json', JSON.stringify(metafile));

@@ -139,7 +139,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
   const selection = selectionOf(options);
   const { env } = selection;
   const signal = options.signal ?? new AbortController().signal;
-  const { HandlerRegistry, connectEngine, discoverEngine } = await import('./work.js');
+  const { HandlerRegistry, connectEngine, discoverEngine, providerOf } = await import('./work.js');
   const { engine: kind = 'auto', host, context } = options;
   const endpoint = await discoverEngine({
     engine: kind,
@@ -150,12 +150,17 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
   const connecting = connectEngine(endpoint, kind);
   // The provider's processes and the loading of libraries go on side by side.
   const reading = beginToRead(selection, endpoint, signal);
-  const [engine, { provider, located, early }] = await Promise.all([connecting, reading]);
+  const [engine, { provider: found, located, early }] = await Promise.all([connecting, reading]);
   const [identity, { project, containers }] = await Promise.all([
     engine.identity(),
     findIt(options, selection, engine, { located, otherwise }),
   ]);
-  const [config, path] = await Promise.all([readConfig(project), backupDir(options, project)]);
+  const [config, path, provider] = await Promise.all([
+    readConfig(project),
+    backupDir(options, project),
+    providerOf(containers, identity, found, { endpoint, env }),
+  ]);
+  if (provider !== found) early?.cancel();
   const emit = options.onEvent ?? (() => undefined);
   const store = await Store.open(path, {
     encryption: encryptionOf(config, project),
@@ -178,7 +183,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     toolVersion: VERSION,
     emit,
     signal,
-    begun: { early, containers },
+    begun: { early: provider === found ? early : undefined, containers },
   };
 }
 

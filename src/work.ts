@@ -1,7 +1,7 @@
 /** What the use-cases are made of: everything that `list` makes do without, loaded in one go. */
 export { discoverEngine } from './engine/discovery.js';
 export { connectEngine } from './engine/connect.js';
-export { findProvider } from './engine/providers.js';
+export { findProvider, providerOf } from './engine/providers.js';
 export { HandlerRegistry } from './handlers/registry.js';
 export { verifyService } from './handlers/verify.js';
 export { assertCreatable, createPoint } from './points/create.js';

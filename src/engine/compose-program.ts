@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { RollbackError } from '../model/errors.js';
 import { redact } from '../model/secrets.js';
 import { environmentFor, type Endpoint, type Environment } from './endpoint.js';
-import { runProgram } from './program.js';
+import { runProgram, type ProgramResult } from './program.js';
 import type { ComposeRequest } from './provider.js';
 
 /** One way to call compose: the program, and how its words begin. */
@@ -24,26 +24,35 @@ export abstract class ComposeBase {
 
   constructor(
     protected readonly program: ComposeProgram,
-    private readonly env: Environment,
+    protected readonly env: Environment,
   ) {
     this.name = program.name;
   }
 
   /** E.g. `2.26.1`; asked for once. Throws `provider-failed` when the program does not say. */
   version(): Promise<string> {
-    this.#version ??= composeVersion(this.program, this.env);
+    this.#version ??= this.askVersion();
     return this.#version;
+  }
+
+  protected askVersion(): Promise<string> {
+    return composeVersion(this.program, ['version', '--short'], this.env);
   }
 }
 
 /** E.g. `2.26.1`. Throws `provider-failed` when the program does not say. */
-export async function composeVersion(program: ComposeProgram, env: Environment): Promise<string> {
-  const argv = [...program.argv, 'version', '--short'];
+export async function composeVersion(
+  program: ComposeProgram,
+  words: string[],
+  env: Environment,
+): Promise<string> {
+  const argv = [...program.argv, ...words];
   const { exitCode, stdout, problem } = await runProgram(argv, {
     env: environmentFor(program.endpoint, env),
   });
-  const version = stdout.trim().replace(/^v/, '');
-  if (exitCode === 0 && /^\d+\./.test(version)) return version;
+  // podman-compose says more than that, whatever it is asked.
+  const version = /^(?:podman-composer? version +|v)?(\d+\..*)$/m.exec(stdout.trim())?.[1];
+  if (exitCode === 0 && version !== undefined) return version;
   throw new RollbackError('provider-failed', `\`${program.name}\` does not tell its version`, {
     hint: `see that \`${argv.join(' ')}\` works`,
     details: problem === undefined ? [] : [problem],
@@ -53,7 +62,7 @@ export async function composeVersion(program: ComposeProgram, env: Environment):
 const LAST_LINES = 20;
 
 /** What compose would take from the environment, given by us instead or switched off. */
-const OURS: Environment = {
+export const PROJECT_VARIABLES: Environment = {
   COMPOSE_FILE: undefined,
   COMPOSE_PATH_SEPARATOR: undefined,
   COMPOSE_PROJECT_NAME: undefined,
@@ -86,18 +95,27 @@ export async function runCompose(
   ];
   const result = await runProgram(argv, {
     cwd: request.directory,
-    env: { ...environmentFor(program.endpoint, request.env), ...OURS },
+    env: { ...environmentFor(program.endpoint, request.env), ...PROJECT_VARIABLES },
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
   if (result.exitCode === 0) return result.stdout;
+  throw await failureOf(program, request, command[0] ?? '', result);
+}
 
-  const what = `\`${program.name} ${command[0] ?? ''}\` for project ${request.name}`;
+/** `provider-failed` with the program's last words, without the values of variables that it quotes. */
+export async function failureOf(
+  program: ComposeProgram,
+  request: ComposeRequest,
+  command: string,
+  result: ProgramResult,
+): Promise<RollbackError> {
+  const what = `\`${program.name} ${command}\` for project ${request.name}`;
   const words = redact(
     result.stderr.trim() || result.problem || '',
     request.env,
     await fileEnvironment(request),
   );
-  throw new RollbackError(
+  return new RollbackError(
     'provider-failed',
     `${what} failed (${result.problem ?? `exit code ${result.exitCode}`})`,
     {

@@ -14,7 +14,16 @@ type Fields = Record<string, unknown>;
  */
 export function normaliseV1(yaml: string, project: string, profiles: string[] | undefined): ComposeModel {
   // Python writes YAML 1.1.
-  const document = fields(parse(yaml, { version: '1.1' }));
+  return normaliseModel(fields(parse(yaml, { version: '1.1' })), project, profiles, 'docker-compose');
+}
+
+/** A merged and interpolated document in the short forms that people write, in the shape of version 2. Throws `provider-failed`. */
+export function normaliseModel(
+  document: Fields,
+  project: string,
+  profiles: string[] | undefined,
+  provider: string,
+): ComposeModel {
   const active = Object.entries(fields(document.services)).filter(([, service]) =>
     isActive(list(fields(service).profiles), profiles),
   );
@@ -27,7 +36,7 @@ export function normaliseV1(yaml: string, project: string, profiles: string[] | 
     configs: withNames(fields(document.configs), project),
     secrets: withNames(fields(document.secrets), project),
   };
-  return readModel(model, 'docker-compose');
+  return readModel(model, provider);
 }
 
 function isActive(own: unknown[], profiles: string[] | undefined): boolean {
@@ -39,7 +48,7 @@ function normaliseService(service: Fields): Fields {
     ...service,
     ...present('environment', service.environment, (value) => mapValues(fields(value), textOrNull)),
     ...present('labels', service.labels, (value) => mapValues(fields(value), text)),
-    ...present('ports', service.ports, (value) => list(value).map(normalisePort)),
+    ...present('ports', service.ports, (value) => list(value).flatMap(normalisePorts)),
     ...present('expose', service.expose, (value) => list(value).map(text)),
     ...present('volumes', service.volumes, (value) => list(value).map(normaliseVolume)),
     ...present('configs', service.configs, (value) => list(value).map((entry) => normaliseFile(entry, '/'))),
@@ -50,6 +59,18 @@ function normaliseService(service: Fields): Fields {
     ...present('healthcheck', service.healthcheck, (value) => normaliseHealthcheck(fields(value))),
     ...present('build', service.build, (value) => (typeof value === 'string' ? { context: value } : value)),
   };
+}
+
+/** A range of ports is as many. */
+function normalisePorts(port: unknown): Fields[] {
+  const range = typeof port === 'string' ? /^(?:(.+:)?(\d+)-(\d+):)?(\d+)-(\d+)(\/\w+)?$/.exec(port) : null;
+  if (range === null) return [normalisePort(port)];
+  const [, ip = '', published, , first, last, protocol = ''] = range;
+  const count = Number(last) - Number(first) + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, index) => {
+    const outside = published === undefined ? '' : `${ip}${Number(published) + index}:`;
+    return normalisePort(`${outside}${Number(first) + index}${protocol}`);
+  });
 }
 
 /** `[ip:][published:]target[/protocol]`, or the long form with numbers. */

@@ -163,11 +163,14 @@ export class PodmanEngine extends DockerEngine {
   }
 }
 
+/** Whether it is started at once, how the files were named, what all of them together say, and who read them. */
+const BESIDE_DEFINITION =
+  /^(?:-d$|com\.docker\.compose\.project\.config_files=|io\.podman\.compose\.(?:config-hash|version)=)/;
+
 /** What podman-compose leaves away as a label: the command by which it made a container says how. Undefined for what the API made. */
 function hashOfCommand([, verb, ...words]: string[]): string | undefined {
   if (verb !== 'run' && verb !== 'create') return undefined;
-  // Made to be started at once, or later: the same container.
-  const definition = words.filter((word) => word !== '-d');
+  const definition = words.filter((word) => !BESIDE_DEFINITION.test(word));
   return `podman:${createHash('sha256').update(definition.join('\0')).digest('hex')}`;
 }
 

@@ -1,11 +1,13 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import type { Container, EngineIdentity } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { composeVersion } from './compose-program.js';
 import { ComposeV1 } from './compose-v1.js';
 import { ComposeV2 } from './compose-v2.js';
 import type { Endpoint, Environment } from './endpoint.js';
+import { PodmanCompose } from './podman-compose.js';
 import type { ComposeProvider } from './provider.js';
 import { findProgram, firstExecutable } from './search-path.js';
 
@@ -13,13 +15,15 @@ export interface ProviderOptions {
   endpoint: Endpoint;
   env: Environment;
   /**
-   * `docker compose`, `docker-compose`, or the absolute path of a docker-compose; COMPOSE_ROLLBACK_PROVIDER when absent; else what
+   * `docker compose`, `docker-compose`, `podman-compose`, or the absolute path of one; COMPOSE_ROLLBACK_PROVIDER when absent; else what
    * is there, version 2 first.
    */
   prefer?: string;
   /** Where /usr is; tests have their own. */
   root?: string;
 }
+
+const PODMAN_COMPOSE = 'podman-compose';
 
 /** Where the docker CLI looks for plug-ins, after the user's own folder. */
 const PLUGIN_FOLDERS = ['usr/local/lib', 'usr/local/libexec', 'usr/lib', 'usr/libexec'].map((folder) =>
@@ -35,11 +39,14 @@ export async function findProvider(options: ProviderOptions): Promise<ComposePro
   void import('execa');
   const asked = options.prefer ?? options.env.COMPOSE_ROLLBACK_PROVIDER;
   if (!asked) {
-    const provider = (await plugin(options)) ?? (await standalone(options, 'docker-compose'));
+    const provider =
+      (await plugin(options)) ??
+      (await standalone(options, 'docker-compose')) ??
+      (await standalone(options, PODMAN_COMPOSE));
     if (provider !== undefined) return provider;
     throw new RollbackError(
       'provider-failed',
-      'there is no compose here: neither `docker compose` nor `docker-compose`',
+      'there is no compose here: neither `docker compose` nor `docker-compose` nor `podman-compose`',
       {
         hint: "install Docker's compose plug-in (docker-compose-plugin, or docker-compose of Debian 13)",
       },
@@ -48,12 +55,12 @@ export async function findProvider(options: ProviderOptions): Promise<ComposePro
   if (asked === 'docker compose') {
     const provider = await plugin(options);
     if (provider !== undefined) return provider;
-  } else if (asked === 'docker-compose' || asked.startsWith('/')) {
+  } else if (asked === 'docker-compose' || asked === PODMAN_COMPOSE || asked.startsWith('/')) {
     const provider = await standalone(options, asked);
     if (provider !== undefined) return provider;
   } else {
     throw new RollbackError('usage', `${quoted(asked)} is not a compose provider`, {
-      hint: 'COMPOSE_ROLLBACK_PROVIDER may be "docker compose", "docker-compose" or the absolute path of a docker-compose',
+      hint: 'COMPOSE_ROLLBACK_PROVIDER may be "docker compose", "docker-compose", "podman-compose" or the absolute path of one',
     });
   }
   throw new RollbackError(
@@ -63,6 +70,31 @@ export async function findProvider(options: ProviderOptions): Promise<ComposePro
       hint: 'install it, or leave COMPOSE_ROLLBACK_PROVIDER away',
     },
   );
+}
+
+/**
+ * The provider that goes on with these containers: docker compose does not see what podman-compose made. Throws `provider-failed` when that is not
+ * here, or is all there is for Docker.
+ */
+export async function providerOf(
+  containers: Container[],
+  { kind }: EngineIdentity,
+  found: ComposeProvider,
+  options: ProviderOptions,
+): Promise<ComposeProvider> {
+  const asked = options.prefer ?? options.env.COMPOSE_ROLLBACK_PROVIDER;
+  const theirs = containers.some(({ labels }) => 'io.podman.compose.project' in labels);
+  if (found.name === PODMAN_COMPOSE) {
+    if (kind === 'podman') return found;
+    throw new RollbackError(
+      'provider-failed',
+      'podman-compose is the only compose here, and it is not for Docker',
+      {
+        hint: "install Docker's compose plug-in (docker-compose-plugin, or docker-compose of Debian 13)",
+      },
+    );
+  }
+  return theirs && !asked ? await findProvider({ ...options, prefer: PODMAN_COMPOSE }) : found;
 }
 
 /**
@@ -80,7 +112,9 @@ async function plugin({ endpoint, env, root = '/' }: ProviderOptions): Promise<C
   const docker = await findProgram('docker', env);
   if (docker === undefined) return undefined;
   const program = { name, argv: [docker, 'compose'], endpoint };
-  return (await versionOrUndefined(program, env)) === undefined ? undefined : new ComposeV2(program, env);
+  return (await versionOrUndefined(program, ['version', '--short'], env)) === undefined
+    ? undefined
+    : new ComposeV2(program, env);
 }
 
 /** `docker-compose`: version 1, or version 2 installed under the old name. */
@@ -90,17 +124,18 @@ async function standalone(
 ): Promise<ComposeProvider | undefined> {
   const path = name.startsWith('/') ? name : await findProgram(name, env);
   if (path === undefined) return undefined;
+  if (basename(path) === PODMAN_COMPOSE) {
+    return new PodmanCompose({ name: PODMAN_COMPOSE, argv: [path], endpoint }, env);
+  }
   const program = { name: 'docker-compose', argv: [path], endpoint };
-  const version = await versionOrUndefined(program, env);
+  const version = await versionOrUndefined(program, ['version', '--short'], env);
   if (version === undefined) return undefined;
   return version.startsWith('1.') ? new ComposeV1(program, env) : new ComposeV2(program, env);
 }
 
-async function versionOrUndefined(
-  ...[program, env]: Parameters<typeof composeVersion>
-): Promise<string | undefined> {
+async function versionOrUndefined(...asking: Parameters<typeof composeVersion>): Promise<string | undefined> {
   try {
-    return await composeVersion(program, env);
+    return await composeVersion(...asking);
   } catch (thrown) {
     if (thrown instanceof RollbackError && thrown.code === 'provider-failed') return undefined;
     throw thrown;

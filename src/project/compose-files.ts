@@ -1,8 +1,8 @@
 import { dirname, join, resolve } from 'node:path';
 import type { Project } from '../model/project.js';
 import { environmentOf } from './locate.js';
-import { interpolate, variablesIn } from './interpolation.js';
-import type { Lookup } from './interpolation.js';
+import { interpolate, variablesIn } from '../engine/interpolation.js';
+import type { Lookup } from '../engine/interpolation.js';
 import { look } from './paths.js';
 import { addTemplate, emptyTemplate } from './service-template.js';
 import type { ServiceTemplate } from './service-template.js';

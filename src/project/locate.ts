@@ -4,8 +4,8 @@ import { parseEnv } from 'node:util';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import type { Project, ProjectSelection } from '../model/project.js';
-import { interpolate } from './interpolation.js';
-import type { Lookup } from './interpolation.js';
+import { interpolate } from '../engine/interpolation.js';
+import type { Lookup } from '../engine/interpolation.js';
 import { isDenied, isMissing } from './paths.js';
 import { readText, topLevelText } from './yaml.js';
 

@@ -1,7 +1,7 @@
 import type { ComposeService } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
-import { matchTemplate, parseTemplate, render, variablesIn } from './interpolation.js';
-import type { Lookup } from './interpolation.js';
+import { matchTemplate, parseTemplate, render, variablesIn } from '../engine/interpolation.js';
+import type { Lookup } from '../engine/interpolation.js';
 import { fieldOf, isRecord, listOf, scalarText, textOf } from './yaml.js';
 
 /** A service as the files write it, before interpolation: as far as a container shows what became of it. */

@@ -94,8 +94,10 @@ up() {
   need_file catatonit usr/bin/catatonit >/dev/null
   mkdir -p "$HOME_DIR/networks" "$HOME_DIR/home/.config/containers" "$RUN_DIR"
   if [[ -n $OWNER ]]; then prepare_user; fi
+  need_file podman-compose usr/bin/podman-compose >/dev/null
   configure
   write_program
+  write_compose
   load_images
   (cd / && as_owner setsid nohup "$PROGRAM" system service --time=0 "unix://$SOCKET") >"$HOME_DIR/service.log" 2>&1 </dev/null &
   until_true 30 answers || die "Podman does not answer; see $HOME_DIR/service.log"
@@ -203,12 +205,24 @@ write_program() {
   chmod 0755 "$PROGRAM"
 }
 
+# podman-compose is a Python program: told where its unpacked modules are, it runs without being installed.
+write_compose() {
+  {
+    printf '#!/bin/sh\n# podman-compose, unpacked by test/lab/podman.sh.\n'
+    printf 'export PYTHONPATH=%q PYTHONDONTWRITEBYTECODE=1\n' "$LAB_ROOT/usr/lib/python3/dist-packages"
+    printf 'exec %q %q "$@"\n' "$(lab_file usr/bin/python3)" "$(lab_file usr/bin/podman-compose)"
+  } >"$HOME_DIR/bin/podman-compose"
+  chmod 0755 "$HOME_DIR/bin/podman-compose"
+}
+
 podman() { (cd / && as_owner "$PROGRAM" "$@"); }
 
 env() {
   if ! answers; then return 0; fi
   case $INSTANCE in
-    rootful) printf 'export PODMAN_HOST=%q PODMAN=%q\n' "unix://$SOCKET" "$PROGRAM" ;;
+    rootful)
+      printf 'export PODMAN_HOST=%q PODMAN=%q PODMAN_COMPOSE=%q\n' "unix://$SOCKET" "$PROGRAM" "$HOME_DIR/bin/podman-compose"
+      ;;
     rootless) printf 'export PODMAN_ROOTLESS_HOST=%q PODMAN_ROOTLESS=%q\n' "unix://$SOCKET" "$PROGRAM" ;;
   esac
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { composeModelSchema } from '../../src/model/compose.js';
 import type { Container } from '../../src/model/engine.js';
 import { readComposeFiles } from '../../src/project/compose-files.js';
-import { interpolate } from '../../src/project/interpolation.js';
+import { interpolate } from '../../src/engine/interpolation.js';
 import { deduceProfiles } from '../../src/project/profiles.js';
 import type { Environment, Reading } from '../../src/project/reading.js';
 import { deduceVariables } from '../../src/project/variables.js';

@@ -1,6 +1,6 @@
 import { array, assert, constantFrom, property, stringMatching } from 'fast-check';
 import { expect, test } from 'vitest';
-import { interpolate, matchTemplate, parseTemplate, variablesIn } from '../../src/project/interpolation.js';
+import { interpolate, matchTemplate, parseTemplate, variablesIn } from '../../src/engine/interpolation.js';
 
 const lookup = (values: Record<string, string>) => (name: string) =>
   Object.hasOwn(values, name) ? values[name] : undefined;
