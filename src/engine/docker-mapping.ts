@@ -1,3 +1,4 @@
+import type Dockerode from 'dockerode';
 import type {
   Container,
   ContainerMount,
@@ -220,4 +221,16 @@ function toAddresses(document: ContainerDocument): Record<string, string> {
 
 function toHealth(status: string | undefined): Container['health'] {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
+}
+
+/** Directories are never made by mounting them, and nothing of the image is copied into an empty volume. */
+export function toMount(source: string, target: string): Dockerode.MountSettings {
+  return source.startsWith('/')
+    ? { Type: 'bind', Source: source, Target: target }
+    : {
+        Type: 'volume',
+        Source: source,
+        Target: target,
+        VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } },
+      };
 }

@@ -20,6 +20,7 @@ import {
   toContainer,
   toIdentity,
   toImage,
+  toMount,
   type InfoDocument,
   type VersionDocument,
 } from './docker-mapping.js';
@@ -67,7 +68,8 @@ export class DockerEngine implements Engine {
       filter.project === undefined
         ? {}
         : { filters: { label: [`com.docker.compose.project=${filter.project}`] } };
-    const ids = (await this.ask(this.docker.listContainers({ all: true, ...label }))).map((row) => row.Id);
+    const rows = await this.asked(() => this.docker.listContainers({ all: true, ...label }));
+    const ids = rows.map((row) => row.Id);
     const found: (Container | undefined)[] = [];
     for (let at = 0; at < ids.length; at += PARALLEL) {
       found.push(...(await Promise.all(ids.slice(at, at + PARALLEL).map((id) => this.container(id)))));
@@ -87,7 +89,7 @@ export class DockerEngine implements Engine {
   }
 
   async image(reference: string): Promise<Image | undefined> {
-    const document = await this.ask(this.imageAt(reference).inspect(), 404);
+    const document = await this.asked(() => this.imageAt(reference).inspect(), 404);
     if (!document) return undefined;
     const image = toImage(document);
     const named = (names: string[]) => names.map((name) => this.nameOf(name));
@@ -118,7 +120,7 @@ export class DockerEngine implements Engine {
   }
 
   async references(repository: string): Promise<{ reference: string; imageId: string }[]> {
-    const images = await this.ask(this.docker.listImages());
+    const images = await this.asked(() => this.docker.listImages());
     const below = (tag: string) => tag.startsWith(`${repository}:`) || tag.startsWith(`${repository}/`);
     return images.flatMap(({ Id: imageId, RepoTags }) => {
       // Null for images without a tag, whatever the types say.
@@ -235,9 +237,8 @@ export class DockerEngine implements Engine {
   }
 
   async helpers(): Promise<{ id: string; owner: string }[]> {
-    const rows = await this.ask(
-      this.docker.listContainers({ all: true, filters: { label: [HELPER_LABEL] } }),
-    );
+    const filters = { label: [HELPER_LABEL] };
+    const rows = await this.asked(() => this.docker.listContainers({ all: true, filters }));
     return rows.map(({ Id, Labels }) => ({ id: Id, owner: Labels[HELPER_LABEL] ?? '' }));
   }
 
@@ -328,13 +329,11 @@ export class DockerEngine implements Engine {
 
   async labelled(label: string): Promise<Labelled[]> {
     const filters = { label: [label] };
-    const [containers, networks, { Volumes }] = await this.ask(
-      Promise.all([
-        this.docker.listContainers({ all: true, filters }),
-        this.docker.listNetworks({ filters }),
-        this.docker.listVolumes({ filters }),
-      ]),
-    );
+    const [containers, networks, { Volumes }] = await Promise.all([
+      this.asked(() => this.docker.listContainers({ all: true, filters })),
+      this.asked(() => this.docker.listNetworks({ filters })),
+      this.asked(() => this.docker.listVolumes({ filters })),
+    ]);
     const valueOf = (labels: Record<string, string> | undefined) => labels?.[label] ?? '';
     return [
       ...containers.map(({ Id: id, Labels }) => ({ kind: 'container', id, value: valueOf(Labels) }) as const),
@@ -368,6 +367,13 @@ export class DockerEngine implements Engine {
     return this.docker.getImage(reference);
   }
 
+  /** The answer to a question that changes nothing, which may be asked again. */
+  protected asked<T>(question: () => Promise<T>): Promise<T>;
+  protected asked<T>(question: () => Promise<T>, expected: number): Promise<T | undefined>;
+  protected asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined> {
+    return this.ask(question(), ...expected);
+  }
+
   /** The answer; undefined when the engine says one of the `expected` status codes, which mean that there is nothing to do. */
   protected async ask<T>(request: Promise<T>): Promise<T>;
   protected async ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined>;
@@ -385,16 +391,4 @@ export class DockerEngine implements Engine {
 /** A container is not in a state for that; Podman calls it a server error. */
 function isConflict(thrown: unknown): boolean {
   return [409, 500].includes(statusOf(thrown) ?? 0);
-}
-
-/** Directories are never made by mounting them, and nothing of the image is copied into an empty volume. */
-function toMount(source: string, target: string): Dockerode.MountSettings {
-  return source.startsWith('/')
-    ? { Type: 'bind', Source: source, Target: target }
-    : {
-        Type: 'volume',
-        Source: source,
-        Target: target,
-        VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } },
-      };
 }

@@ -16,6 +16,9 @@ const infoSchema = z.object({
   version: z.object({ Version: z.string(), APIVersion: z.string() }),
 });
 
+/** How often it may stumble over what goes away. */
+const STUMBLES = 5;
+
 const containerSchema = z.object({
   Dependencies: z.array(z.string()).nullish(),
   Config: z.object({ CreateCommand: z.array(z.string()).nullish() }),
@@ -60,12 +63,19 @@ export class PodmanEngine extends DockerEngine {
     return document === undefined ? undefined : containerSchema.parse(document);
   }
 
-  override async image(reference: string): Promise<Image | undefined> {
-    return await onceMore(() => super.image(reference));
-  }
-
-  override async references(repository: string): Promise<{ reference: string; imageId: string }[]> {
-    return await onceMore(() => super.references(repository));
+  /** It looks at everything there is for most questions, and stumbles over what somebody removes meanwhile: asked again, that is gone. */
+  protected override async asked<T>(
+    question: () => Promise<T>,
+    ...expected: number[]
+  ): Promise<T | undefined> {
+    for (let left = STUMBLES; left > 0; left--) {
+      try {
+        return await this.ask(question(), ...expected);
+      } catch (thrown) {
+        if (!/(?:image|layer) not known|no such container/.test(messageOf(thrown))) throw thrown;
+      }
+    }
+    return await this.ask(question(), ...expected);
   }
 
   /** Runs the check: nobody else may do so. */
@@ -179,16 +189,6 @@ function withoutOwners(): RollbackError {
   return new RollbackError('not-supported', "Podman's archives of containers do not keep owners", {
     hint: 'copy the data of volumes on the machine where Podman runs',
   });
-}
-
-/** It reads all images for either question, and stumbles over one that somebody removes meanwhile: asked again, it is gone. */
-async function onceMore<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (thrown) {
-    if (!/(?:image|layer) not known/.test(messageOf(thrown))) throw thrown;
-    return await ask();
-  }
 }
 
 /** What Docker's API means by a repository. */

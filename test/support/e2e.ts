@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll } from 'vitest';
-import { docker, PODMAN, testProject, type TestProject } from './engine.js';
+import { docker, testProject, type TestProject } from './engine.js';
 
 /**
  * What end-to-end tests work with: a real stack, the built program as a user runs it, and facts to compare before and after. Nothing
@@ -132,12 +132,7 @@ export function apiSource(version: string): { Dockerfile: string; 'server.mjs': 
 export async function buildApi(stack: Stack, tag: string, version: string): Promise<string> {
   const context = await mkdtemp(join(tmpdir(), `${stack.name}-build-`));
   for (const [file, text] of Object.entries(apiSource(version))) await writeFile(join(context, file), text);
-  const build = () => docker('build', '--quiet', '--label', `of=${stack.name}`, '--tag', tag, context);
-  // Podman stumbles over layers that somebody else removes meanwhile.
-  await build().catch(async (failure: unknown) => {
-    if (PODMAN === undefined) throw failure;
-    await build();
-  });
+  await docker('build', '--quiet', '--label', `of=${stack.name}`, '--tag', tag, context);
   await rm(context, { recursive: true });
   return await imageId(tag);
 }

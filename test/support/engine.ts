@@ -14,6 +14,9 @@ import type { Engine } from '../../src/engine/engine.js';
  * a failure, never a skip. Everything made here is gone when the test file ends.
  */
 
+/** The program of the Podman under test; undefined when it is Docker. Set with DOCKER_HOST by the project of vitest that tests it. */
+export const PODMAN = process.env['TEST_PODMAN'];
+
 /** Throws `engine-unreachable` when no engine answers. */
 export async function connectTestEngine(): Promise<Engine> {
   const engine = await connectEngine(await discoverEngine({ engine: 'auto', env: process.env }));
@@ -23,8 +26,14 @@ export async function connectTestEngine(): Promise<Engine> {
 
 /** Runs the `docker` program; its stdout, trimmed. Throws with its stderr when it fails. */
 export async function docker(...argv: string[]): Promise<string> {
-  const { stdout } = await execa('docker', argv, { stdin: 'ignore' });
-  return stdout;
+  const { failed, stdout, stderr } = await execa('docker', argv, {
+    stdin: 'ignore',
+    reject: PODMAN === undefined,
+  });
+  if (!failed) return stdout;
+  // Podman stumbles over what other tests remove meanwhile.
+  const again = /(?:image|layer) not known|does not exist in database/.test(stderr);
+  return again ? await docker(...argv) : (await execa('docker', argv, { stdin: 'ignore' })).stdout;
 }
 
 /** Runs a container to its end and removes it. (Attached, it would hang on Podman 4.3.1 without systemd.) */
@@ -34,9 +43,6 @@ export async function runToEnd(...argv: string[]): Promise<void> {
   await docker('rm', id);
   if (exitCode !== '0') throw new Error(`docker run ${argv.join(' ')} ended with ${exitCode}`);
 }
-
-/** The program of the Podman under test; undefined when it is Docker. Set with DOCKER_HOST by the project of vitest that tests it. */
-export const PODMAN = process.env['TEST_PODMAN'];
 
 /**
  * Runs `docker compose ARGV…`; its stdout. Podman leaves health checks to systemd: where that is not there, compose would wait for ever for
