@@ -25,6 +25,18 @@ const onPodman = {
   ...onEngine,
 };
 
+const PODMAN_COMPOSE = process.env['PODMAN_COMPOSE'];
+const onPodmanCompose = {
+  ...onPodman,
+  name: 'podman-compose',
+  include: ['test/e2e/*/case.test.ts'],
+  env: {
+    ...onPodman.env,
+    TEST_PODMAN_COMPOSE: PODMAN_COMPOSE,
+    COMPOSE_ROLLBACK_PROVIDER: PODMAN_COMPOSE,
+  },
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -37,7 +49,7 @@ export default defineConfig({
           ...onEngine,
         },
       },
-      ...(PODMAN === undefined ? [] : [{ test: onPodman }]),
+      ...(PODMAN === undefined ? [] : [{ test: onPodman }, { test: onPodmanCompose }]),
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude: ALONE, ...onEngine } },
       { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onEngine } },
       {

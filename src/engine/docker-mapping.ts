@@ -67,6 +67,7 @@ export interface InfoDocument {
   Name: string;
   Driver: string;
   SecurityOptions?: Maybe<string[]>;
+  CgroupVersion?: Maybe<string>;
 }
 
 export interface VersionDocument {
@@ -148,6 +149,7 @@ export function isPodman({ Components }: VersionDocument): boolean {
 }
 
 export function toIdentity(info: InfoDocument, version: VersionDocument, host: string): EngineIdentity {
+  const rootless = (info.SecurityOptions ?? []).some((option) => option.split(',').includes('name=rootless'));
   return {
     kind: 'docker',
     id: info.ID,
@@ -156,7 +158,8 @@ export function toIdentity(info: InfoDocument, version: VersionDocument, host: s
     apiVersion: version.ApiVersion,
     host,
     local: isLocal(host),
-    rootless: (info.SecurityOptions ?? []).some((option) => option.split(',').includes('name=rootless')),
+    rootless,
+    pauses: !rootless || info.CgroupVersion !== '1',
     storageDriver: info.Driver,
   };
 }

@@ -78,7 +78,7 @@ export class DockerEngine implements Engine {
   }
 
   async container(id: string): Promise<Container | undefined> {
-    const document = await this.ask(this.#container(id).inspect(), 404);
+    const document = await this.asked(() => this.#container(id).inspect(), 404);
     if (!document) return undefined;
     const container = toContainer(document);
     return { ...container, imageRef: this.nameOf(container.imageRef) };
@@ -197,7 +197,7 @@ export class DockerEngine implements Engine {
   }
 
   async volume(name: string): Promise<Volume | undefined> {
-    const found = await this.ask(this.docker.getVolume(name).inspect(), 404);
+    const found = await this.asked(() => this.docker.getVolume(name).inspect(), 404);
     return (
       found && {
         name: found.Name,
@@ -314,12 +314,12 @@ export class DockerEngine implements Engine {
 
   async hasNetwork(name: string): Promise<boolean> {
     // The engine matches parts of names and ids too.
-    const networks = await this.ask(this.docker.listNetworks({ filters: { name: [name] } }));
+    const networks = await this.asked(() => this.docker.listNetworks({ filters: { name: [name] } }));
     return networks.some((network) => network.Name === name);
   }
 
   async hasVolume(name: string): Promise<boolean> {
-    const { Volumes } = await this.ask(this.docker.listVolumes({ filters: { name: [name] } }));
+    const { Volumes } = await this.asked(() => this.docker.listVolumes({ filters: { name: [name] } }));
     return (Volumes ?? []).some((volume) => volume.Name === name);
   }
 

@@ -11,7 +11,11 @@ import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
 import { parseTag } from './reference.js';
 
 const infoSchema = z.object({
-  host: z.object({ hostname: z.string(), security: z.object({ rootless: z.boolean() }) }),
+  host: z.object({
+    hostname: z.string(),
+    cgroupVersion: z.string(),
+    security: z.object({ rootless: z.boolean() }),
+  }),
   store: z.object({ graphDriverName: z.string(), graphRoot: z.string() }),
   version: z.object({ Version: z.string(), APIVersion: z.string() }),
 });
@@ -41,6 +45,7 @@ export class PodmanEngine extends DockerEngine {
       host: this.endpoint.host,
       local: isLocal(this.endpoint.host),
       rootless: host.security.rootless,
+      pauses: !host.security.rootless || host.cgroupVersion !== 'v1',
       storageDriver: store.graphDriverName,
     };
   }
@@ -161,15 +166,14 @@ export class PodmanEngine extends DockerEngine {
         500: 'server error',
       },
     };
-    return this.ask(
+    const question = () =>
       new Promise<unknown>((resolve, reject) => {
         this.docker.modem.dial(request, (error, answer) => {
           if (error) reject(error);
           else resolve(answer);
         });
-      }),
-      ...expected,
-    );
+      });
+    return method === 'GET' ? this.asked(question, ...expected) : this.ask(question(), ...expected);
   }
 }
 

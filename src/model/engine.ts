@@ -15,6 +15,8 @@ export interface EngineIdentity {
   /** True when the engine runs on this machine, so that its addresses and paths are ours too. */
   local: boolean;
   rootless: boolean;
+  /** Can it freeze containers? Not without root where control groups are of version 1. */
+  pauses: boolean;
   storageDriver: string;
 }
 

@@ -205,8 +205,10 @@ function heldFor(workspace: Workspace, { services }: Observation, volumes: Volum
     });
 }
 
+/** What cannot be paused is stopped. */
 function consistencyOf(workspace: Workspace, service: string): Consistency {
-  return serviceConfig(workspace, service).consistency ?? 'pause';
+  const wanted = serviceConfig(workspace, service).consistency ?? 'pause';
+  return wanted === 'pause' && !workspace.identity.pauses ? 'stop' : wanted;
 }
 
 function weakest(workspace: Workspace, { services }: DataSource): Consistency {
@@ -237,12 +239,13 @@ async function prepareServices(
   }
 }
 
-function announce({ emit }: Workspace, held: Held[], volumes: Volume[]): void {
+function announce({ emit, identity }: Workspace, held: Held[], volumes: Volume[]): void {
   const total = volumes.reduce((sum, { expected }) => sum + (expected ?? 0), 0);
   const size = total > 0 ? ` (${bytes(total)})` : '';
   const paused = [...new Set(held.map(({ container }) => container.service ?? container.name))];
   const seconds = Math.max(1, Math.ceil(total / BYTES_PER_SECOND));
   const what = `Recording the data of ${volumes.map(({ source }) => source.name).join(', ')}${size}`;
-  const pause = `, ${paused.join(', ')} ${paused.length > 1 ? 'wait' : 'waits'} for it, about ${seconds} s`;
+  const waiting = `${paused.join(', ')} ${paused.length > 1 ? 'wait' : 'waits'} for it, about ${seconds} s`;
+  const pause = identity.pauses ? `, ${waiting}` : `, ${waiting}, stopped: this engine cannot pause`;
   emit({ type: 'phase', phase: 'data', message: paused.length > 0 ? what + pause : what });
 }

@@ -7,6 +7,7 @@ import { afterAll } from 'vitest';
 import { setTimeout as delay } from 'node:timers/promises';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
+import { podmanCompose } from './podman-compose.js';
 import type { Engine } from '../../src/engine/engine.js';
 
 /**
@@ -44,6 +45,9 @@ export async function runToEnd(...argv: string[]): Promise<void> {
   if (exitCode !== '0') throw new Error(`docker run ${argv.join(' ')} ended with ${exitCode}`);
 }
 
+/** The podman-compose that stands for compose where that is what is tested. */
+export const PODMAN_COMPOSE = process.env['TEST_PODMAN_COMPOSE'];
+
 /**
  * Runs `docker compose ARGV…`; its stdout. Podman leaves health checks to systemd: where that is not there, compose would wait for ever for
  * what nobody checks, so that checks are run meanwhile.
@@ -52,6 +56,7 @@ export async function compose(
   argv: string[],
   options: { cwd: string; env?: NodeJS.ProcessEnv },
 ): Promise<string> {
+  if (PODMAN_COMPOSE !== undefined) return await podmanCompose(PODMAN_COMPOSE, argv, options);
   const running = execa('docker', ['compose', ...argv], { ...options, stdin: 'ignore' });
   if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
   return (await running).stdout;

@@ -120,6 +120,7 @@ export function aPresent(stack: Stack = {}): Observation {
       host: 'unix:///var/run/docker.sock',
       local: true,
       rootless: false,
+      pauses: true,
       storageDriver: 'overlay2',
     },
     provider: { name: 'docker compose', version: '2.26.1', replaces: stack.replaces ?? true },

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { cliWith, type CliResult, containersOf, type ContainerFacts, filesOf, type Stack } from './e2e.js';
-import { compose } from './engine.js';
+import { compose, PODMAN_COMPOSE } from './engine.js';
 
 /** There and back again: a project is recorded, becomes another, is the recorded one by a rollback and the other one by undo. */
 
@@ -41,7 +41,9 @@ export async function stateOf(stack: Stack): Promise<State> {
 /** `docker compose ARGV…` as a user types it; its stdout. */
 export async function composeAs(stack: Stack, call: Call, ...argv: string[]): Promise<string> {
   const { flags = [], env = {}, cwd = stack.directory } = call;
-  return await compose([...flags, ...argv], { cwd, env: { PWD: cwd, ...env } });
+  // podman-compose takes a project's name from its folder.
+  const name = PODMAN_COMPOSE === undefined ? [] : ['-p', stack.name];
+  return await compose([...name, ...flags, ...argv], { cwd, env: { PWD: cwd, ...env } });
 }
 
 /** `compose-rollback ARGV…`. A failure is a result, not an error. */

@@ -248,8 +248,16 @@ describe('toIdentity', () => {
       host: 'unix:///run/docker.sock',
       local: true,
       rootless: true,
+      pauses: true,
       storageDriver: 'overlay2',
     });
+  });
+
+  it('pauses, but not without root where control groups are of version 1', () => {
+    const pauses = (more: object) => toIdentity({ ...info, ...more }, version, 'unix:///x.sock').pauses;
+    expect(pauses({ CgroupVersion: '2' })).toBe(true);
+    expect(pauses({ CgroupVersion: '1' })).toBe(false);
+    expect(pauses({ CgroupVersion: '1', SecurityOptions: [] })).toBe(true);
   });
 
   it.each([

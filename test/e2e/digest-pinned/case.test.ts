@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { aStack, answer, cli, docker, freePort, ok, until, type Stack } from '../../support/e2e.js';
 import { containerOf, roundTrip, SLEEPER, sleeper, stateOf } from '../../support/round-trip.js';
+import { PODMAN } from '../../support/engine.js';
 import { leavesOnlyATrace } from '../../support/untouched.js';
 
 /** Images that are named by digest, out of a real registry on this machine. */
@@ -96,19 +97,26 @@ test('from one digest to another and back', async () => {
   await roundTrip(stack, { change, touched: ['pinned'], up: {} });
 });
 
-test('a digest that is not here any more is pulled; without its registry it is named, and nothing is touched', async () => {
-  await ok(stack, 'rollback', 'latest', '--yes');
-  const before = await stateOf(stack);
-  await ok(stack, 'create', 'with one');
-  await deployTwo();
-  await docker('image', 'rm', `${repository}@${digests.one}`);
+// Podman knows an image by its digest as long as it is there under any name.
+const onDocker = PODMAN === undefined ? test : () => undefined;
+onDocker(
+  'a digest that is not here any more is pulled; without its registry it is named, and nothing is touched',
+  async () => {
+    await ok(stack, 'rollback', 'latest', '--yes');
+    const before = await stateOf(stack);
+    await ok(stack, 'create', 'with one');
+    await deployTwo();
+    await docker('image', 'rm', `${repository}@${digests.one}`);
 
-  await stopRegistry();
-  const { exitCode, stderr } = await leavesOnlyATrace(stack, () => cli(stack, 'rollback', 'latest', '--yes'));
-  expect(exitCode).toBe(3);
-  expect(stderr).toContain(`docker pull ${repository}@${digests.one}`);
+    await stopRegistry();
+    const { exitCode, stderr } = await leavesOnlyATrace(stack, () =>
+      cli(stack, 'rollback', 'latest', '--yes'),
+    );
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain(`docker pull ${repository}@${digests.one}`);
 
-  await startRegistry();
-  await ok(stack, 'rollback', 'latest', '--yes');
-  expect(await stateOf(stack)).toEqual(before);
-});
+    await startRegistry();
+    await ok(stack, 'rollback', 'latest', '--yes');
+    expect(await stateOf(stack)).toEqual(before);
+  },
+);
