@@ -10,32 +10,28 @@ const onEngine = {
 };
 /** One file after the other: these compare the whole engine before and after. */
 const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
+const ONLY_PODMAN = ['test/{conformance,e2e}/podman-*{.test.ts,/case.test.ts}'];
 
-/** The same by Podman, where `test/lab/podman.sh` could start one. */
-const PODMAN = process.env['PODMAN_HOST'];
-const onPodman = {
-  name: 'podman',
-  include: ['test/conformance/{engine{,-images,-volumes},podman-compose}.test.ts', 'test/e2e/**/*.test.ts'],
-  exclude: ALONE,
-  env: {
-    DOCKER_HOST: PODMAN,
-    TEST_PODMAN: process.env['PODMAN'],
-    PATH: `${dirname(process.env['PODMAN'] ?? '/')}:${process.env['PATH']}`,
-  },
-  ...onEngine,
-};
+const { env } = process;
 
-const PODMAN_COMPOSE = process.env['PODMAN_COMPOSE'];
-const onPodmanCompose = {
-  ...onPodman,
-  name: 'podman-compose',
-  include: ['test/e2e/*/case.test.ts'],
-  env: {
-    ...onPodman.env,
-    TEST_PODMAN_COMPOSE: PODMAN_COMPOSE,
-    COMPOSE_ROLLBACK_PROVIDER: PODMAN_COMPOSE,
-  },
-};
+/** The same tests on a Podman that `test/lab/podman.sh` started: its socket and its program, for docker's CLI and for ours. */
+function onPodman(
+  name: string,
+  [host, program]: (string | undefined)[],
+  include: string[],
+  more: Record<string, string | undefined> = {},
+) {
+  if (host === undefined || program === undefined) return [];
+  const path = `${dirname(program)}:${env['PATH']}`;
+  const own = { DOCKER_HOST: host, TEST_PODMAN: program, PATH: path, ...more };
+  return [{ test: { name, include, exclude: ALONE, env: own, ...onEngine } }];
+}
+
+/** Of all tests those that show what may differ: data, files, variables. */
+const SAMPLE = ['test/e2e/{binds,volumes,variables}/case.test.ts'];
+const rootful = [env['PODMAN_HOST'], env['PODMAN']];
+const rootless = [env['PODMAN_ROOTLESS_HOST'], env['PODMAN_ROOTLESS']];
+const compose = env['PODMAN_COMPOSE'];
 
 export default defineConfig({
   test: {
@@ -45,13 +41,33 @@ export default defineConfig({
         test: {
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
-          exclude: ['test/conformance/podman-compose.test.ts'],
+          exclude: ONLY_PODMAN,
           ...onEngine,
         },
       },
-      ...(PODMAN === undefined ? [] : [{ test: onPodman }, { test: onPodmanCompose }]),
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude: ALONE, ...onEngine } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          exclude: [...ALONE, ...ONLY_PODMAN],
+          ...onEngine,
+        },
+      },
       { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onEngine } },
+      ...onPodman('podman', rootful, [
+        'test/conformance/engine{,-images,-volumes}.test.ts',
+        ...ONLY_PODMAN,
+        'test/e2e/**/*.test.ts',
+      ]),
+      ...onPodman('podman-compose', rootful, SAMPLE, {
+        TEST_PODMAN_COMPOSE: compose,
+        COMPOSE_ROLLBACK_PROVIDER: compose,
+      }),
+      ...onPodman('podman-rootless', rootless, [
+        'test/conformance/engine.test.ts',
+        'test/e2e/{image-moved,podman-compose}/case.test.ts',
+        ...SAMPLE,
+      ]),
       {
         test: {
           name: 'alone',

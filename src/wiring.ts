@@ -10,7 +10,7 @@ import { quoted } from './model/names.js';
 import type { Project, ProjectSelection } from './model/project.js';
 import { withoutKeys } from './model/secrets.js';
 import { VERSION } from './model/version.js';
-import { givenName, locateProject } from './project/locate.js';
+import { givenName, locateProject, nameOfDirectory } from './project/locate.js';
 import { findProject, locateIfAny, mayHaveOtherName, someExist } from './project/refine.js';
 import { readBackupDir, readConfig } from './project/config.js';
 import type { Workspace } from './run/workspace.js';
@@ -58,7 +58,11 @@ export async function openStore(options: ManagerOptions): Promise<OpenedStore> {
     begun?.early?.cancel();
     return { store: elsewhere, project: project.name };
   }
-  const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
+  const name =
+    (await nameByPoints(store, selection, located)) ??
+    (await nameByFolder(store, selection, located)) ??
+    located?.name ??
+    selection.projectName;
   if (name !== undefined) return { store, project: name };
   await locateProject(selection); // tells what is missing
   throw new RollbackError('project-not-found', 'there is no compose project here');
@@ -131,6 +135,18 @@ async function nameByPoints(
   return names.size === 1 ? [...names][0] : undefined;
 }
 
+/** What podman-compose called a project whose `name:` it does not read. */
+async function nameByFolder(
+  store: Store,
+  selection: ProjectSelection,
+  located: Project | undefined,
+): Promise<string | undefined> {
+  if (!located || givenName(selection) !== undefined) return undefined;
+  const name = nameOfDirectory(located.directory);
+  const known = (await store.readIndex())?.pointLines({ project: name, limit: 1 }) ?? [];
+  return known.length > 0 ? name : undefined;
+}
+
 /**
  * The project on its engine, found by files, flags, labels or the index, with everything that use-cases work with. Where nothing of that tells
  * of a project, it is the `otherwise` one.
@@ -158,7 +174,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
   const [config, path, provider] = await Promise.all([
     readConfig(project),
     backupDir(options, project),
-    providerOf(containers, identity, found, { endpoint, env }),
+    providerOf(project.name, containers, engine, found, { endpoint, env }),
   ]);
   if (provider !== found) early?.cancel();
   const emit = options.onEvent ?? (() => undefined);

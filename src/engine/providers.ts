@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Container, EngineIdentity } from '../model/engine.js';
+import type { Container } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { composeVersion } from './compose-program.js';
@@ -9,6 +9,7 @@ import { ComposeV2 } from './compose-v2.js';
 import type { Endpoint, Environment } from './endpoint.js';
 import { PodmanCompose } from './podman-compose.js';
 import type { ComposeProvider } from './provider.js';
+import type { Engine } from './engine.js';
 import { findProgram, firstExecutable } from './search-path.js';
 
 export interface ProviderOptions {
@@ -24,6 +25,7 @@ export interface ProviderOptions {
 }
 
 const PODMAN_COMPOSE = 'podman-compose';
+const PODMAN_COMPOSE_LABEL = 'io.podman.compose.project';
 
 /** Where the docker CLI looks for plug-ins, after the user's own folder. */
 const PLUGIN_FOLDERS = ['usr/local/lib', 'usr/local/libexec', 'usr/lib', 'usr/libexec'].map((folder) =>
@@ -73,17 +75,18 @@ export async function findProvider(options: ProviderOptions): Promise<ComposePro
 }
 
 /**
- * The provider that goes on with these containers: docker compose does not see what podman-compose made. Throws `provider-failed` when that is not
+ * The provider that goes on with a project and its containers: docker compose does not see what podman-compose made. Throws `provider-failed` when that is not
  * here, or is all there is for Docker.
  */
 export async function providerOf(
+  project: string,
   containers: Container[],
-  { kind }: EngineIdentity,
+  engine: Engine,
   found: ComposeProvider,
   options: ProviderOptions,
 ): Promise<ComposeProvider> {
   const asked = options.prefer ?? options.env.COMPOSE_ROLLBACK_PROVIDER;
-  const theirs = containers.some(({ labels }) => 'io.podman.compose.project' in labels);
+  const { kind } = await engine.identity();
   if (found.name === PODMAN_COMPOSE) {
     if (kind === 'podman') return found;
     throw new RollbackError(
@@ -94,7 +97,13 @@ export async function providerOf(
       },
     );
   }
-  return theirs && !asked ? await findProvider({ ...options, prefer: PODMAN_COMPOSE }) : found;
+  if (asked || kind === 'docker') return found;
+  // What is down has left its networks, with labels that docker compose stumbles over.
+  const theirs =
+    containers.length > 0
+      ? containers.some(({ labels }) => PODMAN_COMPOSE_LABEL in labels)
+      : (await engine.labelled(PODMAN_COMPOSE_LABEL)).some(({ value }) => value === project);
+  return theirs ? await findProvider({ ...options, prefer: PODMAN_COMPOSE }) : found;
 }
 
 /**

@@ -245,7 +245,12 @@ function announce({ emit, identity }: Workspace, held: Held[], volumes: Volume[]
   const paused = [...new Set(held.map(({ container }) => container.service ?? container.name))];
   const seconds = Math.max(1, Math.ceil(total / BYTES_PER_SECOND));
   const what = `Recording the data of ${volumes.map(({ source }) => source.name).join(', ')}${size}`;
-  const waiting = `${paused.join(', ')} ${paused.length > 1 ? 'wait' : 'waits'} for it, about ${seconds} s`;
-  const pause = identity.pauses ? `, ${waiting}` : `, ${waiting}, stopped: this engine cannot pause`;
+  const many = paused.length > 1;
+  const how = identity.pauses
+    ? many
+      ? 'wait'
+      : 'waits'
+    : `${many ? 'are' : 'is'} stopped (this engine cannot pause)`;
+  const pause = `, ${paused.join(', ')} ${how} for it, about ${seconds} s`;
   emit({ type: 'phase', phase: 'data', message: paused.length > 0 ? what + pause : what });
 }

@@ -36,11 +36,28 @@ export async function findProject(
   const byFiles = located ?? (await locateIfAny(selection));
   const name = byFiles?.name ?? givenName(selection);
   let containers = name === undefined ? [] : await engine.containers({ project: name });
+  const byFolder = containers.length === 0 && byFiles && (await namedByFolder(selection, engine, byFiles));
+  if (byFolder) return byFolder;
   if (containers.length === 0 && (await mayHaveOtherName(byFiles, selection))) {
     containers = await engine.containers();
   }
   const project = await refineProject(byFiles, selection, containers);
   return { project, containers: containers.filter((container) => container.project === project.name) };
+}
+
+/** podman-compose 1.0.3 does not read `name:`, and calls the project by its folder. */
+async function namedByFolder(
+  selection: ProjectSelection,
+  engine: Engine,
+  located: Project,
+): Promise<{ project: Project; containers: Container[] } | undefined> {
+  const name = nameOfDirectory(located.directory);
+  if (name === located.name || givenName(selection) !== undefined) return undefined;
+  const found = await engine.containers({ project: name });
+  const theirs = found.filter(({ labels }) => 'io.podman.compose.project' in labels);
+  const [one] = theirs;
+  if (!one || !(await sameDirectory(one.labels[WORKING_DIR] ?? '', located.directory))) return undefined;
+  return { project: { ...located, name }, containers: theirs };
 }
 
 /** `locateProject`, with undefined for "no compose file". */

@@ -5,7 +5,7 @@ import type { Plan, VolumeFinding } from '../model/plan.js';
 import type { Point, ReplacedData } from '../model/point.js';
 import type { Target } from '../plan/target.js';
 import { isUp } from '../plan/services.js';
-import { chooseCopier, locateData, type Copier, type DataName } from '../run/data.js';
+import { chooseCopier, locateData, namespaceOf, type Copier, type DataName } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
 import type { Place } from '../volumes/driver.js';
 
@@ -59,15 +59,17 @@ async function findVolume(
 
 /** A volume that is made anew before its data comes back: directly, where that is how volumes are reached here. */
 function gone({ identity }: Workspace): VolumeFinding {
-  const direct = identity.local && !identity.rootless && process.geteuid?.() === 0;
+  const root = !identity.rootless && process.geteuid?.() === 0;
+  const direct = identity.local && (root || namespaceOf(identity).through !== undefined);
   const nothing = {
-    problem: null,
     users: [],
     aside: false,
     restored: false,
     missingBytes: 0,
   };
-  return { driver: direct ? 'host' : 'api', ...nothing };
+  if (direct) return { driver: 'host', problem: null, ...nothing };
+  if (identity.kind === 'docker') return { driver: 'api', problem: null, ...nothing };
+  return { driver: null, problem: "Podman's data is copied where it lies, by its own user", ...nothing };
 }
 
 async function problemOf(copier: Copier): Promise<string | null> {

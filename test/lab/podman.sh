@@ -50,7 +50,7 @@ choose_instance() {
       ;;
     rootless)
       HOME_DIR=$LAB/podman-rootless
-      RUN_DIR=$LAB_RUN/podman-rootless
+      RUN_DIR=$LAB_RUN/rootless # short: what is longer than 50 characters in it, Podman itself refuses when a container ends
       OWNER=$LAB_USER
       ;;
     *) die "podman.sh: there is no instance $INSTANCE" ;;
