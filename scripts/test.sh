@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# All checks and tests: lint, formatting, types, dead code; unit, conformance and end-to-end tests on a real engine.
+# All checks and tests: lint, formatting, types, dead code; unit, conformance and end-to-end tests on real engines.
 #
+#   scripts/test.sh                        everything: Docker and Podman in full, samples of what else they come as
+#   scripts/test.sh --engine NAME          one of them: docker, podman, podman-compose, podman-rootless; may be repeated
 #   scripts/test.sh [vitest arguments]     e.g. scripts/test.sh --project unit, scripts/test.sh test/e2e/undo
 #
-# Installs what is missing, starts an engine if none answers (Debian, root) and stops only what it started.
+# Installs what is missing, starts engines where none answers (Debian, root) and stops only what it started.
 # The last line is: tests: N passed, N failed, N skipped. Exit code 0 means that everything passed.
 set -euo pipefail
 
@@ -14,7 +16,13 @@ RESULTS=
 STARTED_PODMAN=no
 
 main() {
-  local extra_failures=0 status=0
+  local extra_failures=0 status=0 engines=()
+  while [[ ${1:-} == --engine || ${1:-} == --engine=* ]]; do
+    if [[ $1 == --engine ]]; then shift && engines+=("${1:-}"); else engines+=("${1#*=}"); fi
+    shift || true
+  done
+  assert_engines ${engines[@]+"${engines[@]}"}
+  if ((${#engines[@]} == 0 && $# == 0)); then engines=(docker podman podman-compose podman-rootless); fi
   trap finish EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
@@ -42,31 +50,81 @@ main() {
     exit 1
   fi
 
-  say "test: unit, conformance, e2e"
-  RESULTS=$(mktemp "${TMPDIR:-/tmp}/compose-rollback-tests.XXXXXX")
-  npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS" "$@" || status=$?
+  RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/compose-rollback-tests.XXXXXX")
+  if ((${#engines[@]} == 0)); then
+    say "test: $*"
+    vitest all "$@" || status=$?
+  else
+    local projects=() engine
+    for engine in "${engines[@]}"; do
+      case $engine in
+        docker) projects+=(unit conformance e2e faults alone) ;;
+        podman | podman-compose) projects+=("$engine") ;;
+      esac
+    done
+    say "test: ${engines[*]}"
+    if ((${#projects[@]})); then vitest all "${projects[@]/#/--project=}" "$@" || status=$?; fi
+    if [[ " ${engines[*]} " == *" podman-rootless "* ]]; then rootless "$@" || status=$?; fi
+  fi
   summary "$extra_failures"
   if ((status == 0 && extra_failures > 0)); then status=1; fi
   exit "$status"
 }
 
-# summary N: the counts of vitest's report; N failures of ours (checks, build) and files that did not even load count.
+assert_engines() {
+  local engine
+  for engine in "$@"; do
+    case $engine in
+      docker | podman | podman-compose | podman-rootless) ;;
+      *) die "test.sh: there is no engine '$engine' (there are docker, podman, podman-compose, podman-rootless)" ;;
+    esac
+  done
+}
+
+# vitest NAME ARGUMENT...
+vitest() {
+  local name=$1
+  shift
+  npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
+}
+
+# What a user without root has is tested by a user without root, in a copy that is theirs.
+rootless() {
+  STARTED_PODMAN=yes
+  "$REPO/test/lab/podman.sh" up rootless
+  eval "$("$REPO/test/lab/podman.sh" env rootless)"
+  if [[ -z ${PODMAN_ROOTLESS:-} ]]; then return 0; fi
+  local copy=$LAB/podman-rootless/repo user
+  user=$(stat -c %U "$LAB/podman-rootless/home")
+  rm -rf "$copy"
+  mkdir -p "$copy/tmp"
+  cp -a "$REPO"/{compose.example.yaml,dist,node_modules,package.json,src,test,tsconfig.json,vitest.config.ts} "$copy"
+  chown -R "$user:$user" "$copy" "$RESULTS"
+  (cd "$copy" && TMPDIR=$copy/tmp vitest_as_user rootless --project=podman-rootless "$@")
+}
+
+vitest_as_user() {
+  local name=$1
+  shift
+  "$REPO/test/lab/podman.sh" run npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
+}
+
+# summary N: the counts of vitest's reports; N failures of ours (checks, build) and files that did not even load count.
 summary() {
   # shellcheck disable=SC2016 # this is JavaScript
   node -e '
     const fs = require("node:fs");
-    const [file, extra] = process.argv.slice(1);
-    let counts = { passed: 0, failed: Number(extra), skipped: 0 };
-    let report;
-    try { report = JSON.parse(fs.readFileSync(file, "utf8")); } catch { report = undefined; }
-    if (report) {
-      counts.passed = report.numPassedTests;
+    const [folder, extra] = process.argv.slice(1);
+    const counts = { passed: 0, failed: Number(extra), skipped: 0 };
+    const files = folder === "" ? [] : fs.readdirSync(folder);
+    if (folder !== "" && files.length === 0) counts.failed += 1;
+    for (const file of files) {
+      const report = JSON.parse(fs.readFileSync(`${folder}/${file}`, "utf8"));
+      counts.passed += report.numPassedTests;
       counts.failed += report.numFailedTests;
-      counts.skipped = report.numPendingTests + report.numTodoTests;
+      counts.skipped += report.numPendingTests + report.numTodoTests;
       const broken = report.testResults.filter((suite) => suite.status === "failed" && !suite.assertionResults.some((test) => test.status === "failed"));
       counts.failed += broken.length;
-    } else if (file !== "") {
-      counts.failed += 1;
     }
     console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   ' "$RESULTS" "$1"
@@ -77,7 +135,7 @@ finish() {
   local status=$?
   trap - EXIT
   trap '' INT TERM
-  if [[ -n $RESULTS ]]; then rm -f "$RESULTS"; fi
+  if [[ -n $RESULTS ]]; then rm -rf "$RESULTS"; fi
   if [[ $STARTED_PODMAN == yes ]]; then "$REPO/test/lab/podman.sh" down >&2 || true; fi
   release_engine >&2 || true
   exit "$status"
