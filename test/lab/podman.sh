@@ -234,13 +234,10 @@ down() {
   podman network prune --force >/dev/null 2>&1 || true
   podman volume prune --force >/dev/null 2>&1 || true
   local pid
-  for pid in $(service_pids); do kill -TERM "$pid"; done
-  until_true 10 ended || die "Podman's service (pid $(service_pids)) does not end"
-  if [[ -n $OWNER ]]; then
-    podman system migrate >/dev/null 2>&1 || true # ends the process that holds the user namespace
-    until_true 10 without_processes || die "processes of $OWNER do not end: $(pgrep -u "$OWNER" | tr '\n' ' ')"
-    remove_user
-  fi
+  for pid in $(own_pids); do kill -TERM "$pid" 2>/dev/null || true; done
+  until_true 10 ended || for pid in $(own_pids); do kill -KILL "$pid" 2>/dev/null || true; done
+  until_true 10 ended || die "processes of $INSTANCE Podman do not end: $(own_pids | tr '\n' ' ')"
+  if [[ -n $OWNER ]]; then remove_user; fi
   if [[ -z $OWNER ]]; then remove_rules; fi
   umount "$HOME_DIR/storage/overlay" 2>/dev/null || true
   rm -rf "$RUN_DIR"
@@ -264,17 +261,18 @@ remove_rules() {
 lab_iptables_path() { if have iptables; then command -v iptables; else printf '%s\n' "$LAB/sbin/iptables"; fi; }
 lab_iptables() { "$(lab_iptables_path)" -w "$@"; }
 
-without_processes() { ! pgrep -u "$OWNER" >/dev/null; }
-
-service_pids() {
-  local dir
+# The service, and what watches over containers and, for five minutes more, over commands that ran in them; all of the user's own.
+own_pids() {
+  local dir line
   for dir in /proc/[0-9]*; do
-    if tr '\0' ' ' 2>/dev/null <"$dir/cmdline" | grep -qxF "$(lab_file usr/bin/podman) system service --time=0 unix://$SOCKET "; then
-      printf '%s\n' "${dir#/proc/}"
-    fi
+    line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue
+    case $line in
+      "$(lab_file usr/bin/podman) system service --time=0 unix://$SOCKET "* | *conmon*" $HOME_DIR/"*) printf '%s\n' "${dir#/proc/}" ;;
+    esac
   done
+  if [[ -n $OWNER ]]; then pgrep -u "$OWNER" --runstates RSDTtI || true; fi
 }
 
-ended() { [[ -z $(service_pids) ]]; }
+ended() { [[ -z $(own_pids) ]]; }
 
 main "$@"
