@@ -247,12 +247,12 @@ down() {
 remove_rules() {
   local table rule chain
   for table in filter nat; do
-    lab_iptables -t "$table" -S 2>/dev/null | grep -E -- '^-A (FORWARD|PREROUTING|OUTPUT|POSTROUTING) .*NETAVARK' | sed 's/^-A/-D/' |
-      while IFS= read -r rule; do
-        xargs -r "$(lab_iptables_path)" -w -t "$table" <<<"$rule" 2>/dev/null || true # quoted words
-      done
+    { lab_iptables -t "$table" -S 2>/dev/null | grep -E -- '^-A (FORWARD|PREROUTING|OUTPUT|POSTROUTING) .*NETAVARK' || true; } |
+      sed 's/^-A/-D/' | while IFS= read -r rule; do
+      xargs -r "$(lab_iptables_path)" -w -t "$table" <<<"$rule" 2>/dev/null || true # its words may be quoted
+    done
     for rule in -F -X; do
-      lab_iptables -t "$table" -S 2>/dev/null | awk '$1 == "-N" && $2 ~ /^NETAVARK/ { print $2 }' |
+      { lab_iptables -t "$table" -S 2>/dev/null || true; } | awk '$1 == "-N" && $2 ~ /^NETAVARK/ { print $2 }' |
         while IFS= read -r chain; do lab_iptables -t "$table" "$rule" "$chain" 2>/dev/null || true; done
     done
   done
