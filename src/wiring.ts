@@ -143,8 +143,10 @@ async function nameByFolder(
 ): Promise<string | undefined> {
   if (!located || givenName(selection) !== undefined) return undefined;
   const name = nameOfDirectory(located.directory);
-  const known = (await store.readIndex())?.pointLines({ project: name, limit: 1 }) ?? [];
-  return known.length > 0 ? name : undefined;
+  const [newest] = (await store.readIndex())?.points({ project: name }) ?? [];
+  if (!newest) return undefined;
+  const { readIfOpen } = await import('./points/find.js');
+  return (await readIfOpen(store, newest.id))?.metadata.provider.name === 'podman-compose' ? name : undefined;
 }
 
 /**
