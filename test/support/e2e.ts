@@ -204,6 +204,7 @@ export interface Snapshot {
 }
 
 const BACKUPS = 'rollback/backups';
+const KEPT = 'compose-rollback/kept:';
 
 export async function snapshot(stack: Stack): Promise<Snapshot> {
   const [containers, all] = await Promise.all([containersOf(stack), filesOf(stack.directory)]);
@@ -254,32 +255,32 @@ async function describeFile(path: string): Promise<string> {
 }
 
 async function ownTags(stack: Stack): Promise<Record<string, string>> {
-  const found = await Promise.all([`${stack.name}*`, `${stack.name}*/*`].map(references));
-  return Object.fromEntries(found.flatMap((tags) => Object.entries(tags)));
+  return Object.fromEntries(
+    Object.entries(await references()).filter(([reference]) => reference.startsWith(stack.name)),
+  );
 }
 
-/** Tags that keep images for the points below the stack's directory, and whatever else keeps the stack's own images. */
+/** Tags that keep images for the points below the stack's directory, and whatever else keeps images that only the stack has. */
 export async function keptTags(stack: Stack): Promise<Record<string, string>> {
   const paths = await readdir(stack.directory, { recursive: true });
   const points = new Set(paths.flatMap((path) => /rb-[0-9a-f]{12}/.exec(path)?.[0] ?? []));
-  const images = new Set(Object.values(await ownTags(stack)));
-  const tags = Object.entries(await references('compose-rollback/kept'));
+  const kept: [string, string][] = [];
+  const own = new Set<string>();
+  const shared = new Set<string>(); // busybox under a name of the stack's is still everybody's
+  for (const [tag, image] of Object.entries(await references())) {
+    if (tag.startsWith(KEPT)) kept.push([tag, image]);
+    else (tag.startsWith(stack.name) ? own : shared).add(image);
+  }
   const isOurs = ([tag, image]: [string, string]) =>
-    images.has(image) || [...points].some((point) => tag.includes(`:${point}-`));
-  return Object.fromEntries(tags.filter(isOurs));
+    (own.has(image) && !shared.has(image)) || [...points].some((point) => tag.startsWith(`${KEPT}${point}-`));
+  return Object.fromEntries(kept.filter(isOurs));
 }
 
-/** References of the repositories that match (as `docker image ls` does) to image ids. */
-async function references(pattern: string): Promise<Record<string, string>> {
+/** All references, as `docker image ls` tells them, to image ids. */
+async function references(): Promise<Record<string, string>> {
   const format = '{{.Repository}}:{{.Tag}} {{.ID}}';
-  const list = ['image', 'ls', '--no-trunc', '--filter', `reference=${pattern}`, '--format', format];
-  const rows = lines(await docker(...list)).map((row): [string, string] => {
-    const [reference = '', id = ''] = row.split(' ');
-    return [reference, id];
-  });
-  // Podman tells all names of an image of which one fits.
-  const [start = ''] = pattern.split('*');
-  return Object.fromEntries(rows.filter(([reference]) => reference.startsWith(start)));
+  const rows = lines(await docker('image', 'ls', '--no-trunc', '--format', format));
+  return Object.fromEntries(rows.map((row) => row.split(' ')));
 }
 
 function lines(text: string): string[] {
