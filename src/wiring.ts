@@ -58,11 +58,7 @@ export async function openStore(options: ManagerOptions): Promise<OpenedStore> {
     begun?.early?.cancel();
     return { store: elsewhere, project: project.name };
   }
-  const name =
-    (await nameByPoints(store, selection, located)) ??
-    (await nameByFolder(store, selection, located)) ??
-    located?.name ??
-    selection.projectName;
+  const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
   if (name !== undefined) return { store, project: name };
   await locateProject(selection); // tells what is missing
   throw new RollbackError('project-not-found', 'there is no compose project here');
@@ -127,7 +123,7 @@ async function nameByPoints(
   if (!index) return undefined;
   if (located) {
     if (index.pointLines({ project: located.name, limit: 1 }).length > 0) return located.name;
-    if (!(await mayHaveOtherName(located, selection))) return undefined;
+    if (!(await mayHaveOtherName(located, selection))) return await nameByFolder(store, selection, located);
   }
   const names = new Set(index.points().map((point) => point.project));
   const given = givenName(selection);
@@ -139,9 +135,9 @@ async function nameByPoints(
 async function nameByFolder(
   store: Store,
   selection: ProjectSelection,
-  located: Project | undefined,
+  located: Project,
 ): Promise<string | undefined> {
-  if (!located || givenName(selection) !== undefined) return undefined;
+  if (givenName(selection) !== undefined) return undefined;
   const name = nameOfDirectory(located.directory);
   const [newest] = (await store.readIndex())?.points({ project: name }) ?? [];
   if (!newest) return undefined;

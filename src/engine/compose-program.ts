@@ -66,6 +66,7 @@ export const PROJECT_VARIABLES: Environment = {
   COMPOSE_FILE: undefined,
   COMPOSE_PATH_SEPARATOR: undefined,
   COMPOSE_PROJECT_NAME: undefined,
+  COMPOSE_PROJECT_DIR: undefined,
   COMPOSE_ENV_FILES: undefined,
   // Empty and not absent: absent would let the directory's .env choose.
   COMPOSE_PROFILES: '',

@@ -37,7 +37,19 @@ export async function readPodmanModel(
     });
     resolved[name] = await plainService(service, request.directory, lookup, modern);
   }
-  const document = { ...merged, services: resolved, ...withPaths(merged, request.directory) };
+  if (modern && merged['include'] !== undefined) {
+    throw new RollbackError('provider-failed', '`include` of podman-compose is not read here', {
+      hint: 'name the files with -f instead',
+    });
+  }
+  const document = {
+    ...merged,
+    services: resolved,
+    ...withPaths(merged, request.directory),
+    networks: withOwnNames(merged['networks']),
+    // Before 1.1 it prefixes those of volumes, external or not.
+    volumes: modern ? withOwnNames(merged['volumes']) : fields(merged['volumes']),
+  };
   const profiles = allProfiles || !modern ? undefined : request.profiles;
   return normaliseModel(document, request.name, profiles, 'podman-compose');
 }
@@ -225,6 +237,15 @@ function withPaths(document: Fields, directory: string): Fields {
     return [section, Object.fromEntries(resources)];
   });
   return Object.fromEntries(sections);
+}
+
+/** What somebody else made is called as they called it. */
+function withOwnNames(resources: unknown): Fields {
+  const named = Object.entries(fields(resources)).map(([key, resource]) => {
+    const { external } = fields(resource);
+    return [key, external ? { name: fields(external)['name'] ?? key, ...fields(resource) } : resource];
+  });
+  return Object.fromEntries(named);
 }
 
 function isFields(value: unknown): value is Fields {

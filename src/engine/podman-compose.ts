@@ -62,11 +62,12 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
       );
     }
     const words = [
-      ...(modern ? request.profiles.flatMap((profile) => ['--profile', profile]) : []),
-      ...(modern ? request.envFiles.flatMap((file) => ['--env-file', file]) : []),
+      ...(modern ? request.profiles.map((profile) => `--profile=${profile}`) : []),
+      ...(modern ? request.envFiles.map((file) => `--env-file=${file}`) : []),
       'up',
       start ? '--detach' : '--no-start',
       '--no-build',
+      '--',
       ...services,
     ];
     const podman = await findProgram('podman', request.env);
@@ -88,7 +89,10 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
       ...request.files.map((file) => `--file=${relative(request.directory, file)}`),
       ...words,
     ];
-    const gate = { PODMAN_GATE_PROGRAM: podman, PODMAN_GATE_SERVICES: ` ${services.join(' ')} ` };
+    const gate = {
+      COMPOSE_ROLLBACK_GATE_PROGRAM: podman,
+      COMPOSE_ROLLBACK_GATE_SERVICES: ` ${services.join(' ')} `,
+    };
     const { DOCKER_HOST: host, ...env } = environmentFor(this.program.endpoint, request.env);
     const result = await runProgram(argv, {
       cwd: request.directory,

@@ -1,15 +1,36 @@
 #!/bin/sh
-# Stands between podman-compose and Podman: lets through what makes the services that were asked for, and nothing that starts, stops or
-# removes anything else. PODMAN_GATE_PROGRAM is Podman, PODMAN_GATE_SERVICES the services' names, each between spaces.
-case $1 in
-  run | create)
-    service=
-    for word in "$@"; do
-      case $word in com.docker.compose.service=*) service=${word#*=} ;; esac
-    done
-    case $PODMAN_GATE_SERVICES in *" $service "*) ;; *) exit 0 ;; esac
+# Stands between podman-compose and Podman: lets through what makes the services that were asked for, never pulling, and the networks, volumes and
+# pods that they need. Whatever would start, stop or remove anything ends well and does nothing.
+# COMPOSE_ROLLBACK_GATE_PROGRAM is Podman, COMPOSE_ROLLBACK_GATE_SERVICES the services' names, each between spaces.
+case "$1 $2" in
+  --version\ * | ps\ * | network\ exists | network\ create | volume\ inspect | volume\ create | pod\ exists | pod\ create)
+    exec "$COMPOSE_ROLLBACK_GATE_PROGRAM" "$@"
     ;;
-  start | stop | restart | kill | rm | wait | pull | build) exit 0 ;;
-  pod) case $2 in create | exists) ;; *) exit 0 ;; esac ;;
+  run\ * | create\ *) ;;
+  *) exit 0 ;;
 esac
-exec "$PODMAN_GATE_PROGRAM" "$@"
+
+service=
+before=
+for word in "$@"; do
+  if [ "$before" = --label ]; then
+    case $word in com.docker.compose.service=*) service=${word#*=} ;; esac
+  fi
+  before=$word
+done
+case $COMPOSE_ROLLBACK_GATE_SERVICES in *" $service "*) ;; *) exit 0 ;; esac
+
+verb=$1
+shift
+# In the place of --pull and its word; the first --pull of several would not count.
+count=$#
+before=
+while [ "$count" -gt 0 ]; do
+  word=$1
+  shift
+  if [ "$before" = --pull ]; then word=never; fi
+  before=$word
+  set -- "$@" "$word"
+  count=$((count - 1))
+done
+exec "$COMPOSE_ROLLBACK_GATE_PROGRAM" "$verb" --pull=never "$@"

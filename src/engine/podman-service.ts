@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdir, open, readFile } from 'node:fs/promises';
+import { lstat, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,43 +10,54 @@ import type { Environment } from './endpoint.js';
 
 /** Podman has no daemon: where no socket listens, its API is started for as long as somebody here needs it. */
 
-/** Seconds after the last connection until the service ends by itself: so long may a next command, or whoever mends after a kill, still find it. */
-const IDLE_SECONDS = 10;
+/** Seconds after the last connection until the service ends by itself. */
+const IDLE_SECONDS = 5;
 const START_MS = 20_000;
 const POLL_MS = 30;
 
 /**
- * Starts `podman system service`, or finds the one that another command started, and returns its socket's path. It runs while this process does, however that
- * ends, and ends by itself soon after. Throws `engine-unreachable` with Podman's words.
+ * Starts `podman system service` for this process alone, and returns its socket's path: it would take over the socket of another. It runs while this process
+ * does, however that ends, and ends by itself soon after. Throws `engine-unreachable` with Podman's words.
  */
 export async function startPodmanService(program: string, env: Environment): Promise<string> {
   const folder = await serviceFolder(env);
-  const path = join(folder, 'podman.sock');
-  if (await holdOpen(path)) return path;
-  // Not a pipe: it may write when we are gone.
-  await using log = await open(join(folder, 'podman.log'), 'w', 0o600);
-  const argv = ['system', 'service', `--time=${IDLE_SECONDS}`, `unix://${path}`];
-  const service = spawn(program, argv, { env, detached: true, stdio: ['ignore', 'ignore', log.fd] });
+  const path = join(folder, `podman-${process.pid}.sock`);
+  const log = join(folder, `podman-${process.pid}.log`);
+  const service = await spawnService(program, env, path, log);
   const ended = once(service, 'exit').then(
     () => true,
     () => true,
   );
   const deadline = Date.now() + START_MS;
-  while (!(await holdOpen(path))) {
-    const over = await Promise.race([ended, delay(POLL_MS, false)]);
-    if (!over && Date.now() < deadline) continue;
-    if (!over) service.kill();
-    const words = (await readFile(join(folder, 'podman.log'), 'utf8')).trim().split('\n').at(-1);
-    throw new RollbackError(
-      'engine-unreachable',
-      `Podman's API does not start: ${words || 'it says nothing'}`,
-      {
-        hint: 'see that `podman info` works',
-      },
-    );
+  try {
+    while (!(await holdOpen(path))) {
+      const over = await Promise.race([ended, delay(POLL_MS, false)]);
+      if (!over && Date.now() < deadline) continue;
+      if (!over) service.kill();
+      const words = (await readFile(log, 'utf8')).trim().split('\n').at(-1);
+      throw new RollbackError(
+        'engine-unreachable',
+        `Podman's API does not start: ${words || 'it says nothing'}`,
+        { hint: 'see that `podman info` works' },
+      );
+    }
+  } finally {
+    await rm(log);
   }
   service.unref();
   return path;
+}
+
+/** Its words go to a file and not to a pipe: it may say something when we are gone. */
+async function spawnService(
+  program: string,
+  env: Environment,
+  path: string,
+  log: string,
+): Promise<ChildProcess> {
+  await using words = await open(log, 'w', 0o600);
+  const argv = ['system', 'service', `--time=${IDLE_SECONDS}`, `unix://${path}`];
+  return spawn(program, argv, { env, detached: true, stdio: ['ignore', 'ignore', words.fd] });
 }
 
 /** A folder that only this user can enter. */
@@ -62,11 +73,14 @@ async function serviceFolder({ XDG_RUNTIME_DIR: own }: Environment): Promise<str
   });
 }
 
-/** An open question keeps the service from ending; a process that ends closes it. False when nobody listens. */
+/** An open question keeps the service from ending; a process that ends closes it. False when nobody listens, or answers in time. */
 function holdOpen(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ path });
-    socket.once('data', () => {
+    const socket = createConnection({ path, timeout: START_MS });
+    socket.once('timeout', () => socket.destroy());
+    socket.once('data', (answer) => {
+      if (!answer.toString('latin1').startsWith('HTTP/1.1 200')) return void socket.destroy();
+      socket.setTimeout(0);
       socket.unref();
       resolve(true);
     });

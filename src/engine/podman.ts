@@ -25,7 +25,10 @@ const STUMBLES = 5;
 
 const containerSchema = z.object({
   Dependencies: z.array(z.string()).nullish(),
-  Config: z.object({ CreateCommand: z.array(z.string()).nullish() }),
+  Config: z.object({
+    CreateCommand: z.array(z.string()).nullish(),
+    Env: z.array(z.string()).nullish(),
+  }),
 });
 
 /**
@@ -59,7 +62,7 @@ export class PodmanEngine extends DockerEngine {
       // It tells the ports of one that does not run, too.
       ports: container.pid > 0 ? container.ports : [],
       needs: own.Dependencies ?? [],
-      configHash: container.configHash ?? hashOfCommand(own.Config.CreateCommand ?? []),
+      configHash: container.configHash ?? hashOfCommand(own.Config),
     };
   }
 
@@ -177,15 +180,34 @@ export class PodmanEngine extends DockerEngine {
   }
 }
 
-/** Whether it is started at once, how the files were named, what all of them together say, and who read them. */
+/** Whether it is started at once, how the files were named, what all of them together say, who read them, and which of several it is. */
 const BESIDE_DEFINITION =
-  /^(?:-d$|com\.docker\.compose\.project\.config_files=|io\.podman\.compose\.(?:config-hash|version)=)/;
+  /^(?:-d$|--pull=|--name=|com\.docker\.compose\.(?:project\.config_files|container-number)=|io\.podman\.compose\.(?:config-hash|version)=)/;
+const REQUIRES = '--requires=';
+/** What every container has of its own. */
+const OWN_ENVIRONMENT = /^(?:HOSTNAME|container)=/;
 
-/** What podman-compose leaves away as a label: the command by which it made a container says how. Undefined for what the API made. */
-function hashOfCommand([, verb, ...words]: string[]): string | undefined {
+/**
+ * What podman-compose leaves away as a label: the command by which it made a container says how, and its environment what files and shell gave it. Undefined
+ * for what the API made.
+ */
+function hashOfCommand({
+  CreateCommand,
+  Env,
+}: z.infer<typeof containerSchema>['Config']): string | undefined {
+  const [, verb, ...words] = CreateCommand ?? [];
   if (verb !== 'run' && verb !== 'create') return undefined;
-  const definition = words.filter((word) => !BESIDE_DEFINITION.test(word));
-  return `podman:${createHash('sha256').update(definition.join('\0')).digest('hex')}`;
+  const definition = words.filter((word) => !BESIDE_DEFINITION.test(word)).map(inOrder);
+  const environment = (Env ?? []).filter((entry) => !OWN_ENVIRONMENT.test(entry)).toSorted();
+  const text = [...definition, '', ...environment].join('\0');
+  return `podman:${createHash('sha256').update(text).digest('hex')}`;
+}
+
+/** It names networks and what is required in any order. */
+function inOrder(word: string, index: number, words: string[]): string {
+  const sorted = (list: string) => list.split(',').toSorted().join(',');
+  if (word.startsWith(REQUIRES)) return REQUIRES + sorted(word.slice(REQUIRES.length));
+  return ['--net', '--network'].includes(words[index - 1] ?? '') ? sorted(word) : word;
 }
 
 /** Measured, 4.3.1 and 5.4.2: files come out as root's, under other names, and go in outside of the volume. */

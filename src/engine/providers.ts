@@ -102,7 +102,9 @@ export async function providerOf(
   const theirs =
     containers.length > 0
       ? containers.some(({ labels }) => PODMAN_COMPOSE_LABEL in labels)
-      : (await engine.labelled(PODMAN_COMPOSE_LABEL)).some(({ value }) => value === project);
+      : (await engine.labelled(PODMAN_COMPOSE_LABEL)).some(
+          ({ kind: what, value }) => what === 'network' && value === project,
+        );
   return theirs ? await findProvider({ ...options, prefer: PODMAN_COMPOSE }) : found;
 }
 

@@ -24,6 +24,21 @@ export function tiedTo({ services }: Observation, name: string): string[] {
     .map((other) => other.name);
 }
 
+/** Whether its containers go before others are made: the provider cannot replace them, or the engine ties them to others. */
+export function goesFirst(
+  observation: Observation,
+  service: string,
+  decision: Decision | undefined,
+): boolean {
+  if (decision?.action !== 'up') return decision?.action === 'remove';
+  const { provider, services } = observation;
+  if (!decision.stop || (services[service]?.containers ?? []).length === 0) return false;
+  const ties = (one: string, other: string) => tiedTo(observation, one).includes(other);
+  return (
+    !provider.replaces || Object.keys(services).some((other) => ties(service, other) || ties(other, service))
+  );
+}
+
 /**
  * Why a service that could stay as it is has to follow others that are started: it lives in the namespaces of one, or asked to be
  * restarted with it (`depends_on: restart: true`). Undefined when it need not, or already does.
@@ -37,11 +52,17 @@ export function following(
 ): Decision | undefined {
   const service = model?.services[name];
   const recorded = point.containers[name];
-  if (!service || !recorded || recorded.running === 0) return undefined;
+  if (!service || !recorded) return undefined;
+  const holder = tiedTo(observation, name).find((other) => decisions.get(other)?.action === 'up');
+  if (holder !== undefined && action !== 'up') {
+    const { replicas, running } = recorded;
+    const cause = `the engine ties it to ${holder}, which is made anew`;
+    return { action: 'up', cause, start: running > 0, replicas, stop: true };
+  }
+  if (recorded.running === 0) return undefined;
   const started = (other: string) => ['up', 'start', 'restart'].includes(decisions.get(other)?.action ?? '');
   const lenders = lendersOf(service);
-  const anew = (other: string) => decisions.get(other)?.action === 'up';
-  const lender = lenders.find(anew);
+  const lender = lenders.find((other) => decisions.get(other)?.action === 'up');
   // A container that is only started again would look for the namespaces of one that is gone.
   if (lender !== undefined && ['keep', 'reload', 'start', 'restart'].includes(action)) {
     const { replicas } = recorded;
@@ -52,12 +73,6 @@ export function following(
       replicas,
       stop: true,
     };
-  }
-  const holder = tiedTo(observation, name).find(anew);
-  if (holder !== undefined && action !== 'up') {
-    const { replicas } = recorded;
-    const cause = `the engine ties it to ${holder}, which is made anew`;
-    return { action: 'up', cause, start: true, replicas, stop: true };
   }
   const restarting = Object.entries(service.depends_on).flatMap(([needed, { restart }]) =>
     restart === true ? needed : [],

@@ -11,11 +11,11 @@ import type { Observation } from '../model/project.js';
 import type { Decision, Decisions } from './decision.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
 import { fetchImage, retagAfterwards, retagForStart, Tags } from './images.js';
-import { tiedTo } from './followers.js';
+import { goesFirst, tiedTo } from './followers.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
 import { absolutePath, decide, isUp } from './services.js';
-import type { Target, Traits } from './target.js';
+import { usualReplicas, type Target, type Traits } from './target.js';
 import { decideVolumes, exchange, keeping, staging, type VolumeDecision } from './volumes.js';
 
 /**
@@ -175,17 +175,8 @@ class Sequence {
       });
   }
 
-  /** Those that are to be replaced stay for the provider to do so, unless it cannot, or the engine ties them to others. */
   private removed(service: string): boolean {
-    const decision = this.decisions.get(service);
-    if (decision?.action !== 'up') return decision?.action === 'remove';
-    if (!decision.stop || this.containersOf(service).length === 0) return false;
-    const { provider, services } = this.observation;
-    const ties = (one: string, other: string) => tiedTo(this.observation, one).includes(other);
-    return (
-      !provider.replaces ||
-      Object.keys(services).some((other) => ties(service, other) || ties(other, service))
-    );
+    return goesFirst(this.observation, service, this.decisions.get(service));
   }
 
   private onContainers(
@@ -304,9 +295,7 @@ class Sequence {
   }
 
   private scale(service: string, decision: Starting & { action: 'up' }): Record<string, number> {
-    const model = this.target.model?.services[service];
-    const usual = model?.scale ?? model?.deploy?.replicas ?? 1;
-    return usual === decision.replicas ? {} : { [service]: decision.replicas };
+    return usualReplicas(this.target, service) === decision.replicas ? {} : { [service]: decision.replicas };
   }
 
   private reloads(): Operation[] {

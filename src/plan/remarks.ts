@@ -2,11 +2,12 @@ import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { FileChanges } from './files.js';
 import { imageBlockers, sharedTags } from './images.js';
+import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
-import type { Decisions } from './decision.js';
+import type { Decision, Decisions } from './decision.js';
 import { ageOf } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
-import { variableDifferences, type Target } from './target.js';
+import { usualReplicas, variableDifferences, type Target } from './target.js';
 
 /** Everything that stands in the way, all at once. */
 export function blockers(
@@ -62,6 +63,7 @@ export function blockers(
       hint: `try: docker ${what} create ${name}`,
     });
   }
+  result.push(...providerBlockers(observation, target, decisions));
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',
@@ -114,6 +116,14 @@ export function risks(
       );
     }
     if (decision.action === 'cannot') remark('cannot-make', `${service} is left as it is: ${decision.cause}`);
+    const left = decision.action === 'up' ? anonymousVolumes(observation, service, decision) : [];
+    if (left.length > 0) {
+      remark(
+        'anonymous-volumes',
+        `${service} starts with nothing in ${left.join(', ')}: its volume there has no name`,
+        'give it one in the compose file to keep what is in it',
+      );
+    }
   }
   result.push(...volumeRisks(volumes, age));
   const exchanged = new Set(volumes.map(({ volume }) => volume));
@@ -162,6 +172,45 @@ export function risks(
 
 function madeAnew(decisions: Decisions): string[] {
   return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
+}
+
+/** What this provider, or this engine, could do only by half. */
+function providerBlockers(observation: Observation, target: Target, decisions: Decisions): Remark[] {
+  const { provider, services } = observation;
+  return [...decisions].flatMap(([service, decision]): Remark[] => {
+    const tied = Object.keys(services).filter(
+      (other) =>
+        goesFirst(observation, service, decision) &&
+        !decisions.has(other) &&
+        tiedTo(observation, other).includes(service),
+    );
+    const scaled =
+      decision.action === 'up' && !provider.replaces && decision.replicas !== usualReplicas(target, service);
+    return [
+      ...tied.map((other) => ({
+        code: 'tied',
+        message: `${service} cannot go while ${other} is there: the engine ties them`,
+        hint: `take both: --services ${service},${other}`,
+      })),
+      ...(scaled
+        ? [
+            {
+              code: 'replicas',
+              message: `${service} had ${decision.replicas} containers, and ${provider.name} makes as many as the files say`,
+              hint: 'set deploy.replicas in the compose file',
+            },
+          ]
+        : []),
+    ];
+  });
+}
+
+/** Where a container that goes before the next one is made leaves a volume behind that nothing names. */
+function anonymousVolumes(observation: Observation, service: string, decision: Decision): string[] {
+  if (!goesFirst(observation, service, decision)) return [];
+  const mounts = (observation.services[service]?.containers ?? []).flatMap((container) => container.mounts);
+  const anonymous = mounts.filter(({ type, name }) => type === 'volume' && /^[0-9a-f]{64}$/.test(name ?? ''));
+  return [...new Set(anonymous.map(({ target }) => target))];
 }
 
 /** What the engine calls a volume of the compose files. */

@@ -70,3 +70,9 @@ export function variableDifferences(observation: Observation, target: Target): s
 export function shortId(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, 12);
 }
+
+/** How many containers the target's files ask for. */
+export function usualReplicas({ model }: Target, service: string): number {
+  const { scale, deploy } = model?.services[service] ?? {};
+  return scale ?? deploy?.replicas ?? 1;
+}

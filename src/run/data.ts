@@ -48,7 +48,7 @@ export async function locateData(
 /** A rootless Podman's files belong to subordinate ids of its user: inside of that user's namespace they have the owners that containers see. */
 export function namespaceOf({ kind, rootless, local }: EngineIdentity): Pick<Place, 'through'> {
   const ours = local && process.geteuid?.() !== 0;
-  return kind === 'podman' && rootless && ours ? { through: ['podman', 'unshare'] } : {};
+  return kind === 'podman' && rootless && ours ? { through: ['podman', '--log-level=error', 'unshare'] } : {};
 }
 
 /** Directly where we may, which is fast and exact; through the engine where we may not. */

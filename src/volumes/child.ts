@@ -15,7 +15,9 @@ import { hasErrno } from '../store/files.js';
 /** Nothing of the user's (TAR_OPTIONS, ZSTD_CLEVEL, GZIP) changes what they do. What is not theirs is Podman's. */
 const ENV = {
   ...Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => /^(?:HOME|XDG_RUNTIME_DIR|CONTAINERS_\w+)$/.test(name)),
+    Object.entries(process.env).filter(([name]) =>
+      /^(?:HOME|XDG_\w+|DBUS_SESSION_BUS_ADDRESS|CONTAINERS_\w+)$/.test(name),
+    ),
   ),
   PATH: process.env['PATH'] ?? '/usr/bin:/bin',
   LC_ALL: 'C',

@@ -27,7 +27,7 @@ export async function unfitOnHost(place: Place): Promise<string | undefined> {
   );
 }
 
-/** What the kernel calls ids that a user namespace does not know. */
+/** What the kernel calls ids that a user namespace does not know, and what Prometheus, say, runs as. */
 const NOBODY = '65534';
 
 let missing: Promise<string | undefined> | undefined;
@@ -89,7 +89,10 @@ function unescaped(octal: string): string {
 async function unmapped(place: Place): Promise<string | undefined> {
   if (place.kind === 'volume') return undefined;
   const { path } = place;
-  const argv = inside(place, 'find', path, '(', '-uid', NOBODY, '-o', '-gid', NOBODY, ')', '-print', '-quit');
+  // Root may write what belongs to a nobody of the namespace's own, and not what it does not know.
+  const nobody = ['(', '-uid', NOBODY, '-o', '-gid', NOBODY, ')'];
+  const unknown = [...nobody, '!', '-type', 'l', '!', '-writable', '-print', '-quit'];
+  const argv = inside(place, 'find', path, ...unknown);
   return await foundBy(argv, path, `${path} holds files of users that its containers do not know`);
 }
 

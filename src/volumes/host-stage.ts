@@ -1,5 +1,5 @@
 import { ReadStream } from 'node:fs';
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
@@ -47,9 +47,10 @@ export async function stagePlace(
       await unpack(unpacked, run, archive, compression, signal);
       await assertPlain(unpacked, signal);
       await runTool(`write ${data} to the disk`, inside(place, 'sync', '--file-system', '--', data), signal);
-      // The program: who may not write in a directory may not move it to another either.
       const staged = siblingPath(place, run, 'staged');
-      await runTool(`rename ${data}`, inside(place, 'mv', '-T', '--', data, staged));
+      // Who may not write in a directory may not move it to another either.
+      if (place.through === undefined) await rename(data, staged);
+      else await runTool(`rename ${data}`, inside(place, 'mv', '-T', '--', data, staged));
       await rmdir(unpacking);
       await syncDirectory(dirname(place.path));
     });

@@ -19,7 +19,7 @@ async function services(folder: string): Promise<string[]> {
   return lines.filter((line) => line.includes(' system service ') && line.includes(folder));
 }
 
-it('is started for a command, shared by the next, and ends by itself', async () => {
+it('is started for each command, and ends by itself', async () => {
   const engine = await connectTestEngine();
   const runtime = await mkdtemp(join(tmpdir(), 'podman-service-'));
   onTestFinished(() => rm(runtime, { recursive: true }));
@@ -44,11 +44,11 @@ it('is started for a command, shared by the next, and ends by itself', async () 
   const [first, second] = [await call('status', '--json'), await call('create', '--quiet')];
   expect([first.exitCode, second.exitCode], `${first.stderr}${second.stderr}`).toEqual([0, 0]);
   expect(JSON.parse(first.stdout)).toMatchObject({
-    engine: { kind: 'podman', host: `unix://${runtime}/compose-rollback/podman.sock` },
+    engine: { kind: 'podman', host: expect.stringContaining(`unix://${runtime}/compose-rollback/podman-`) },
     services: [{ name: 'web', state: 'running' }],
   });
-  expect(await services(runtime)).toHaveLength(1);
   await expect.poll(() => services(runtime), { timeout: 30_000, interval: 500 }).toEqual([]);
+  expect(await readdir(join(runtime, 'compose-rollback'))).toEqual([]);
 
   const kept = await engine.references('compose-rollback/kept');
   const own = kept.filter(({ reference }) => reference.includes(`:${second.stdout}-`));

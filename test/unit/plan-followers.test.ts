@@ -100,9 +100,33 @@ describe('a service whose container the engine ties to that of another', () => {
     expect(plan[0]?.cause).toBe('the engine ties it to db, which is made anew');
   });
 
+  it('goes with it when it did not run at the point, and is not started', () => {
+    const stopped = { ...services, api: { tied: ['db'], states: ['exited' as const] } };
+    const plan = operations(stopped, { db: changed });
+    expect(outline(plan)).toEqual(['remove api', 'remove db', 'up api', 'up db', 'verify db']);
+    expect(plan[2]).toMatchObject({ kind: 'up', services: ['api'], start: false });
+  });
+
+  it('is in the way when it was left out', () => {
+    const present = aPresent({ services: { ...services, db: { ...changed } } });
+    expect(planned(present, aPoint({ services }), { options: { services: ['db'] } }).blockers).toEqual([
+      {
+        code: 'tied',
+        message: 'db cannot go while api is there: the engine ties them',
+        hint: 'take both: --services db,api',
+      },
+    ]);
+  });
+
   it('goes alone when it alone differs', () => {
     expect(outline(operations(services, { api: changed }))).toEqual(['remove api', 'up api', 'verify api']);
   });
+});
+
+it('a provider that replaces nothing makes as many as the files say', () => {
+  const services = { api: { states: ['running' as const, 'running' as const] } };
+  const present = aPresent({ services: { api: {} }, replaces: false });
+  expect(planned(present, aPoint({ services })).blockers).toMatchObject([{ code: 'replicas' }]);
 });
 
 it('a provider that replaces nothing finds nothing in its way', () => {
