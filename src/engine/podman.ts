@@ -184,8 +184,8 @@ export class PodmanEngine extends DockerEngine {
 const BESIDE_DEFINITION =
   /^(?:-d$|--pull=|--name=|com\.docker\.compose\.(?:project\.config_files|container-number)=|io\.podman\.compose\.(?:config-hash|version)=)/;
 const REQUIRES = '--requires=';
-/** What every container has of its own. */
-const OWN_ENVIRONMENT = /^(?:HOSTNAME|container)=/;
+/** What every container has of its own, some of it from its first start on. */
+const OWN_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
 
 /**
  * What podman-compose leaves away as a label: the command by which it made a container says how, and its environment what files and shell gave it. Undefined
