@@ -1,6 +1,7 @@
 /** The library's public face. */
 export { RollbackManager } from './manager.js';
 export type { ConfirmDeletion, ListRequest, RollbackOptions } from './manager.js';
+export { Migration } from './migration.js';
 export type { ManagerOptions } from './options.js';
 export { getServiceRollback } from './service-rollback.js';
 export type { ServiceRollback } from './service-rollback.js';
@@ -16,6 +17,8 @@ export type { AuditRecord, RunSummary } from './model/run.js';
 export type { Container, Image } from './model/engine.js';
 export type { Engine } from './engine/engine.js';
 export type { Handler, HandlerContext, MountedFile } from './handlers/handler.js';
+export type { BackupReport, BackupRequest } from './migrate/backup.js';
+export type { Diagnosis, Finding } from './migrate/finding.js';
 export type { CreateRequest } from './points/create.js';
 export type { Difference } from './points/diff.js';
 export type { DrillReport } from './points/drill.js';

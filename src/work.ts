@@ -4,6 +4,8 @@ export { connectEngine } from './engine/connect.js';
 export { findProvider, providerOf } from './engine/providers.js';
 export { HandlerRegistry } from './handlers/registry.js';
 export { verifyService } from './handlers/verify.js';
+export { makeBackup, previewBackup } from './migrate/backup.js';
+export { diagnose, diagnoseAll } from './migrate/diagnose.js';
 export { assertCreatable, createPoint } from './points/create.js';
 export { differences, presentAsPoint } from './points/diff.js';
 export { sweepDrills } from './points/drill-traces.js';

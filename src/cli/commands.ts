@@ -10,6 +10,7 @@ import { define as history } from './commands/history.js';
 import { define as importing } from './commands/import.js';
 import { define as init } from './commands/init.js';
 import { define as list } from './commands/list.js';
+import { define as migrate } from './commands/migrate.js';
 import { define as pin } from './commands/pin.js';
 import { define as quickRollback } from './commands/quick-rollback.js';
 import { define as reindex } from './commands/reindex.js';
@@ -39,6 +40,7 @@ export interface CommandEntry {
 const POINTS = 'Points:';
 const BACK = 'Going back:';
 const CARE = 'Care:';
+const MOVE = 'Between Docker and Podman:';
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -170,6 +172,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'print a script for bash, zsh or fish',
     group: CARE,
     define: completion,
+  },
+  {
+    name: 'migrate',
+    summary: 'back up, check, move and recover a project',
+    group: MOVE,
+    define: migrate,
   },
 ];
 

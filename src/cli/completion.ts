@@ -50,18 +50,21 @@ async function answerTo(
 ): Promise<Answer> {
   const before = withoutEquals(words.slice(0, -1));
   const current = currentWord(words);
-  const { name, command, settled, pending } = readWords(program, before);
+  const { name, command, given, settled, pending } = readWords(program, before);
   const library = () => openLibrary(settled, environment);
   if (pending) return valuesOf(pending, current, library);
   if (current.startsWith('-')) return only(optionsOf(program, command));
   if (name === undefined) return only(COMMANDS.map((entry) => [entry.name, entry.summary]));
-  return command ? argumentsOf(command, settled, library) : only([]);
+  return command ? argumentsOf(command, given, library) : only([]);
 }
 
 interface Words {
   /** The command's, as it was typed. */
   name: string | undefined;
+  /** What these words call: of a command that has commands of its own the innermost. */
   command: Command | undefined;
+  /** The words behind it, global flags left out. */
+  given: string[];
   /** The words before the current one, without an option that still waits for its value. */
   settled: string[];
   /** That option. */
@@ -75,12 +78,24 @@ function readWords(program: Command, before: string[]): Words {
       (option) => option.required && last !== undefined && [option.short, option.long].includes(last),
     );
   const global = waiting(program.options);
-  const name = globalsParser().parseOptions(global ? before.slice(0, -1) : before).operands[0];
+  const { operands, unknown } = globalsParser().parseOptions(global ? before.slice(0, -1) : before);
+  const [name, ...rest] = operands;
   const entry = name === undefined ? undefined : findEntry(name);
-  const command = entry && program.commands.find((candidate) => candidate.name() === entry.name);
-  if (entry && command) entry.define(command, noSession);
+  const outer = entry && program.commands.find((candidate) => candidate.name() === entry.name);
+  if (entry && outer) entry.define(outer, noSession);
+  const { command, given } = innermost(outer, [...rest, ...unknown]);
   const pending = global ?? waiting(command?.options ?? []);
-  return { name, command, settled: pending ? before.slice(0, -1) : before, pending };
+  return { name, command, given, settled: pending ? before.slice(0, -1) : before, pending };
+}
+
+/** The command that the words behind a command call, when it has commands of its own, and what is left of them. */
+function innermost(
+  command: Command | undefined,
+  words: string[],
+): { command: Command | undefined; given: string[] } {
+  const [first, ...rest] = words;
+  const inner = command?.commands.find((candidate) => candidate.name() === first);
+  return inner ? innermost(inner, rest) : { command, given: words };
 }
 
 function noSession(): never {
@@ -118,10 +133,13 @@ async function valuesOf(option: Option, current: string, library: () => Rollback
 
 async function argumentsOf(
   command: Command,
-  settled: string[],
+  words: string[],
   library: () => RollbackManager,
 ): Promise<Answer> {
-  const given = operandsOf(command, settled).length;
+  const given = command.parseOptions(words).operands.length;
+  if (command.commands.length > 0 && given === 0) {
+    return only(command.commands.map((inner) => [inner.name(), inner.description()]));
+  }
   const { registeredArguments } = command;
   const last = registeredArguments.at(-1);
   const argument = registeredArguments[given] ?? (last?.variadic ? last : undefined);
@@ -144,12 +162,6 @@ async function argumentsOf(
     default:
       return only([]);
   }
-}
-
-/** The arguments given to the command so far. */
-function operandsOf(command: Command, settled: string[]): string[] {
-  const { operands, unknown } = globalsParser().parseOptions(settled);
-  return [...operands.slice(1), ...command.parseOptions(unknown).operands];
 }
 
 async function pointsOf(manager: RollbackManager): Promise<Candidate[]> {

@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { RollbackError } from '../index.js';
 import { errorDocument, reportError } from './errors.js';
 import { exitCodeOf, DONE } from './exit-codes.js';
@@ -56,13 +56,15 @@ async function dispatch(
     output.stdout.write(await complete(program, call.argv.slice(1), within));
     return DONE;
   }
+  const isFirst = (command: Command) => command.name() === program.args[0];
   try {
     await program.parseAsync(asHelpFlag(call.argv), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const wrong = usageError(error, name);
     if (wrong) throw wrong;
-    if (error.code === 'commander.help') program.outputHelp(); // called with nothing at all
+    // Called with nothing at all, or with a command that only has commands of its own.
+    if (error.code === 'commander.help') (program.commands.find(isFirst) ?? program).outputHelp();
   }
   return session?.exitCode ?? DONE;
 }

@@ -1,4 +1,4 @@
-import { RollbackManager, type EventSink } from '../index.js';
+import { Migration, RollbackManager, type EventSink, type ManagerOptions } from '../index.js';
 import type { Globals } from './globals.js';
 import type { Interrupts } from './interrupts.js';
 import { DONE } from './exit-codes.js';
@@ -12,6 +12,11 @@ export interface Environment {
   stderr: NodeJS.WriteStream;
   env: Record<string, string | undefined>;
   interrupts: Interrupts;
+}
+
+interface Run {
+  onEvent?: EventSink;
+  signal?: AbortSignal;
 }
 
 /** One call of the program: its global flags, where it prints, and the exit code it will end with. */
@@ -29,14 +34,22 @@ export class Session {
   }
 
   /** The library, for the project that the global flags name. */
-  manager(run: { onEvent?: EventSink; signal?: AbortSignal } = {}): RollbackManager {
+  manager(run: Run = {}): RollbackManager {
+    return new RollbackManager(this.options(run));
+  }
+
+  migration(run: Run = {}): Migration {
+    return new Migration(this.options(run));
+  }
+
+  private options(run: Run): ManagerOptions {
     const onEvent: EventSink = (event) => {
       if (event.type === 'warning') this.output.note(`! ${printable(event.message)}`);
     };
     const { files, projectName, projectDirectory, profiles, envFiles, backupDir, identity } = this.globals;
     const { engine, host, context } = this.globals;
     const project = { files, projectName, projectDirectory, profiles, envFiles, backupDir };
-    return new RollbackManager({
+    return {
       ...project,
       identityFile: identity,
       engine,
@@ -45,6 +58,6 @@ export class Session {
       env: this.environment.env,
       onEvent,
       ...run,
-    });
+    };
   }
 }

@@ -31,6 +31,7 @@ export interface ContainerDocument {
   };
   Config: {
     Image: string;
+    User?: Maybe<string>;
     Labels?: Maybe<Record<string, string>>;
     Env?: Maybe<string[]>;
     ExposedPorts?: Maybe<Record<string, unknown>>;
@@ -127,6 +128,7 @@ export function toContainer(document: ContainerDocument): Container {
     exposed: Object.keys(document.Config.ExposedPorts ?? {}),
     addresses: toAddresses(document),
     networkMode: document.HostConfig.NetworkMode ?? '',
+    user: document.Config.User ?? '',
     needs: [],
     health: toHealth(document.State.Health?.Status),
   };

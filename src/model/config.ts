@@ -104,6 +104,10 @@ export const configSchema = z.strictObject({
   data_directories: z.array(z.string().startsWith('/')).default([]),
   /** Further files to record: globs relative to the project directory, or absolute paths outside of it. */
   config_files: z.array(z.string()).default([]),
+  /** What `migrate backup` records too, where it is there: globs relative to the project directory. */
+  migration_files: z
+    .array(z.string())
+    .default(['compose/**', 'deploy.sh', 'teardown.sh', 'verify.sh', 'requirements*.txt']),
   /** Points are encrypted when this is there. */
   encryption: encryptionSchema.optional(),
   services: z.record(z.string(), serviceConfigSchema).default({}),

@@ -132,6 +132,8 @@ const eventSchema = z.union([
   z.object({ type: z.literal('warning'), message: z.string() }),
 ]);
 
+const storedProblemSchema = z.object({ path: z.string(), problem: z.string() });
+
 const errorSchema = z.object({
   error: z.object({
     code: z.string(),
@@ -148,6 +150,41 @@ const recoverySchema = z.object({
   type: z.literal('result'),
   result: z.enum(['returned', 'nothing-to-do']),
   run: z.string().nullable(),
+});
+
+const backupSchema = z.object({
+  /** Null when none was made: with --verify-only. */
+  point: z.string().nullable(),
+  directory: z.string(),
+  services: z.array(z.string()),
+  files: z.array(z.object({ path: z.string(), size: z.int() })),
+  volumes: z.array(z.string()),
+  images: z.array(z.object({ ref: z.string(), id: z.string(), archived: z.boolean() })),
+  skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
+  warnings: z.array(z.string()),
+  replaced: z.string().nullable(),
+  existing: z
+    .object({ point: z.string(), sound: z.boolean(), problems: z.array(storedProblemSchema) })
+    .nullable(),
+});
+
+const diagnosisSchema = z.object({
+  findings: z.array(
+    z.object({
+      scenario: z.enum([
+        'failed-build',
+        'failed-startup',
+        'network-issues',
+        'volume-issues',
+        'permission-issues',
+      ]),
+      service: z.string().nullable(),
+      cause: z.string(),
+      evidence: z.string(),
+      fix: z.string(),
+    }),
+  ),
+  warnings: z.array(z.string()),
 });
 
 /** One line of a run's output. */
@@ -189,7 +226,7 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
         id: z.string(),
         sound: z.boolean(),
         files: z.int(),
-        problems: z.array(z.object({ path: z.string(), problem: z.string() })),
+        problems: z.array(storedProblemSchema),
         /** Of an encrypted point without its key: what is inside was not looked at. */
         ciphertext_only: z.literal(true).optional(),
         /** With --drill. */
@@ -222,6 +259,8 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
     audit: z.int(),
     damaged: z.array(z.object({ what: z.string(), problem: z.string() })),
   }),
+  'migrate-backup': backupSchema,
+  'migrate-diagnose': diagnosisSchema,
   error: errorSchema,
 };
 

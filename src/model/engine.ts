@@ -74,6 +74,8 @@ export interface Container {
   /** Address in each network, e.g. `{ shop_default: "172.18.0.3" }`. */
   addresses: Record<string, string>;
   networkMode: string;
+  /** Whom its main process runs as: `999`, `redis:redis`; empty for root. */
+  user: string;
   /** Ids of containers that the engine does not let go while this one is there. */
   needs: string[];
   health: 'none' | 'starting' | 'healthy' | 'unhealthy';

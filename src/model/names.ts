@@ -77,5 +77,14 @@ export function keptTag(point: string, imageId: string): string {
   return `${KEPT_REPOSITORY}:${point}-${imageId.replace(/^sha256:/, '').slice(0, 12)}`;
 }
 
+/** What `migrate backup` leaves in the project directory: the way to its point. Never configuration, never data. */
+export const MIGRATION_BACKUP = '.docker-backup';
+
+/** Is a path of the project (relative) that directory, in it, or what a killed one left of it? */
+export function isMigrationBackup(path: string): boolean {
+  const [first] = path.split('/', 1);
+  return ['', '.new', '.old'].some((end) => first === MIGRATION_BACKUP + end);
+}
+
 /** What the programs that a run starts carry in their environment, their own children included: its id. */
 export const RUN_VARIABLE = 'COMPOSE_ROLLBACK_RUN';

@@ -2,7 +2,7 @@ import { RollbackError } from '../model/errors.js';
 import { assertDescription, assertPointName } from '../model/names.js';
 import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
-import { observePresent, type Workspace } from '../run/workspace.js';
+import { observeForMigration, observePresent, type Workspace } from '../run/workspace.js';
 import { recordPoint } from './record.js';
 import { applyRetention } from './remove.js';
 
@@ -15,7 +15,8 @@ export interface CreateRequest {
   name?: string | undefined;
   /** Never removed by retention. */
   pin?: boolean | undefined;
-  kind?: 'manual' | 'deploy' | undefined;
+  /** A `migration` point also holds what the project is built and deployed by. */
+  kind?: 'manual' | 'deploy' | 'migration' | undefined;
   /** Which images are archived; the configuration's `save_images` when absent. */
   saveImages?: SaveImages | undefined;
 }
@@ -30,7 +31,8 @@ export function assertCreatable(request: CreateRequest): void {
 export async function createPoint(workspace: Workspace, request: CreateRequest): Promise<Point> {
   assertCreatable(request);
   await assertNameFree(workspace, request.name);
-  const observation = await observePresent(workspace);
+  const look = request.kind === 'migration' ? observeForMigration : observePresent;
+  const observation = await look(workspace);
   assertWhole(observation, request);
   const details = {
     kind: request.kind ?? 'manual',

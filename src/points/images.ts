@@ -30,7 +30,7 @@ export async function saveImages(
   const anew: PointImage[] = [];
   const warnings: string[] = [];
   let needed = 0;
-  for (const image of await wanted(engine, point, mode)) {
+  for (const image of await imagesToSave(engine, point, mode)) {
     const shared = await share(writer, image, findEarlier);
     if (shared) archives.push(shared);
     else {
@@ -55,7 +55,7 @@ export async function saveImages(
 }
 
 /** Each image once. */
-async function wanted(engine: Engine, point: Point, mode: SaveImages): Promise<PointImage[]> {
+export async function imagesToSave(engine: Engine, point: Point, mode: SaveImages): Promise<PointImage[]> {
   if (mode === 'never') return [];
   const images = [...new Map(Object.values(point.images).map((image) => [image.id, image])).values()];
   if (mode === 'always') return images;

@@ -93,6 +93,9 @@ const SETTINGS = `# Settings of compose-rollback. Everything is optional; take a
 # Further configuration to record: globs in the project, or absolute paths outside of it.
 # config_files: []
 
+# What \`migrate backup\` records too, beside the services' build files: globs in the project.
+# migration_files: [compose/**, deploy.sh, teardown.sh, verify.sh, requirements*.txt]
+
 # Encrypt new points with age: for recipients (age1…), or with a passphrase; not both. Reading them then takes
 # --identity FILE, or a passphrase from COMPOSE_ROLLBACK_PASSPHRASE_FILE or COMPOSE_ROLLBACK_PASSPHRASE.
 # encryption:

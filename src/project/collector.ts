@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join, posix } from 'node:path';
+import { isMigrationBackup } from '../model/names.js';
 import type { ConfigEntry, SkippedEntry } from '../model/project.js';
 import { byPath, describeKind, mapBounded, readEntry } from './entries.js';
 import {
@@ -245,10 +246,12 @@ export class Collector {
   }
 
   #isNever(absolute: string): boolean {
+    const inner = relativeTo(this.#root, absolute) ?? '';
     return (
       isInside(this.#backupDir, absolute) ||
       KERNEL_TREES.some((tree) => isInside(tree, absolute)) ||
-      (relativeTo(this.#root, absolute)?.split('/').includes('.git') ?? false)
+      inner.split('/').includes('.git') ||
+      isMigrationBackup(inner)
     );
   }
 

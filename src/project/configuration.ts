@@ -8,7 +8,9 @@ import type { Configuration, Project } from '../model/project.js';
 import { bindMounts } from './binds.js';
 import { Collector } from './collector.js';
 import type { ComposeSources } from './compose-files.js';
+import { filesMatching } from './globs.js';
 import { DEFAULT_FILES, DEFAULT_OVERRIDES } from './locate.js';
+import { migrationFiles } from './migration-files.js';
 import { isSafePath } from './paths.js';
 
 export interface ConfigurationInput {
@@ -19,6 +21,8 @@ export interface ConfigurationInput {
   /** Of the project, for the mounts they really have. */
   containers: Container[];
   config: Pick<Config, 'config_files'>;
+  /** Of a point to migrate from: globs of what belongs to it, beside the files that services are built by. */
+  migrationFiles?: string[] | undefined;
   /** Absolute; never part of the configuration. */
   backupDir: string;
   /** Paths (relative) whose present state is wanted whatever it is: a point's entries. */
@@ -44,6 +48,12 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   for (const file of resourceFiles(model, sources)) await collector.addFile(file, { listed: false });
   for (const file of await expand(config.config_files, project.directory, backupDir)) {
     await collector.addFile(file, { listed: true });
+  }
+  if (input.migrationFiles) {
+    const place = { directory: project.directory, ignored: [backupDir, ...writable] };
+    for (const file of await migrationFiles(input.migrationFiles, model, place)) {
+      await collector.addFile(file, { listed: false });
+    }
   }
   for (const { source, readOnly } of binds) await collector.addBind(source, readOnly);
 
@@ -82,18 +92,9 @@ function resourceFiles(
 /** Globs into files; a plain path stays, there or not. */
 async function expand(patterns: string[], directory: string, backupDir: string): Promise<string[]> {
   if (patterns.length === 0) return [];
-  const { escapePath, glob, isDynamicPattern } = await import('tinyglobby');
+  const { isDynamicPattern } = await import('tinyglobby');
   const plain = patterns.filter((pattern) => !isDynamicPattern(pattern) && !pattern.startsWith('!'));
-  const ignore = ['**/.git/**', `${escapePath(backupDir)}/**`];
-  const options = { dot: true, followSymbolicLinks: false, absolute: true, ignore };
-  const [inner, outer] = [
-    patterns.filter((pattern) => !isAbsolute(pattern)),
-    patterns.filter((pattern) => isAbsolute(pattern)),
-  ];
-  const found = [
-    ...(inner.length > 0 ? await glob(inner, { ...options, cwd: directory }) : []),
-    ...(outer.length > 0 ? await glob(outer, { ...options, cwd: '/' }) : []),
-  ];
+  const found = await filesMatching(patterns, { directory, ignored: [backupDir] });
   const folders = plain.map((path) => resolve(directory, path));
   const missing = folders.filter(
     (path) => !found.some((file) => file === path || file.startsWith(`${path}/`)),

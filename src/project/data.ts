@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
+import { isMigrationBackup } from '../model/names.js';
 import type { Observation } from '../model/project.js';
 import { hasCode } from './paths.js';
 
@@ -99,6 +100,7 @@ async function judge(path: string, directory: string, { backupDir, listed }: Opt
   if (holds(path, backupDir) || holds(backupDir, path)) return 'it holds the backup directory';
   if (/^\/(?:proc|sys|dev|run|var\/run)(?:\/|$)/.test(path) || path === '/') return 'other';
   if (holds(path, directory)) return 'it holds the project itself';
+  if (isMigrationBackup(relative(directory, path))) return 'other';
   if (!holds(directory, path) && !listed.includes(path)) {
     return 'it is outside the project: list it as data_directories in rollback.yaml';
   }

@@ -24,6 +24,8 @@ export interface ObserveInput {
   engine: Engine;
   provider: ComposeProvider;
   config: Pick<Config, 'config_files'>;
+  /** Of a point to migrate from: globs of what else belongs to it. */
+  migrationFiles?: string[] | undefined;
   /** Absolute. */
   backupDir: string;
   /** The environment we were called in. */
@@ -77,6 +79,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
       sources,
       containers,
       config: input.config,
+      migrationFiles: input.migrationFiles,
       backupDir: input.backupDir,
       alsoPaths: target?.entries.map(({ path }) => path) ?? [],
       alsoDirectories: target?.directories ?? [],

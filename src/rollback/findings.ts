@@ -1,13 +1,13 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import type { ComposeModel } from '../model/compose.js';
-import type { Container } from '../model/engine.js';
 import type { Findings, PlanOptions } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
 import { hasCommit } from '../project/git.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../run/workspace.js';
+import { findTakenPorts } from './ports.js';
 import { findVolumes, type Resumed } from './volumes.js';
 
 /** Everything a plan can be blocked by, looked at before anything stops. All checks run at once. */
@@ -86,80 +86,7 @@ async function resolveModel(
   }
 }
 
-interface Published {
-  service: string;
-  hostIp: string;
-  port: number;
-  protocol: string;
-}
-
-/** Fixed host ports of a model. Ranges and ephemeral ports are the engine's to choose. */
-function published(model: ComposeModel): Published[] {
-  return Object.entries(model.services).flatMap(([service, { ports }]) =>
-    ports.flatMap(({ published: port, host_ip, protocol }) =>
-      port && /^\d+$/.test(port) ? [{ service, hostIp: host_ip ?? '', port: Number(port), protocol }] : [],
-    ),
-  );
-}
-
-async function findTakenPorts(
-  workspace: Workspace,
-  model: ComposeModel | undefined,
-): Promise<Findings['takenPorts']> {
-  const wanted = model ? published(model) : [];
-  if (wanted.length === 0) return [];
-  const [containers, listening] = await Promise.all([
-    workspace.engine.containers(),
-    workspace.identity.local ? listeningPorts() : new Set<number>(),
-  ]);
-  return wanted.flatMap((port) => {
-    const holder = holderOf(port, containers, listening, workspace.project.name);
-    return holder
-      ? [{ service: port.service, port: `${port.hostIp || '*'}:${port.port}/${port.protocol}`, holder }]
-      : [];
-  });
-}
-
-/** Who of others holds the port; the project's own containers make way. */
-function holderOf(
-  { hostIp, port, protocol }: Published,
-  containers: Container[],
-  listening: Set<number>,
-  project: string,
-): string | undefined {
-  const overlaps = (other: string) =>
-    [hostIp, other].some((ip) => ['', '0.0.0.0', '::'].includes(ip)) || hostIp === other;
-  const holders = containers.filter((container) =>
-    container.ports.some(
-      (held) => held.hostPort === port && held.protocol === protocol && overlaps(held.hostIp),
-    ),
-  );
-  if (holders.some((container) => container.project === project)) return undefined;
-  const [holder] = holders;
-  if (holder) return `container ${holder.name}${holder.project ? ` of project ${holder.project}` : ''}`;
-  return protocol === 'tcp' && listening.has(port) ? 'another program on this machine' : undefined;
-}
-
-const LISTEN = '0A';
-
-/** TCP ports that somebody on this machine listens on; none where the kernel does not tell (not Linux). */
-async function listeningPorts(): Promise<Set<number>> {
-  const tables = await Promise.all(
-    ['/proc/net/tcp', '/proc/net/tcp6'].map((table) =>
-      readFile(table, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return '';
-        throw error;
-      }),
-    ),
-  );
-  const rows = tables.flatMap((table) => table.split('\n').slice(1)).map((row) => row.trim().split(/\s+/));
-  const ports = rows.flatMap(
-    ([, local, , state]) => (state === LISTEN && local ? local.split(':')[1] : undefined) ?? [],
-  );
-  return new Set(ports.map((port) => Number.parseInt(port, 16)));
-}
-
-async function findMissingExternal(workspace: Workspace, model: ComposeModel | undefined) {
+export async function findMissingExternal(workspace: Workspace, model: ComposeModel | undefined) {
   const { engine } = workspace;
   const wanted = (['network', 'volume'] as const).flatMap((what) =>
     Object.entries(model?.[`${what}s`] ?? {}).flatMap(([key, resource]) => {
@@ -176,7 +103,10 @@ async function findMissingExternal(workspace: Workspace, model: ComposeModel | u
   return wanted.filter((_, index) => !there[index]);
 }
 
-async function findMissingVolumes(workspace: Workspace, model: ComposeModel | undefined): Promise<string[]> {
+export async function findMissingVolumes(
+  workspace: Workspace,
+  model: ComposeModel | undefined,
+): Promise<string[]> {
   const own = Object.entries(model?.volumes ?? {}).filter(([, resource]) => !resource?.external);
   const names = own.map(([key, resource]) => resource?.name ?? `${workspace.project.name}_${key}`);
   const there = await Promise.all(names.map((name) => workspace.engine.hasVolume(name)));

@@ -9,7 +9,7 @@ import type { Container, EngineIdentity } from '../model/engine.js';
 import type { EventSink } from '../model/events.js';
 import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Observation, Project } from '../model/project.js';
-import { observe } from '../project/observe.js';
+import { observe, type ObserveInput } from '../project/observe.js';
 import type { EarlyReading } from '../project/reading.js';
 import { readConfig } from '../project/config.js';
 import type { Store } from '../store/store.js';
@@ -43,12 +43,24 @@ export interface Begun {
 
 /** Looks at the present, with everything the target is about to touch. */
 export function observePresent(workspace: Workspace, target?: Point): Promise<Observation> {
+  return observeWith(workspace, { target });
+}
+
+/** Looks at the present, with everything that is wanted back when a migration is given up. */
+export function observeForMigration(workspace: Workspace): Promise<Observation> {
+  return observeWith(workspace, { migrationFiles: workspace.config.migration_files });
+}
+
+function observeWith(
+  workspace: Workspace,
+  more: Pick<ObserveInput, 'target' | 'migrationFiles'>,
+): Promise<Observation> {
   const { begun, ...given } = workspace;
   workspace.begun = undefined;
   return observe({
     ...given,
     backupDir: workspace.store.path,
-    ...(target ? { target } : {}),
+    ...more,
     ...(begun ? { containers: begun.containers } : {}),
     ...(begun?.early ? { early: begun.early } : {}),
   });

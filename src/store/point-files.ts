@@ -93,6 +93,10 @@ export function recordedFiles(point: Point): StoredFile[] {
   return [...files, ...point.volume_data, ...point.dumps, ...point.image_archives, point.model];
 }
 
+/** The same of what is on the disk: of an encrypted point the ciphertext. */
+export const filesOf = (record: Point | SealedPoint): StoredFile[] =>
+  isSealed(record) ? record.files : recordedFiles(record);
+
 /** Lets go of what a point holds outside of the store. */
 export type Release = (id: string) => Promise<void>;
 

@@ -2,11 +2,12 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { inParallel } from '../model/parallel.js';
-import type { Point, SealedPoint, StoredFile } from '../model/point.js';
+import type { Point, SealedPoint } from '../model/point.js';
 import type { BackupDir } from './backup-dir.js';
 import { Digest, type Fingerprint, fingerprintFile, hasErrno } from './files.js';
 import {
   existingPointDir,
+  filesOf,
   isSealed,
   POINT_FILE,
   recordedFiles,
@@ -78,9 +79,6 @@ async function recordOf(backupDir: BackupDir, point: Point | SealedPoint): Promi
   if (isSealed(point) || !(await isSealedPoint(backupDir, point))) return point;
   return await readRecord(backupDir, point.id);
 }
-
-const filesOf = (record: Point | SealedPoint): StoredFile[] =>
-  isSealed(record) ? record.files : recordedFiles(record);
 
 /** What is wrong with the bytes that `read` finds. */
 async function problemOf(

@@ -45,6 +45,15 @@ const CASES: [string[], string[]][] = [
   [['-f', 'comp'], ['compose.yaml']],
   [['--backup-dir', 'roll'], ['rollback']],
   [['undo', ''], []],
+  [['migrate', 'b'], ['backup']],
+  [['--json', 'migrate', 'backup', '--verif'], ['--verify-only']],
+  [
+    ['migrate', 'backup', '--include-data', '--engine', ''],
+    ['auto', 'docker', 'podman'],
+  ],
+  [['migrate', 'backup', ''], []],
+  [['migrate', 'frobnicate', '--verif'], []],
+  [['migrate', 'recover', 'd'], ['diagnose']],
   [['-p', 'nosuch', 'show', ''], []],
   [['frobnicate', 'x', ''], []],
 ];
@@ -160,6 +169,26 @@ describe('the scripts', () => {
         stderr: '',
       });
     }
+  });
+
+  it.each<[string, string[], string[]]>([
+    [
+      'backup-docker-config',
+      ['--include-data', '--force'],
+      ['migrate', 'backup', '--include-data', '--force'],
+    ],
+    ['backup-docker-config', ['--verify-only', '$(x) y'], ['migrate', 'backup', '--verify-only', '$(x) y']],
+    ['migration-recovery', ['diagnose', '--json'], ['migrate', 'recover', 'diagnose', '--json']],
+  ])('of a migration: %s.sh %j', async (script, argv, expected) => {
+    const ended = await call(join(SCRIPTS, `../../scripts/${script}.sh`), argv, {
+      cwd: shop,
+      env: { PATH: [fake, process.env['PATH']].join(delimiter) },
+    });
+    expect(ended).toEqual({
+      code: 7,
+      stdout: [shop, ...expected.map((word) => `<${word}>`), ''].join('\n'),
+      stderr: '',
+    });
   });
 
   it('find the program that was built beside them', async () => {

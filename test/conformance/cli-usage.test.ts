@@ -265,6 +265,13 @@ describe('help', () => {
     expect((await cli.run(['help', name])).stdout).toBe(stdout);
   });
 
+  it('a command that only has others of its own tells them', async () => {
+    const { code, stdout } = await cli.run(['migrate']);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: (await cli.run(['migrate', '--help'])).stdout });
+    expect(stdout).toMatch(/^ {2}backup\b/m);
+    expect((await cli.run(['help', 'migrate', 'backup'])).stdout).toMatch(/^Usage: .* migrate backup/);
+  });
+
   it('tells the version, docker too', async () => {
     const metadata = await cli.run(['docker-cli-plugin-metadata']);
     expect(JSON.parse(metadata.stdout)).toHaveProperty('Version', expect.stringMatching(/^\d+\.\d+\.\d+$/));

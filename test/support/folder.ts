@@ -74,6 +74,7 @@ export function containerOf(service: string, more: Partial<Container> = {}): Con
     exposed: [],
     addresses: {},
     networkMode: 'shop_default',
+    user: '',
     needs: [],
     health: 'none',
     ...more,

@@ -241,6 +241,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     exposed: [],
     addresses: {},
     networkMode: 'shop_default',
+    user: '',
     needs: [],
     health: 'none',
     ...overrides,

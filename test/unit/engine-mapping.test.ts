@@ -23,6 +23,7 @@ const running: ContainerDocument = {
   },
   Config: {
     Image: 'shop-api:v1',
+    User: '999:999',
     Labels: {
       'com.docker.compose.project': 'shop',
       'com.docker.compose.service': 'api',
@@ -114,6 +115,7 @@ describe('toContainer', () => {
       exposed: ['8000/tcp', '53/udp'],
       addresses: { shop_default: '172.18.0.3', six: 'fd00::3' },
       networkMode: 'shop_default',
+      user: '999:999',
       needs: [],
       health: 'healthy',
     });
@@ -134,6 +136,7 @@ describe('toContainer', () => {
       exposed: [],
       addresses: {},
       networkMode: '',
+      user: '',
       needs: [],
       restartCount: 0,
       health: 'none',

@@ -16,6 +16,7 @@ test('without settings there are defaults', async () => {
     compression: 'zstd',
     data_directories: [],
     config_files: [],
+    migration_files: ['compose/**', 'deploy.sh', 'teardown.sh', 'verify.sh', 'requirements*.txt'],
     services: {},
   });
 });

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { aStack, cli, create, docker, freePort, ok, type Stack } from '../../support/e2e.js';
@@ -80,7 +81,8 @@ describe('the port of a stopped service is held', () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
-    await blocked(`web publishes 127.0.0.1:${port}/tcp, which another program on this machine holds`);
+    const name = (await readFile('/proc/self/comm', 'utf8')).trim();
+    await blocked(`web publishes 127.0.0.1:${port}/tcp, which ${name} (process ${process.pid}) holds`);
   });
 
   test('by nobody any more: it starts', async () => {
