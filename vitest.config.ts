@@ -10,9 +10,13 @@ const onEngine = {
 };
 /** One file after the other: these compare the whole engine before and after. */
 const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
+/** What is between both engines is told of them by other variables. */
+const BETWEEN = ['test/e2e/migrate-{move,validate}/case.test.ts'];
 const ONLY_PODMAN = ['test/{conformance,e2e}/podman-*{.test.ts,/case.test.ts}'];
 
 const { env } = process;
+
+const before = (program: string) => `${dirname(program)}:${env['PATH']}`;
 
 /** The same tests on a Podman that `test/lab/podman.sh` started: its socket and its program, for docker's CLI and for ours. */
 function onPodman(
@@ -22,9 +26,8 @@ function onPodman(
   more: Record<string, string | undefined> = {},
 ) {
   if (host === undefined || program === undefined) return [];
-  const path = `${dirname(program)}:${env['PATH']}`;
-  const own = { DOCKER_HOST: host, TEST_PODMAN: program, PATH: path, ...more };
-  return [{ test: { name, include, exclude: ALONE, env: own, ...onEngine } }];
+  const own = { DOCKER_HOST: host, TEST_PODMAN: program, PATH: before(program), ...more };
+  return [{ test: { name, include, exclude: [...ALONE, ...BETWEEN], env: own, ...onEngine } }];
 }
 
 /** Of all tests those that show what may differ: data, files, variables. */
@@ -68,6 +71,18 @@ export default defineConfig({
         'test/e2e/{image-moved,podman-compose}/case.test.ts',
         ...SAMPLE,
       ]),
+      ...(rootless[1] === undefined
+        ? []
+        : [
+            {
+              test: {
+                name: 'rootless-move',
+                include: ['test/e2e/migrate-move/case.test.ts'],
+                env: { PODMAN_HOST: rootless[0], PODMAN: rootless[1], PATH: before(rootless[1]) },
+                ...onEngine,
+              },
+            },
+          ]),
       {
         test: {
           name: 'alone',

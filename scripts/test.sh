@@ -100,7 +100,7 @@ rootless() {
   mkdir -p "$copy/tmp"
   cp -a "$REPO"/{compose.example.yaml,dist,node_modules,package.json,src,test,tsconfig.json,vitest.config.ts} "$copy"
   chown -R "$user:$user" "$copy" "$RESULTS"
-  (cd "$copy" && TMPDIR=$copy/tmp vitest_as_user rootless --project=podman-rootless "$@")
+  (cd "$copy" && TMPDIR=$copy/tmp vitest_as_user rootless --project=podman-rootless --project=rootless-move "$@")
 }
 
 vitest_as_user() {

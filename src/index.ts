@@ -2,6 +2,9 @@
 export { RollbackManager } from './manager.js';
 export type { ConfirmDeletion, ListRequest, RollbackOptions } from './manager.js';
 export { Migration } from './migration.js';
+export type { BackOptions, MoveOptions } from './migration.js';
+export type { FinalizeReport, FinalizeRequest, Leftovers } from './migrate/finalize.js';
+export type { MoveOutcome } from './migrate/move.js';
 export type { ManagerOptions } from './options.js';
 export { getServiceRollback } from './service-rollback.js';
 export type { ServiceRollback } from './service-rollback.js';
@@ -10,7 +13,8 @@ export type { ErrorCode } from './model/errors.js';
 export { fail, inconclusive, pass } from './model/verdict.js';
 export type { Verdict } from './model/verdict.js';
 export { VERSION } from './model/version.js';
-export type { RollbackEvent, EventSink } from './model/events.js';
+export type { AnyOperation, RollbackEvent, EventSink } from './model/events.js';
+export type { MoveKind, MovePlan } from './model/move.js';
 export type { Operation, Plan, Remark } from './model/plan.js';
 export type { Point, PointKind, PointSummary } from './model/point.js';
 export type { AuditRecord, RunSummary } from './model/run.js';
@@ -27,12 +31,16 @@ export type { Status } from './points/status.js';
 export type { Verification } from './points/verify.js';
 export type { ExportReport } from './points/export.js';
 export type { ImportReport, ImportRequest } from './points/import.js';
+export type { ValidateRequest } from './migrate/validate.js';
+export type { Check, Grade, Readiness } from './model/readiness.js';
 export type { InitReport } from './points/init.js';
 export type { RollbackOutcome } from './rollback/rollback.js';
 export type { PointLine } from './store/index-db.js';
 export type { StoreUsage } from './store/usage.js';
 export type { ReindexReport } from './store/reindex.js';
 export { describe, renderPlan } from './plan/render.js';
+export { renderMove } from './plan/render-move.js';
+export { leftToDo, renderReadiness } from './migrate/report.js';
 export { ageOf, bytes, plural } from './plan/text.js';
 
 /** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */

@@ -3,7 +3,8 @@ import { RollbackError } from './model/errors.js';
 import type { Plan } from './model/plan.js';
 import { LISTED_KINDS } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
-import type { AuditRecord, RunKind, RunSummary } from './model/run.js';
+import type { AuditRecord, RollbackKind, RunSummary } from './model/run.js';
+import type { MoveOutcome } from './migrate/move.js';
 import type { Target } from './plan/target.js';
 import type { Readable, Writable } from 'node:stream';
 import type { CreateRequest } from './points/create.js';
@@ -50,7 +51,11 @@ export interface ListRequest {
 }
 
 /** Runs by the commands that begin them, for the audit trail. */
-const ACTIONS: Record<RunKind, string> = { rollback: 'rollback', undo: 'undo', service: 'rollback-service' };
+const ACTIONS: Record<RollbackKind, string> = {
+  rollback: 'rollback',
+  undo: 'undo',
+  service: 'rollback-service',
+};
 
 /** Asked with the points that would go; absent means yes. */
 export type ConfirmDeletion = (points: PointSummary[]) => Promise<boolean>;
@@ -195,7 +200,11 @@ export class RollbackManager {
   }
 
   /** Finishes a run that was killed. Undefined when there is none. Throws as `rollback`. */
-  async resume(): Promise<RollbackOutcome | undefined> {
+  async resume(): Promise<RollbackOutcome | MoveOutcome | undefined> {
+    const { Migration } = await import('./migration.js');
+    const migration = new Migration(this.options);
+    const moving = await migration.unfinished();
+    if (moving) return migration.resume(moving);
     const { findUnfinished, resumeRun } = await import('./work.js');
     return change(
       this.options,
@@ -210,6 +219,10 @@ export class RollbackManager {
 
   /** Brings the state before a killed run back. Undefined when there is none. Throws `not-returned`. */
   async abort(): Promise<RunSummary | undefined> {
+    const { Migration } = await import('./migration.js');
+    const migration = new Migration(this.options);
+    const moving = await migration.unfinished();
+    if (moving) return migration.abort(moving);
     const { abortRun, findUnfinished } = await import('./work.js');
     return change(
       this.options,
@@ -322,7 +335,7 @@ export class RollbackManager {
   }
 
   private async converge(
-    kind: RunKind,
+    kind: RollbackKind,
     options: RollbackOptions,
     find: (
       workspace: Workspace,
@@ -373,7 +386,7 @@ export class RollbackManager {
 }
 
 function planOptions(
-  kind: RunKind,
+  kind: RollbackKind,
   { services, configOnly = false, volumes = true, outside = false, git = false }: RollbackOptions,
 ) {
   return { kind, services, configOnly, volumes, outside, git };

@@ -1,8 +1,46 @@
 import type { ManagerOptions } from './options.js';
-import { change, look } from './access.js';
+import { change, look, read } from './access.js';
+import type { FinalizeReport, FinalizeRequest } from './migrate/finalize.js';
+import { RollbackError } from './model/errors.js';
+import type { EngineKind } from './model/engine.js';
+import type { MoveKind, MovePlan } from './model/move.js';
+import { isMove } from './model/names.js';
+import type { Plan } from './model/plan.js';
+import type { RollbackOutcome } from './rollback/rollback.js';
+import type { RunSummary } from './model/run.js';
+import type { MoveOutcome } from './migrate/move.js';
+import type { Sides } from './migrate/look.js';
+import type { Workspace } from './run/workspace.js';
+import { locatePlace, openFiles, openStore, openWorkspace, userName } from './wiring.js';
 import type { Diagnosis } from './migrate/finding.js';
-import { locatePlace } from './wiring.js';
 import type { BackupReport, BackupRequest } from './migrate/backup.js';
+import type { Readiness } from './model/readiness.js';
+import { withoutKeys } from './model/secrets.js';
+import type { Source } from './migrate/source.js';
+import type { ValidateRequest } from './migrate/validate.js';
+
+export interface MoveOptions {
+  /** Plan only; changes nothing. */
+  dryRun?: boolean | undefined;
+  /** Address of the engine to move to; found where it usually is when absent. */
+  targetHost?: string | undefined;
+  /** Asked once with the plan before anything changes; absent means yes. */
+  confirm?: ((plan: MovePlan) => Promise<boolean>) | undefined;
+}
+
+export interface BackOptions {
+  /** Carry the data over; else Docker's volumes are used as they stand. */
+  keepData?: boolean | undefined;
+  dryRun?: boolean | undefined;
+  targetHost?: string | undefined;
+  /** Asked once with the plan before anything changes; absent means yes. */
+  confirm?: ((plan: MovePlan | Plan) => Promise<boolean>) | undefined;
+}
+
+const ENDS: Record<MoveKind, { source: EngineKind; target: EngineKind }> = {
+  'to-podman': { source: 'docker', target: 'podman' },
+  'to-docker': { source: 'podman', target: 'docker' },
+};
 
 /** Moving a project between Docker and Podman: the use-cases. Every method throws RollbackError and nothing else on purpose. */
 export class Migration {
@@ -31,5 +69,216 @@ export class Migration {
       () => look(this.options, diagnose),
       async () => ({ directory: (await locatePlace(this.options)).directory }),
     );
+  }
+
+  /** What stands in the way of moving the project from Docker to Podman. Engines that do not answer are findings, and so are broken files. */
+  async validate(request: ValidateRequest = {}): Promise<Readiness> {
+    const { validate } = await import('./work.js');
+    const env = withoutKeys(this.options.env ?? process.env);
+    return validate(await this.source(), { env, user: userName() }, request);
+  }
+
+  /** The project on Docker; where nobody answers there, what its files say. */
+  private async source(): Promise<Source> {
+    const { engine = 'auto' } = this.options;
+    if (engine === 'podman') {
+      throw new RollbackError('usage', 'the way from Docker is looked at, and --engine names Podman', {
+        hint: 'leave --engine out',
+      });
+    }
+    const options: ManagerOptions = { ...this.options, engine: 'docker' };
+    const { sourceOf, sourceOfFiles } = await import('./work.js');
+    try {
+      return await look(options, sourceOf);
+    } catch (error) {
+      const absent =
+        error instanceof RollbackError && ['engine-unreachable', 'provider-failed'].includes(error.code);
+      if (!absent) throw error;
+      return await sourceOfFiles(await openFiles(options), error);
+    }
+  }
+
+  /** Moves the project to the other engine. Throws `blocked`, `stale`, `declined`, `returned`, `not-returned`, `interrupted`. */
+  async move(
+    kind: MoveKind,
+    { dryRun = false, targetHost, confirm }: MoveOptions = {},
+  ): Promise<MoveOutcome> {
+    const { assertFinished, move } = await import('./work.js');
+    const ends = this.ends(kind, { target: targetHost });
+    const act = async (sides: Sides) => {
+      if (!dryRun) await assertFinished(sides.source);
+      return await move(kind, sides, { dryRun, confirm });
+    };
+    if (dryRun) return await look(ends.source, (source) => withTarget(source, ends.target, act));
+    return await this.alone(kind, ends, subjectsOf, act);
+  }
+
+  /** Removes what the project left where it was before its last move. Throws `blocked`, `declined`, `no-such-run`. */
+  async finalize(request: FinalizeRequest = {}): Promise<FinalizeReport> {
+    const { assertFinished, finalize } = await import('./work.js');
+    const { source, target, running, kind } = await this.lastPlan();
+    const ends = this.ends(kind, { source: source.host ?? undefined, target: target.host ?? undefined });
+    const services = [...new Set(running.map(({ service }) => service))];
+    const act = async (sides: Sides) => {
+      await assertFinished(sides.source);
+      return await finalize(sides, services, request);
+    };
+    const subjects = ({ result, point }: FinalizeReport) =>
+      result === 'done' ? [target.id, ...(point === null ? [] : [point])] : [];
+    if (request.dryRun) return await look(ends.source, (one) => withTarget(one, ends.target, act));
+    return await this.alone('finalize', ends, subjects, act);
+  }
+
+  /**
+   * Brings the project back to Docker, with the files and images of its newest backup there: the data comes with it only when it is to be kept. Where Podman has
+   * nothing of the project this is a rollback. Throws as `move` and as `rollback`.
+   */
+  async rollbackToDocker({
+    keepData = false,
+    dryRun = false,
+    targetHost,
+    confirm,
+  }: BackOptions = {}): Promise<MoveOutcome | RollbackOutcome> {
+    const { assertFinished, move, newestBackup, openTarget } = await import('./work.js');
+    const ends = this.ends('to-docker', { target: targetHost });
+    const act = async (sides: Sides) => {
+      if (!dryRun) await assertFinished(sides.source);
+      const { store, project } = sides.source;
+      const goal = await openTarget(store, await newestBackup(store, project.name));
+      return await move('to-docker', sides, { dryRun, confirm, goal, data: keepData });
+    };
+    if (!(await isThere(ends.source))) {
+      const point = await read(ends.target, ({ store, project }) => newestBackup(store, project));
+      const { RollbackManager } = await import('./manager.js');
+      const manager = new RollbackManager(ends.target);
+      return await manager.rollback(point, { dryRun, confirm, volumes: false });
+    }
+    if (dryRun) return await look(ends.source, (source) => withTarget(source, ends.target, act));
+    return await this.alone('rollback-to-docker', ends, subjectsOf, act);
+  }
+
+  private async lastPlan(): Promise<MovePlan> {
+    const { lastMove } = await import('./work.js');
+    return await read(this.options, async ({ store, project }) => {
+      const last = await lastMove(store, project);
+      if (last) return last.plan;
+      throw new RollbackError('no-such-run', `project ${project} was not moved`, {
+        hint: '`compose-rollback runs` shows what was done',
+      });
+    });
+  }
+
+  /** The move of this project that was begun and not ended. */
+  async unfinished(): Promise<RunSummary | undefined> {
+    const { store, project } = await openStore(this.options);
+    try {
+      const [newest] = (await store.readIndex())?.unfinishedRuns(project) ?? [];
+      return newest && isMove(newest.kind) ? newest : undefined;
+    } finally {
+      store.close();
+    }
+  }
+
+  /** Finishes a move that was killed. Throws as `move`. */
+  async resume(run: RunSummary): Promise<MoveOutcome> {
+    const { resumeMove } = await import('./work.js');
+    return await this.again('resume', run, subjectsOf, (sides) => resumeMove(sides, run));
+  }
+
+  /** Brings the state before a killed move back. Throws `not-returned`. */
+  async abort(run: RunSummary): Promise<RunSummary> {
+    const { abortMove } = await import('./work.js');
+    const act = async (sides: Sides) => {
+      await abortMove(sides, run);
+      return run;
+    };
+    return await this.again('abort', run, ({ target, id }) => [target, id], act);
+  }
+
+  private async again<T>(
+    action: string,
+    { id, kind }: RunSummary,
+    subjects: (result: T) => string[],
+    act: (sides: Sides) => Promise<T>,
+  ): Promise<T> {
+    if (!isMove(kind)) throw new TypeError(`${kind} is no move`);
+    const { readMovePlan } = await import('./work.js');
+    const { store } = await openStore(this.options);
+    const { source, target } = await readMovePlan(store, id).finally(() => store.close());
+    const ends = this.ends(kind, { source: source.host ?? undefined, target: target.host ?? undefined });
+    return await this.alone(action, ends, subjects, act);
+  }
+
+  private ends(
+    kind: MoveKind,
+    { source, target }: { source?: string | undefined; target?: string | undefined },
+  ): Ends {
+    const { context, host = source, ...options } = this.options;
+    return {
+      source: { ...options, engine: ENDS[kind].source, host, ...(host === undefined && { context }) },
+      target: { ...options, engine: ENDS[kind].target, host: target },
+    };
+  }
+
+  /** With the project on both engines, under its lock on both. */
+  private async alone<T>(
+    action: string,
+    ends: Ends,
+    subjects: (result: T) => string[],
+    act: (sides: Sides) => Promise<T>,
+  ): Promise<T> {
+    const { acquireLock } = await import('./work.js');
+    return await change(ends.source, action, subjects, (source) =>
+      withTarget(source, ends.target, async (sides) => {
+        const { identity, project } = sides.target;
+        const lock = await acquireLock({ engineId: identity.id, project: project.name, command: action });
+        try {
+          return await act(sides);
+        } finally {
+          await lock.release();
+        }
+      }),
+    );
+  }
+}
+
+interface Ends {
+  source: ManagerOptions;
+  target: ManagerOptions;
+}
+
+const subjectsOf = ({ point, run }: MoveOutcome) => [point, run].filter((id) => id !== null);
+
+/** Has the engine anything of the project? One that is not there has not. */
+async function isThere(options: ManagerOptions): Promise<boolean> {
+  try {
+    const { onEvent: _, ...quiet } = options;
+    return await look(quiet, async ({ engine, project }) => {
+      return (await engine.containers({ project: project.name })).length > 0;
+    });
+  } catch (error) {
+    if (error instanceof RollbackError && error.code === 'engine-unreachable') return false;
+    throw error;
+  }
+}
+
+/** The project of one engine on another one too, with one store for both. */
+async function withTarget<T>(
+  source: Workspace,
+  options: ManagerOptions,
+  act: (sides: Sides) => Promise<T>,
+): Promise<T> {
+  const { project, store } = source;
+  const target = await openWorkspace(options, project.name);
+  try {
+    if (target.identity.id === source.identity.id) {
+      throw new RollbackError('usage', 'the project would move to the engine where it is', {
+        hint: 'name the other one with --target-host',
+      });
+    }
+    return await act({ source, target: { ...target, project, store } });
+  } finally {
+    target.begun?.early?.cancel();
+    target.store.close();
   }
 }

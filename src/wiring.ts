@@ -11,6 +11,7 @@ import type { Project, ProjectSelection } from './model/project.js';
 import { withoutKeys } from './model/secrets.js';
 import { VERSION } from './model/version.js';
 import { givenName, locateProject, nameOfDirectory } from './project/locate.js';
+import type { Reading } from './project/reading.js';
 import { findProject, locateIfAny, mayHaveOtherName, someExist } from './project/refine.js';
 import { readBackupDir, readConfig } from './project/config.js';
 import type { Workspace } from './run/workspace.js';
@@ -111,6 +112,40 @@ export async function locatePlace(
 ): Promise<{ directory: string; backupDir: string }> {
   const project = await locateProject(selectionOf(options));
   return { directory: project.directory, backupDir: await backupDir(options, project) };
+}
+
+/** A project as its files tell it, and its store, while no engine answers. Throws `project-not-found`. */
+export async function openFiles(
+  options: ManagerOptions,
+): Promise<{ project: Project; reading: Reading; store: Store }> {
+  const selection = selectionOf(options);
+  const project = await locateProject(selection);
+  const [reading, store] = await Promise.all([
+    readFiles(project, selection.env, options.signal),
+    storeOf(options, selection, project),
+  ]);
+  return { project, reading, store };
+}
+
+async function readFiles(
+  project: Project,
+  env: ProjectSelection['env'],
+  signal: AbortSignal | undefined,
+): Promise<Reading> {
+  const { findProvider, readModel } = await import('./work.js');
+  // Reading files takes no engine.
+  const endpoint = {
+    host: 'unix:///run/docker.sock',
+    certPath: undefined,
+    sshAgent: undefined,
+    origin: 'nobody',
+  };
+  try {
+    return await readModel(await findProvider({ endpoint, env }), project, env, signal);
+  } catch (error) {
+    if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
+    return { model: undefined, modelError: error.message, hashes: {} };
+  }
 }
 
 /** Whose points a store holds: what is left to go by when the compose file is gone, or too broken to tell its name. */

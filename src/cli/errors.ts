@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { messageOf, RollbackError, type Plan } from '../index.js';
+import { messageOf, RollbackError, type MovePlan, type Plan } from '../index.js';
 import type { Output } from './output.js';
 import { indented, printable, printableLines } from './text.js';
 
@@ -8,14 +8,14 @@ import { indented, printable, printableLines } from './text.js';
 export interface ErrorDocument {
   error: { code: string; message: string; details: string[]; hint: string | null };
   /** Of a dry run that is blocked. */
-  plan?: Plan;
+  plan?: Plan | MovePlan;
 }
 
 /** A dry run that is blocked: its plan is the answer. Printed for a person, it has named the blockers; they are not repeated. */
 export class BlockedRehearsal extends RollbackError {
   constructor(
     blocked: RollbackError,
-    readonly plan: Plan,
+    readonly plan: Plan | MovePlan,
     options: { detailed: boolean },
   ) {
     super('blocked', blocked.message, {

@@ -1,16 +1,19 @@
 import {
+  renderMove,
   renderPlan,
   RollbackError,
   type EventSink,
+  type MoveOutcome,
+  type MovePlan,
   type Plan,
   type RollbackManager,
-  type RollbackOptions,
   type RollbackOutcome,
   type RunSummary,
   type Verdict,
 } from '../index.js';
 import { CHANGES } from './exit-codes.js';
 import { BlockedRehearsal } from './errors.js';
+import { healthLines, tellMove } from './moves.js';
 import { pointLabel } from './points.js';
 import { openProgress, openQuietProgress, type Progress } from './progress/progress.js';
 import { assertCanAsk, askYesNo } from './prompt.js';
@@ -27,8 +30,16 @@ export interface RunRequest {
   detailedExitcode?: boolean | undefined;
   /** What is done, for messages: `rollback`, `undo`. */
   what: string;
-  start(manager: RollbackManager, options: RollbackOptions): Promise<RollbackOutcome>;
+  start(
+    library: LibraryOptions,
+    options: { dryRun?: boolean; confirm?: (plan: AnyPlan) => Promise<boolean> },
+  ): Promise<AnyOutcome>;
 }
+
+type AnyPlan = Plan | MovePlan;
+type AnyOutcome = RollbackOutcome | MoveOutcome;
+/** What the library is opened with. */
+type LibraryOptions = Parameters<Session['manager']>[0];
 
 export async function performRun(session: Session, request: RunRequest): Promise<void> {
   if (request.detailedExitcode && !request.dryRun) {
@@ -57,9 +68,8 @@ async function rehearse(session: Session, request: RunRequest): Promise<void> {
   const { output } = session;
   const progress = await openQuietProgress(output);
   const witness = watch(progress);
-  const manager = session.manager({ onEvent: witness.onEvent });
   try {
-    const { plan } = await request.start(manager, { dryRun: true });
+    const { plan } = await request.start({ onEvent: witness.onEvent }, { dryRun: true });
     progress.pause();
     output.print(...planLines(plan));
     output.document(plan);
@@ -75,12 +85,12 @@ async function rehearse(session: Session, request: RunRequest): Promise<void> {
 
 async function act(session: Session, request: RunRequest): Promise<void> {
   assertConfirmable(session, request);
-  await attend(session, request.yes, async ({ manager, progress, verdicts }) => {
-    const confirm = async (plan: Plan) => {
+  await attend(session, request.yes, async ({ run, progress, verdicts }) => {
+    const confirm = async (plan: AnyPlan) => {
       progress.pause();
       return confirmRun(session, plan, request.what);
     };
-    const outcome = await request.start(manager, request.yes ? {} : { confirm });
+    const outcome = await request.start(run, request.yes ? {} : { confirm });
     progress.pause();
     tellOutcome(session, outcome, verdicts, request.what);
   });
@@ -89,11 +99,11 @@ async function act(session: Session, request: RunRequest): Promise<void> {
 /** Finishes a killed run, or takes it back: `start` gives what came of it, or undefined when there was none. */
 export async function recover(
   session: Session,
-  start: (manager: RollbackManager) => Promise<RollbackOutcome | RunSummary | undefined>,
+  start: (manager: RollbackManager) => Promise<AnyOutcome | RunSummary | undefined>,
 ): Promise<void> {
   const { output } = session;
-  await attend(session, true, async ({ manager, progress, verdicts }) => {
-    const found = await start(manager);
+  await attend(session, true, async ({ run: options, progress, verdicts }) => {
+    const found = await start(session.manager(options));
     progress.pause();
     if (found && 'plan' in found) {
       tellOutcome(session, found, verdicts, 'rollback');
@@ -108,7 +118,7 @@ export async function recover(
 }
 
 interface Attended {
-  manager: RollbackManager;
+  run: LibraryOptions;
   progress: Progress;
   verdicts: ReadonlyMap<string, Verdict>;
 }
@@ -117,12 +127,12 @@ interface Attended {
 async function attend(
   session: Session,
   unasked: boolean,
-  run: (attended: Attended) => Promise<void>,
+  carryOn: (attended: Attended) => Promise<void>,
 ): Promise<void> {
   const { output, interrupts } = session;
   const progress = await openProgress(output);
   // Who is asked sees the risks with the plan; who is not asked shall find them in the log.
-  const tellRisks = ({ risks }: Plan) => {
+  const tellRisks = ({ risks }: AnyPlan) => {
     progress.pause();
     output.note(...riskLines(risks));
   };
@@ -132,8 +142,7 @@ async function attend(
     output.complain('', 'Interrupted: the earlier state is brought back. Ctrl-C again stops at once.');
   });
   try {
-    const manager = session.manager({ onEvent: witness.onEvent, signal });
-    await run({ manager, progress, verdicts: witness.verdicts });
+    await carryOn({ run: { onEvent: witness.onEvent, signal }, progress, verdicts: witness.verdicts });
   } finally {
     progress.pause();
   }
@@ -141,23 +150,24 @@ async function attend(
 
 function tellOutcome(
   session: Session,
-  outcome: RollbackOutcome,
+  outcome: AnyOutcome,
   verdicts: ReadonlyMap<string, Verdict>,
   what: string,
 ): void {
-  if (session.output.options.json) session.output.record(resultDocument(outcome, verdicts));
+  if ('point' in outcome) tellMove(session, outcome, verdicts);
+  else if (session.output.options.json) session.output.record(resultDocument(outcome, verdicts));
   else tell(session, outcome, verdicts, what);
 }
 
 /** Passes events on and remembers what the result is told with. */
-function watch(progress: Progress, onPlan?: (plan: Plan) => void) {
+function watch(progress: Progress, onPlan?: (plan: AnyPlan) => void) {
   const witness = {
-    plan: undefined as Plan | undefined,
+    plan: undefined as AnyPlan | undefined,
     verdicts: new Map<string, Verdict>(),
     onEvent: ((event) => {
       if (event.type === 'verdict') witness.verdicts.set(event.service, event.verdict);
       progress.show(event);
-      if (event.type !== 'plan') return;
+      if (event.type !== 'plan' && event.type !== 'move-plan') return;
       witness.plan = event.plan;
       if (event.plan.operations.length > 0) onPlan?.(event.plan);
     }) satisfies EventSink,
@@ -165,8 +175,12 @@ function watch(progress: Progress, onPlan?: (plan: Plan) => void) {
   return witness;
 }
 
-async function confirmRun(session: Session, plan: Plan, what: string): Promise<boolean> {
+async function confirmRun(session: Session, plan: AnyPlan, what: string): Promise<boolean> {
   const { output } = session;
+  if ('source' in plan) {
+    output.complain(...planLines(plan), '');
+    return askYesNo(session, `Proceed with ${what}?`);
+  }
   const { target } = plan;
   output.complain(
     ...planLines(plan),
@@ -187,7 +201,8 @@ const VERBS: Record<Plan['kind'], string> = {
 };
 
 /** The plan as text, safe to print whatever its point says of itself. */
-function planLines(plan: Plan): string[] {
+function planLines(plan: AnyPlan): string[] {
+  if ('source' in plan) return printableLines(renderMove(plan));
   const target = { ...plan.target, description: printable(plan.target.description) };
   return printableLines(renderPlan({ ...plan, target }, new Date().toISOString()));
 }
@@ -240,13 +255,3 @@ const DONE_WORDS: Record<Plan['kind'], string> = {
   undo: 'Back at',
   return: 'Back at',
 };
-
-function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>): string[] {
-  if (verdicts.size === 0) return [];
-  const unsure = [...verdicts].filter(([, { status }]) => status !== 'pass');
-  if (unsure.length === 0) return [`${output.style('green', '✓')} All services healthy`];
-  // Why was told on the way.
-  return [
-    `${output.style('yellow', '!')} Not known to be healthy: ${unsure.map(([service]) => printable(service)).join(', ')}`,
-  ];
-}

@@ -36,7 +36,11 @@ export interface ContainerDocument {
     Env?: Maybe<string[]>;
     ExposedPorts?: Maybe<Record<string, unknown>>;
   };
-  HostConfig: { NetworkMode?: Maybe<string>; Tmpfs?: Maybe<Record<string, string>> };
+  HostConfig: {
+    NetworkMode?: Maybe<string>;
+    Tmpfs?: Maybe<Record<string, string>>;
+    RestartPolicy?: Maybe<{ Name: string; MaximumRetryCount?: Maybe<number> }>;
+  };
   Mounts?: Maybe<
     {
       Type: ContainerMount['type'];
@@ -115,6 +119,7 @@ export function toContainer(document: ContainerDocument): Container {
     state,
     exitCode: ['exited', 'dead', 'restarting'].includes(state) ? document.State.ExitCode : undefined,
     startedAt: document.State.StartedAt,
+    restart: toRestart(document.HostConfig.RestartPolicy),
     restartCount: document.RestartCount ?? 0,
     pid: document.State.Pid,
     imageId: document.Image,
@@ -132,6 +137,11 @@ export function toContainer(document: ContainerDocument): Container {
     needs: [],
     health: toHealth(document.State.Health?.Status),
   };
+}
+
+function toRestart(policy: ContainerDocument['HostConfig']['RestartPolicy']): string {
+  const { Name: name, MaximumRetryCount: times } = policy ?? { Name: '' };
+  return times ? `${name}:${times}` : name || 'no';
 }
 
 export function toImage(document: ImageDocument): Image {
@@ -162,6 +172,7 @@ export function toIdentity(info: InfoDocument, version: VersionDocument, host: s
     local: isLocal(host),
     rootless,
     pauses: !rootless || info.CgroupVersion !== '1',
+    changesRestart: true,
     storageDriver: info.Driver,
   };
 }

@@ -148,6 +148,12 @@ export class DockerEngine implements Engine {
     await this.ask(this.#container(id).kill({ signal: name }));
   }
 
+  async setRestart(id: string, policy: string): Promise<void> {
+    const [Name = '', times = '0'] = policy.split(':');
+    const RestartPolicy = { Name, MaximumRetryCount: Number(times) };
+    await this.ask(this.#container(id).update({ RestartPolicy }), 404);
+  }
+
   async remove(id: string): Promise<void> {
     await this.ask(this.#container(id).remove(), 404);
   }

@@ -41,6 +41,8 @@ export interface Engine {
   start(id: string): Promise<void>;
   /** Sends e.g. `SIGHUP` to the main process. */
   signal(id: string, name: string): Promise<void>;
+  /** Sets a container's restart policy, see `Container.restart`; one that is gone needs none. Throws `not-supported` where it cannot be changed. */
+  setRestart(id: string, policy: string): Promise<void>;
   /** Removes a stopped container; its named volumes stay. */
   remove(id: string): Promise<void>;
   exec(id: string, argv: string[], options?: ExecOptions): Promise<ExecResult>;

@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { moveOperationSchema, movePlanSchema } from './move.js';
 import { operationSchema, planSchema } from './plan.js';
 import { pointSchema, type PointSummary } from './point.js';
+import { CATEGORIES, GRADES, VERDICTS, type Readiness } from './readiness.js';
 import { runKindSchema, runResultSchema, type AuditRecord, type RunSummary } from './run.js';
 
 /** The JSON documents of the command line: what `--json` prints and `compose-rollback schema` publishes. */
@@ -103,7 +105,7 @@ const resultSchema = z.object({
   verdicts: z.record(z.string(), verdictSchema),
 });
 
-const step = { step: z.int(), total: z.int(), operation: operationSchema };
+const step = { step: z.int(), total: z.int(), operation: z.union([operationSchema, moveOperationSchema]) };
 
 const eventSchema = z.union([
   z.object({
@@ -112,6 +114,7 @@ const eventSchema = z.union([
     message: z.string(),
   }),
   z.object({ type: z.literal('plan'), plan: planSchema }),
+  z.object({ type: z.literal('move-plan'), plan: movePlanSchema }),
   z.object({ type: z.literal('safety-point'), id: z.string(), run: z.string() }),
   z.object({ type: z.literal('operation'), state: z.literal('doing'), ...step }),
   z.object({
@@ -152,6 +155,31 @@ const recoverySchema = z.object({
   run: z.string().nullable(),
 });
 
+/** What a move prints, one a line. */
+const moveLineSchema = z.union([
+  eventSchema,
+  z.object({
+    type: z.literal('move-result'),
+    result: z.literal('done'),
+    project: z.string(),
+    source: movePlanSchema.shape.source,
+    target: movePlanSchema.shape.target,
+    run: z.string().nullable(),
+    point: z.string().nullable(),
+    warnings: z.array(z.string()),
+    verdicts: z.record(z.string(), verdictSchema),
+  }),
+]);
+
+const finalizeSchema = z.object({
+  result: z.enum(['planned', 'done', 'nothing-to-do']),
+  engine: z.string(),
+  containers: z.array(z.string()),
+  networks: z.array(z.string()),
+  volumes: z.array(z.string()),
+  point: z.string().nullable(),
+});
+
 const backupSchema = z.object({
   /** Null when none was made: with --verify-only. */
   point: z.string().nullable(),
@@ -186,6 +214,26 @@ const diagnosisSchema = z.object({
   ),
   warnings: z.array(z.string()),
 });
+const readinessSchema = z.object({
+  project: z.string(),
+  directory: z.string(),
+  verdict: z.enum(VERDICTS),
+  target: z.object({ podman: z.string().nullable(), rootless: z.boolean(), provider: z.string().nullable() }),
+  checks: z.array(
+    z.object({
+      id: z.string(),
+      category: z.enum(CATEGORIES),
+      grade: z.enum(GRADES),
+      service: z.string().nullable(),
+      finding: z.string(),
+      why: z.string(),
+      fix: z.string().nullable(),
+      rewrite: z.string().nullable(),
+    }),
+  ),
+  fixed: z.array(z.string()),
+  report: z.string().nullable(),
+}) satisfies z.ZodType<Readiness>;
 
 /** One line of a run's output. */
 const runLineSchema = z.union([eventSchema, resultSchema, errorSchema]);
@@ -261,6 +309,12 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   }),
   'migrate-backup': backupSchema,
   'migrate-diagnose': diagnosisSchema,
+  'migrate-validate': readinessSchema,
+  'migrate-plan': movePlanSchema,
+  'migrate-to-podman': moveLineSchema,
+  'migrate-to-docker': moveLineSchema,
+  'migrate-rollback-to-docker': z.union([moveLineSchema, runLineSchema]),
+  'migrate-finalize': finalizeSchema,
   error: errorSchema,
 };
 

@@ -17,6 +17,8 @@ export interface EngineIdentity {
   rootless: boolean;
   /** Can it freeze containers? Not without root where control groups are of version 1. */
   pauses: boolean;
+  /** Can the restart policy of a container be changed? */
+  changesRestart: boolean;
   storageDriver: string;
 }
 
@@ -53,6 +55,8 @@ export interface Container {
   exitCode: number | undefined;
   /** RFC 3339, as the engine gives it. */
   startedAt: string;
+  /** Its restart policy, as compose writes it: `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`. */
+  restart: string;
   /** Times the engine restarted it by its restart policy. */
   restartCount: number;
   /** Process id on the engine's host; 0 when not running. */

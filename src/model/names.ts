@@ -88,3 +88,8 @@ export function isMigrationBackup(path: string): boolean {
 
 /** What the programs that a run starts carry in their environment, their own children included: its id. */
 export const RUN_VARIABLE = 'COMPOSE_ROLLBACK_RUN';
+
+/** Is a run of this kind a move between engines? */
+export function isMove(kind: string): kind is 'to-podman' | 'to-docker' {
+  return kind === 'to-podman' || kind === 'to-docker';
+}

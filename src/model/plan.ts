@@ -99,7 +99,7 @@ export const operationSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('verify'), service: z.string(), handler: z.string(), ...base }),
 ]);
 
-const remarkSchema = z.object({
+export const remarkSchema = z.object({
   /** Stable, for scripts: `image-missing`, `port-taken`, … */
   code: z.string(),
   message: z.string(),

@@ -1,15 +1,18 @@
 import * as z from 'zod';
+import type { MoveKind } from './move.js';
 import { RUN_ID } from './names.js';
 import { pointImageSchema } from './point.js';
 
 /** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */
 
-export const runKindSchema = z.enum(['rollback', 'undo', 'service']);
+export const runKindSchema = z.enum(['rollback', 'undo', 'service', 'to-podman', 'to-docker']);
 
 /** `returned`: failed, and the earlier state is back. `not-returned`: failed, and it is not. */
 export const runResultSchema = z.enum(['done', 'failed', 'returned', 'not-returned']);
 
 const at = z.iso.datetime();
+/** `target`: what a move does at its target, as one of its own operations. */
+const phase = z.enum(['forward', 'return', 'target']);
 
 /** What was asked of a run, so that another process can go on with it. */
 const requestSchema = z.object({
@@ -44,18 +47,18 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
   /** Another process goes on, with a plan from what it found; steps count from 0 again. */
   z.object({ type: z.literal('resume'), at, pid: z.int(), process: z.string(), plan: z.unknown() }),
   /** Synced before the operation acts. `step` counts within the phase, from 0. */
-  z.object({ type: z.literal('doing'), at, phase: z.enum(['forward', 'return']), step: z.int() }),
+  z.object({ type: z.literal('doing'), at, phase, step: z.int() }),
   z.object({
     type: z.literal('done'),
     at,
-    phase: z.enum(['forward', 'return']),
+    phase,
     step: z.int(),
     note: z.string().nullable(),
   }),
   z.object({
     type: z.literal('failed'),
     at,
-    phase: z.enum(['forward', 'return']),
+    phase,
     step: z.int(),
     error: z.string(),
   }),
@@ -73,6 +76,8 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
 export type JournalRecord = z.infer<typeof journalRecordSchema>;
 export type RunRequest = z.infer<typeof requestSchema>;
 export type RunKind = z.infer<typeof runKindSchema>;
+/** Runs that lead to a point, on one engine. */
+export type RollbackKind = Exclude<RunKind, MoveKind>;
 export type RunResult = z.infer<typeof runResultSchema>;
 
 /** What the index holds of a run. */

@@ -84,7 +84,7 @@ export function renderPlan(plan: Plan, now: string): string {
   return lines.join('\n');
 }
 
-function renderRemarks(title: string, remarks: Remark[]): string[] {
+export function renderRemarks(title: string, remarks: Remark[]): string[] {
   if (remarks.length === 0) return [];
   return [
     `${title}:`,

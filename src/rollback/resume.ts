@@ -1,5 +1,6 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import type { JournalRecord, RunSummary } from '../model/run.js';
+import type { JournalRecord, RollbackKind, RunSummary } from '../model/run.js';
+import { isMove } from '../model/names.js';
 import { planSchema } from '../model/plan.js';
 import type { Target } from '../plan/target.js';
 import { killedWords } from '../plan/text.js';
@@ -74,11 +75,12 @@ export async function abortRun(workspace: Workspace, unfinished: RunSummary): Pr
 interface Killed {
   records: JournalRecord[];
   request: Extract<JournalRecord, { type: 'begin' }>['request'];
-  kind: RunSummary['kind'];
+  kind: RollbackKind;
   safety: Target;
 }
 
 async function openKilled(workspace: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
+  if (isMove(kind)) throw new TypeError('a move is carried on by its own room');
   const { store, project, emit } = workspace;
   await endChildren(id);
   const records = await readJournal(store.dir.journalFile(id));

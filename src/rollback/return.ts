@@ -8,7 +8,7 @@ import type { Target } from '../plan/target.js';
 import { openTarget } from '../points/find.js';
 import { projectOf } from '../points/facts.js';
 import { fingerprint } from '../project/observe.js';
-import { execute } from '../run/executor.js';
+import { execute, performing } from '../run/executor.js';
 import { removeHalfMade } from '../run/half-made.js';
 import { performers } from '../run/performers.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
@@ -25,6 +25,10 @@ interface Failure {
   /** Id of what the run wanted to reach. */
   target: string;
   options: Options;
+  /** What else belongs to the way back, once everything else is back. */
+  finish?: () => Promise<void>;
+  /** What to do when it fails. */
+  hint?: string;
 }
 
 /**
@@ -58,16 +62,18 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
         way.plan.blockers.map(({ message }) => message),
       );
     await execute({
-      plan: way.plan,
+      operations: way.plan.operations,
       phase: 'return',
-      performers: performers(calm, {
-        ...target,
-        project: projectOf(target.point, workspace.project.directory),
-        present: way.observation.model,
-        run: log.run,
-        safety: safety.id,
-        returning: true,
-      }),
+      perform: performing(
+        performers(calm, {
+          ...target,
+          project: projectOf(target.point, workspace.project.directory),
+          present: way.observation.model,
+          run: log.run,
+          safety: safety.id,
+          returning: true,
+        }),
+      ),
       journal: log.journal,
       emit: workspace.emit,
       signal: calm.signal,
@@ -80,6 +86,7 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
     const remaining = stillToDo(left, safety);
     if (remaining.length > 0) return await lost(failure, remaining);
     await discardStaged(calm, target.point);
+    await failure.finish?.();
   } catch (second) {
     return lost(failure, [messageOf(second), ...(second instanceof RollbackError ? second.details : [])]);
   }
@@ -152,7 +159,9 @@ async function lost(failure: Failure, details: string[]): Promise<RollbackError>
   return new RollbackError('not-returned', `${explanation}; the earlier state is not back`, {
     details,
     subjects: subjects(failure),
-    hint: `everything of it is kept in ${safety.id}: mend what is named above, then compose-rollback undo ${log.run}`,
+    hint:
+      failure.hint ??
+      `everything of it is kept in ${safety.id}: mend what is named above, then compose-rollback undo ${log.run}`,
     cause: error,
   });
 }

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { messageOf, RollbackError } from '../model/errors.js';
 import type { Plan } from '../model/plan.js';
 import type { Point } from '../model/point.js';
-import type { RunKind, RunRequest, RunSummary } from '../model/run.js';
+import type { RollbackKind, RunRequest, RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { recordPoint } from '../points/record.js';
 import { applyRetention } from '../points/remove.js';
-import { execute, OperationFailed } from '../run/executor.js';
+import { execute, OperationFailed, performing } from '../run/executor.js';
 import { removeHalfMade } from '../run/half-made.js';
 import { performers } from '../run/performers.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
@@ -18,7 +18,7 @@ import { RunLog } from './run-log.js';
 import { replacedBy } from './volumes.js';
 
 export interface RollbackRequest {
-  kind: RunKind;
+  kind: RollbackKind;
   options: Options;
   /** Of an undo: the run it takes back. */
   undone?: RunSummary | undefined;
@@ -179,9 +179,9 @@ async function act(
   const { emit, signal } = workspace;
   await removeHalfMade(workspace);
   return execute({
-    plan,
+    operations: plan.operations,
     phase: 'forward',
-    performers: performers(workspace, destination),
+    perform: performing(performers(workspace, destination)),
     journal: log.journal,
     emit,
     signal,

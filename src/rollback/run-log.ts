@@ -1,3 +1,4 @@
+import type { MovePlan } from '../model/move.js';
 import type { Plan } from '../model/plan.js';
 import type { RunKind, RunRequest, RunResult, RunSummary } from '../model/run.js';
 import type { Workspace } from '../run/workspace.js';
@@ -12,7 +13,7 @@ interface Beginning {
   safety: string;
   undoes: string | null;
   request: RunRequest;
-  plan: Plan;
+  plan: Plan | MovePlan;
 }
 
 const ownProcess = async () => ({ pid: process.pid, process: await ownMark() });
@@ -50,7 +51,7 @@ export class RunLog {
   }
 
   /** Goes on with a run that was killed, by this plan. */
-  static async resume(workspace: Workspace, run: string, plan: Plan | null): Promise<RunLog> {
+  static async resume(workspace: Workspace, run: string, plan: Plan | MovePlan | null): Promise<RunLog> {
     const journal = await Journal.resume(workspace.store.dir, run);
     await journal.append({ type: 'resume', at: new Date().toISOString(), ...(await ownProcess()), plan });
     return new RunLog(workspace, journal, run);
@@ -65,7 +66,7 @@ export class RunLog {
 }
 
 /** A plan as journals keep it: where points are encrypted, without the hashes of what is inside. */
-export async function forJournal(store: Store, plan: Plan): Promise<Plan> {
+export async function forJournal(store: Store, plan: Plan | MovePlan): Promise<object> {
   if (!(await store.hasKey())) return plan;
   const operations = plan.operations.map((operation) =>
     'sha256' in operation ? { ...operation, sha256: '' } : operation,

@@ -1,5 +1,5 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import { quoted, RUN_ID } from '../model/names.js';
+import { isMove, quoted, RUN_ID } from '../model/names.js';
 import type { RunSummary } from '../model/run.js';
 import { readJournal } from '../store/journal.js';
 import { keepReplaced } from '../run/data.js';
@@ -36,6 +36,11 @@ export async function findUndoable(
   if (found.result === 'returned') {
     throw new RollbackError('usage', `${found.id} failed and was taken back already`, {
       hint: '`compose-rollback runs` shows the others',
+    });
+  }
+  if (isMove(found.kind)) {
+    throw new RollbackError('not-supported', `${found.id} moved the project to another engine`, {
+      hint: `compose-rollback migrate ${found.kind === 'to-podman' ? 'to-docker' : 'to-podman'} moves it back, with its data`,
     });
   }
   return found;

@@ -8,6 +8,7 @@ import { isUp } from '../plan/services.js';
 import { chooseCopier, locateData, namespaceOf, type Copier, type DataName } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
 import type { Place } from '../volumes/driver.js';
+import { closedNamespace } from '../volumes/host-fitness.js';
 
 /** A run that another process goes on with. */
 export interface Resumed {
@@ -57,19 +58,22 @@ async function findVolume(
   };
 }
 
-/** A volume that is made anew before its data comes back: directly, where that is how volumes are reached here. */
-function gone({ identity }: Workspace): VolumeFinding {
+/** A volume that is made anew before its data comes back. */
+async function gone(workspace: Workspace): Promise<VolumeFinding> {
+  return { ...(await fitOfMissing(workspace)), users: [], aside: false, restored: false, missingBytes: 0 };
+}
+
+/** What will copy into a volume that is not there yet: directly, where that is how volumes are reached here. */
+export async function fitOfMissing({
+  identity,
+}: Workspace): Promise<Pick<VolumeFinding, 'driver' | 'problem'>> {
   const root = !identity.rootless && process.geteuid?.() === 0;
-  const direct = identity.local && (root || namespaceOf(identity).through !== undefined);
-  const nothing = {
-    users: [],
-    aside: false,
-    restored: false,
-    missingBytes: 0,
-  };
-  if (direct) return { driver: 'host', problem: null, ...nothing };
-  if (identity.kind === 'docker') return { driver: 'api', problem: null, ...nothing };
-  return { driver: null, problem: "Podman's data is copied where it lies, by its own user", ...nothing };
+  const { through } = namespaceOf(identity);
+  const problem = await closedNamespace(through);
+  if (problem !== undefined) return { driver: null, problem };
+  if (identity.local && (root || through !== undefined)) return { driver: 'host', problem: null };
+  if (identity.kind === 'docker') return { driver: 'api', problem: null };
+  return { driver: null, problem: "Podman's data is copied where it lies, by its own user" };
 }
 
 async function problemOf(copier: Copier): Promise<string | null> {

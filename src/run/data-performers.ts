@@ -3,15 +3,7 @@ import type { OperationOf } from '../model/plan.js';
 import type { VolumeData } from '../model/point.js';
 import type { Place } from '../volumes/driver.js';
 import type { HostDriver } from '../volumes/host.js';
-import {
-  addData,
-  changedPlace,
-  chooseCopier,
-  dataOf,
-  keepReplaced,
-  locateData,
-  type DataToStore,
-} from './data.js';
+import { addData, changedPlace, dataOf, keepReplaced, makePlace, type DataToStore } from './data.js';
 import { DONE, type Performers } from './executor.js';
 import { loadImage } from './images.js';
 import type { Destination } from './performers.js';
@@ -34,7 +26,7 @@ export function dataPerformers(
 
   const restoreData = async ({ volume, driver, from }: OperationOf<'restore-volume'>) => {
     const data = from === 'point' ? recorded(volume) : replacedData(destination, volume);
-    const found = await ready(workspace, destination, data);
+    const found = await makePlace(workspace, destination, data);
     if (driver === 'api') {
       if (found.copier.driver !== 'api') throw changedPlace(volume);
       const { compression } = recorded(volume);
@@ -67,14 +59,14 @@ export function dataPerformers(
     },
     'stage-volume': async ({ volume }) => {
       const data = recorded(volume);
-      const { place, host } = onHost(await ready(workspace, destination, data), volume);
+      const { place, host } = onHost(await makePlace(workspace, destination, data), volume);
       const bytes = await store.openStored(point, data);
       await host.stage(place, run, bytes, data.compression, signal);
       return DONE;
     },
     'archive-volume': async ({ volume }) => {
       const data = recorded(volume);
-      await addData(workspace, safety, await ready(workspace, destination, data), data.services);
+      await addData(workspace, safety, await makePlace(workspace, destination, data), data.services);
       return DONE;
     },
     'restore-volume': async (operation) => {
@@ -92,33 +84,6 @@ export function dataPerformers(
     },
   };
 }
-
-/** The place of a volume and what copies it; a volume that is gone is made first, with the labels compose would give it. */
-async function ready(
-  workspace: Workspace,
-  { model, project }: Destination,
-  data: Pick<VolumeData, 'kind' | 'name'>,
-): Promise<DataToStore> {
-  const { engine } = workspace;
-  const known = await locateData(workspace, data);
-  if (!known) {
-    const volumes = Object.entries(model?.volumes ?? {});
-    const key = volumes.find(
-      ([name, volume]) => (volume?.name ?? `${project.name}_${name}`) === data.name,
-    )?.[0];
-    const labels = key === undefined ? {} : labelsFor(project.name, key);
-    await engine.createVolume(data.name, labels);
-  }
-  const place = known ?? (await locateData(workspace, data));
-  const copier = place && (await chooseCopier(workspace, place));
-  if (place && copier && copier.driver !== null) return { place, copier };
-  throw changedPlace(data.name);
-}
-
-const labelsFor = (project: string, key: string) => ({
-  'com.docker.compose.project': project,
-  'com.docker.compose.volume': key,
-});
 
 function onHost({ place, copier }: DataToStore, volume: string): { place: Place; host: HostDriver } {
   if (copier.driver === 'host') return { place, host: copier.copier };

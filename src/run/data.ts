@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, join } from 'node:path';
+import type { ComposeModel } from '../model/compose.js';
 import type { EngineIdentity } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { KEPT_REPOSITORY } from '../model/names.js';
 import type { Point, VolumeData } from '../model/point.js';
+import type { Project } from '../model/project.js';
 import type { Fingerprint } from '../store/files.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { ownMark } from '../store/process.js';
@@ -76,6 +78,54 @@ async function localImages({ engine, project }: Workspace): Promise<string[]> {
   ]);
   return [...new Set([...containers, ...kept].map(({ imageId }) => imageId))];
 }
+
+/** The place of a volume and what copies it; a volume that is gone is made first, with the labels compose would give it. */
+export async function makePlace(
+  workspace: Workspace,
+  { model, project }: { model: ComposeModel | undefined; project: Project },
+  data: DataName,
+): Promise<DataToStore> {
+  const { engine } = workspace;
+  const known = await locateData(workspace, data);
+  if (!known) {
+    const volumes = Object.entries(model?.volumes ?? {});
+    const key = volumes.find(
+      ([name, volume]) => (volume?.name ?? `${project.name}_${name}`) === data.name,
+    )?.[0];
+    const labels = key === undefined ? {} : labelsFor(project.name, key);
+    await engine.createVolume(data.name, labels);
+    if (workspace.identity.kind === 'podman') await mountOnce(workspace, data.name);
+  }
+  const place = known ?? (await locateData(workspace, data));
+  const copier = place && (await chooseCopier(workspace, place));
+  if (place && copier && copier.driver !== null) return { place, copier };
+  throw changedPlace(data.name);
+}
+
+/** Podman gives a new volume owner and mode of the directory that it is first mounted at (measured, 4.3.1): after this they are its own. */
+async function mountOnce(workspace: Workspace, volume: string): Promise<void> {
+  const { engine } = workspace;
+  const [image] = await localImages(workspace);
+  if (image === undefined) return; // Then nothing of the project can be made here either.
+  const helper = await engine.createHelper({
+    owner: await ownMark(),
+    image,
+    mounts: { [volume]: '/volume' },
+  });
+  try {
+    await engine.start(helper);
+  } catch (thrown) {
+    // The program that it would start is not there; it was mounted before.
+    if (!(thrown instanceof RollbackError) || thrown.code !== 'failed') throw thrown;
+  } finally {
+    await engine.removeHelper(helper);
+  }
+}
+
+const labelsFor = (project: string, key: string) => ({
+  'com.docker.compose.project': project,
+  'com.docker.compose.volume': key,
+});
 
 interface StoringFacts {
   /** Bytes that will probably be read. */

@@ -1,6 +1,6 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import type { EventSink } from '../model/events.js';
-import type { Operation, OperationKind, OperationOf, Plan } from '../model/plan.js';
+import type { AnyOperation, EventSink } from '../model/events.js';
+import type { Operation, OperationKind, OperationOf } from '../model/plan.js';
 import type { Journal } from '../store/journal.js';
 
 /** What an operation has to say when it is done. */
@@ -19,7 +19,7 @@ export type Performers = { [K in OperationKind]: (operation: OperationOf<K>) => 
 /** An operation failed; the ones after it were not begun. */
 export class OperationFailed extends RollbackError {
   constructor(
-    readonly operation: Operation,
+    readonly operation: AnyOperation,
     cause: unknown,
   ) {
     super(cause instanceof RollbackError ? cause.code : 'failed', messageOf(cause), {
@@ -29,10 +29,10 @@ export class OperationFailed extends RollbackError {
   }
 }
 
-interface Execution {
-  plan: Plan;
-  phase: 'forward' | 'return';
-  performers: Performers;
+interface Execution<O extends AnyOperation> {
+  operations: O[];
+  phase: 'forward' | 'return' | 'target';
+  perform: (operation: O) => Promise<Outcome>;
   journal: Journal;
   emit: EventSink;
   /** Looked at between operations: the one that runs is finished first. */
@@ -43,22 +43,22 @@ interface Execution {
  * Performs a plan's operations in order and journals each before and after. Knows no use-case.
  * Returns the warnings; throws OperationFailed, or `interrupted`.
  */
-export async function execute({
-  plan,
+export async function execute<O extends AnyOperation>({
+  operations,
   phase,
-  performers,
+  perform,
   journal,
   emit,
   signal,
-}: Execution): Promise<string[]> {
+}: Execution<O>): Promise<string[]> {
   const warnings: string[] = [];
-  const total = plan.operations.length;
-  for (const [step, operation] of plan.operations.entries()) {
+  const total = operations.length;
+  for (const [step, operation] of operations.entries()) {
     if (signal.aborted) throw interrupted();
     await journal.append({ type: 'doing', at: now(), phase, step });
     emit({ type: 'operation', state: 'doing', step, total, operation });
     try {
-      const { note, warning } = await perform(performers, operation);
+      const { note, warning } = await perform(operation);
       await journal.append({ type: 'done', at: now(), phase, step, note });
       emit({ type: 'operation', state: 'done', step, total, operation, note });
       if (warning) {
@@ -78,7 +78,15 @@ export async function execute({
 const interrupted = () => new RollbackError('interrupted', 'interrupted');
 const now = () => new Date().toISOString();
 
+/** `performers` as one function. */
+export function performing(performers: Performers): (operation: Operation) => Promise<Outcome> {
+  return (operation) => performOne(performers, operation);
+}
+
 /** The one place where a kind meets its performer; the compiler sees that they belong together. */
-function perform<K extends OperationKind>(performers: Performers, operation: OperationOf<K> & { kind: K }) {
+function performOne<K extends OperationKind>(
+  performers: Performers,
+  operation: OperationOf<K> & { kind: K },
+) {
   return performers[operation.kind](operation);
 }

@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import type { Engine } from '../engine/engine.js';
 import { messageOf, RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
-import type { Compression } from '../model/point.js';
 import { heard, vouched } from './child.js';
 import { compressed, decompressed } from './compression.js';
 import {
@@ -11,6 +10,7 @@ import {
   contentsOnceRead,
   type Contents,
   foreign,
+  type Encoding,
   type Place,
   printable,
   type VolumeReader,
@@ -118,12 +118,7 @@ export class ApiDriver implements VolumeReader {
    * meanwhile; failing or aborted it is left empty or half full. Throws `damaged`, `unsafe` for what would leave the directory or is a
    * device, `failed`, what `archive` failed with, or the signal's own reason.
    */
-  async refill(
-    place: Place,
-    archive: Readable,
-    compression: Compression,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async refill(place: Place, archive: Readable, compression: Encoding, signal: AbortSignal): Promise<void> {
     heard(archive);
     const why = await this.emptiable();
     const image = this.#emptier;

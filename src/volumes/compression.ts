@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import type { Compression } from '../model/point.js';
 import { answerOf, throughProgram } from './child.js';
+import type { Encoding } from './driver.js';
 
 export const ARCHIVE_SUFFIX: Readonly<Record<Compression, string>> = {
   zstd: '.tar.zst',
@@ -33,7 +34,8 @@ export function availableCompression(): Promise<Compression> {
 }
 
 /** Fails with what `source` failed with, `failed` when there is no such program, the signal's own reason when aborted. */
-export function compressed(source: Readable, compression: Compression, signal: AbortSignal): Readable {
+export function compressed(source: Readable, compression: Encoding, signal: AbortSignal): Readable {
+  if (compression === 'none') return source;
   return throughProgram(
     [...compressor(compression), '-c'],
     source,
@@ -43,7 +45,8 @@ export function compressed(source: Readable, compression: Compression, signal: A
 }
 
 /** Fails as `compressed` does, and with `damaged` when the bytes are none of that compression or end too early. */
-export function decompressed(source: Readable, compression: Compression, signal: AbortSignal): Readable {
+export function decompressed(source: Readable, compression: Encoding, signal: AbortSignal): Readable {
+  if (compression === 'none') return source;
   return throughProgram(
     [...compressor(compression), '-d', '-c'],
     source,

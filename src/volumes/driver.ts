@@ -5,6 +5,9 @@ import type { Volume } from '../model/engine.js';
 import { quoted } from '../model/names.js';
 import type { Compression } from '../model/point.js';
 
+/** `none` for what is read at once, and stored nowhere. */
+export type Encoding = Compression | 'none';
+
 /** Data of one named volume, or of one bind-mounted directory. */
 export type Place = {
   /** The volume's name on the engine; of a directory, as the point records it. */
@@ -37,7 +40,7 @@ export interface Contents {
 }
 
 export interface ArchiveOptions {
-  compression: Compression;
+  compression: Encoding;
   /** Ends the work; what was begun is cleaned up. */
   signal: AbortSignal;
   /** Told about how many bytes were read so far, before compression; never less than before. */
@@ -46,6 +49,8 @@ export interface ArchiveOptions {
   live?: boolean | undefined;
   /** Nothing else is archived meanwhile. */
   alone?: boolean | undefined;
+  /** Holes are written as zeros: the archives of equal files are equal. */
+  filled?: boolean | undefined;
 }
 
 /** A place's data as a compressed tar. */

@@ -2,7 +2,6 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
-import type { Compression } from '../model/point.js';
 import { feed, startChild, vouched } from './child.js';
 import { compressor } from './compression.js';
 import {
@@ -10,6 +9,7 @@ import {
   type ArchiveOptions,
   type Contents,
   contentsOnceRead,
+  type Encoding,
   inside,
   type Place,
   printable,
@@ -34,14 +34,14 @@ export const ATTRIBUTES = [
 ];
 
 /** tar starts the program itself, behind a pipe. Node's own pipes are sockets, and cost more than the compression. */
-export function throughCompressor(compression: Compression, alone?: boolean): string {
-  return `--use-compress-program=${compressor(compression, alone).join(' ')}`;
+export function throughCompressor(encoding: Encoding, alone?: boolean): string[] {
+  if (encoding === 'none') return [];
+  return [`--use-compress-program=${compressor(encoding, alone).join(' ')}`];
 }
 
 const CREATE = [
   '--create',
   '--format=posix',
-  '--sparse',
   ...ATTRIBUTES,
   // No process ids in the archive: equal data, equal bytes.
   '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
@@ -112,7 +112,8 @@ function begin(place: Place, options: ArchiveOptions, into?: FileHandle) {
   // Named, a regular file is what the compressor itself writes into. Not from inside the place: something there may be called `-`.
   const file = `--file=${into ? '/dev/fd/1' : '-'}`;
   const through = throughCompressor(options.compression, options.alone);
-  const argv = inside(place, 'tar', `--directory=${place.path}`, through, file, ...CREATE);
+  const holes = options.filled ? [] : ['--sparse'];
+  const argv = inside(place, 'tar', `--directory=${place.path}`, ...through, file, ...CREATE, ...holes);
   const tar = startChild(argv, '/', onLine, { into: into?.fd });
   const contents: Contents = { entries: 0, bytes: 0, skipped: [], listing: null };
   const listed = feed(Readable.from(names(place, contents, options), { objectMode: false }), tar);

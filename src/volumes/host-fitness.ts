@@ -21,10 +21,18 @@ export async function unfitOnHost(place: Place): Promise<string | undefined> {
   return (
     foreign(place) ??
     (await missingProgram()) ??
+    (await closedNamespace(place.through)) ??
     (await notPlainDirectory(place)) ??
     (await mounted(place)) ??
     (place.through === undefined ? await notOurs(place) : await unmapped(place))
   );
+}
+
+/** Why programs cannot be started in the namespace that a place is in, for a person. */
+export async function closedNamespace(through: Place['through'] = []): Promise<string | undefined> {
+  const [program] = through;
+  if (program === undefined || (await answerOf([...through, 'echo', 'open'])) !== undefined) return undefined;
+  return `${program} ${through.at(-1)} does not work here`;
 }
 
 /** What the kernel calls ids that a user namespace does not know, and what Prometheus, say, runs as. */

@@ -3,10 +3,9 @@ import { mkdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
-import type { Compression } from '../model/point.js';
 import { explained, syncDirectory } from '../store/files.js';
 import { feed, heard, runTool, startChild } from './child.js';
-import { inside, type Place } from './driver.js';
+import { type Encoding, inside, type Place } from './driver.js';
 import { ATTRIBUTES, throughCompressor } from './host-archive.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
@@ -30,7 +29,7 @@ export async function stagePlace(
   place: Place,
   run: string,
   archive: Readable,
-  compression: Compression,
+  compression: Encoding,
   signal: AbortSignal,
 ): Promise<void> {
   heard(archive);
@@ -66,7 +65,7 @@ async function unpack(
   place: Place,
   run: string,
   archive: Readable,
-  compression: Compression,
+  compression: Encoding,
   signal: AbortSignal,
 ) {
   signal.throwIfAborted();
@@ -76,7 +75,9 @@ async function unpack(
   };
   const from = descriptorOf(archive);
   const file = `--file=${from === undefined ? '-' : '/dev/fd/0'}`;
-  const argv = inside(place, ...EXTRACT, throughCompressor(compression), file);
+  // It would close its end where the archive ends, which a stream takes for a failure: a decompressor reads on, and so does this.
+  const decoding = compression === 'none' ? ['--ignore-zeros'] : throughCompressor(compression);
+  const argv = inside(place, ...EXTRACT, ...decoding, file);
   const tar = startChild(argv, place.path, note, { from, run });
   signal.addEventListener('abort', tar.kill);
   try {

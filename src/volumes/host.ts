@@ -1,7 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { Compression } from '../model/point.js';
-import type { Archive, ArchiveOptions, Contents, Place, VolumeReader } from './driver.js';
+import type { Archive, ArchiveOptions, Contents, Encoding, Place, VolumeReader } from './driver.js';
 import { archivePlace, archivePlaceInto } from './host-archive.js';
 import { type Clone, clonePlace } from './host-clone.js';
 import { unfitOnHost } from './host-fitness.js';
@@ -50,7 +49,7 @@ export class HostDriver implements VolumeReader {
     place: Place,
     run: string,
     archive: Readable,
-    compression: Compression,
+    compression: Encoding,
     signal: AbortSignal,
   ): Promise<void> {
     return stagePlace(place, run, archive, compression, signal);

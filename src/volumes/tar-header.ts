@@ -6,6 +6,9 @@ export interface Head {
   type: string;
   name: Buffer;
   link: Buffer;
+  mode: number;
+  uid: number;
+  gid: number;
   /** Of what follows, in bytes. */
   size: number;
   /** GNU's old sparse files: their size with holes, and whether blocks with more of the map follow. */
@@ -31,6 +34,9 @@ export function readHead(block: Buffer): Head {
     type,
     name: prefix.length > 0 ? Buffer.concat([prefix, Buffer.from('/'), name]) : name,
     link: text(block, 157, 100),
+    mode: checked(number(field(block, 100, 8))) & 0o7777,
+    uid: checked(number(field(block, 108, 8))),
+    gid: checked(number(field(block, 116, 8))),
     size: checked(number(field(block, 124, 12))),
     realSize: sparse ? checked(number(field(block, 483, 12))) : undefined,
     extended: sparse && block[482] !== 0,

@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { damaged, type Head, paxSize, readHead, readPax, untilZero, writePax } from './tar-header.js';
 
@@ -16,6 +17,12 @@ export interface TarEntry {
   size: number;
   /** What a link or symlink points to. */
   link: Buffer | undefined;
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Extended attributes and ACLs, by their pax keys. */
+  attributes: ReadonlyMap<string, Buffer>;
 }
 
 /** An entry as it begins: all raw blocks before its data; of these its own, without metadata before them; and the pax records. */
@@ -32,6 +39,7 @@ type Part = Beginning | { data: Buffer };
 const BLOCK = 512;
 const SLASH = 0x2f;
 const SPARSE_NAME = 'GNU.sparse.name';
+const ATTRIBUTE = /^(?:SCHILY\.(?:xattr|acl)|RHT)\./;
 const SELINUX = ['SCHILY.xattr.security.selinux', 'RHT.security.selinux'];
 /** What one entry may need before its data: names, links, extended attributes. */
 const MAX_METADATA = 8 * 1024 * 1024;
@@ -55,6 +63,27 @@ export async function* inspectTar(source: Readable): AsyncGenerator<TarEntry> {
     for (const part of scanner.scan(chunk)) if ('entry' in part) yield part.entry;
   }
   scanner.end();
+}
+
+/** Every entry, and of each file the SHA-256 of its data as it stands there (hex). Throws `damaged` as `inspectTar` does. */
+export async function* digestTar(source: Readable): AsyncGenerator<TarEntry & { sha256: string }> {
+  const scanner = new TarScanner();
+  let open: { entry: TarEntry; left: number; hash: Hash } | undefined;
+  const close = ({ entry, hash }: NonNullable<typeof open>) => ({ ...entry, sha256: hash.digest('hex') });
+  for await (const chunk of chunksOf(source)) {
+    for (const part of scanner.scan(chunk)) {
+      if ('entry' in part) {
+        if (open) yield close(open);
+        open = { entry: part.entry, left: part.entry.size, hash: createHash('sha256') };
+      } else if (open) {
+        const data = part.data.subarray(0, open.left); // what follows is padding
+        open.hash.update(data);
+        open.left -= data.length;
+      }
+    }
+  }
+  scanner.end();
+  if (open) yield close(open);
 }
 
 /** The same archive with only the entries that `keep` says yes to. Throws `damaged` as `inspectTar` does. */
@@ -239,6 +268,10 @@ class TarScanner {
       type,
       size: type === 'file' ? real : 0,
       link: type === 'link' || type === 'symlink' ? link : undefined,
+      mode: head.mode,
+      uid: paxSize(pax, 'uid') ?? head.uid,
+      gid: paxSize(pax, 'gid') ?? head.gid,
+      attributes: new Map([...(pax ?? [])].filter(([key]) => ATTRIBUTE.test(key))),
     };
     const beginning = {
       entry,

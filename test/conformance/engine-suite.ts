@@ -107,6 +107,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
           oneOff: false,
           state: 'running',
           exitCode: undefined,
+          restart: 'no',
           restartCount: 0,
           imageRef: 'busybox:latest',
           imageId: (await engine.image('busybox:latest'))?.id,

@@ -199,6 +199,14 @@ function engineVolumesSuite(title: string, make: () => Promise<Engine>): void {
       await expect(engine.writeArchive(id, '/', broken)).rejects.toBe(reason);
     });
 
+    it('gives time to end to what names none', async () => {
+      const id = await sh('trap "sleep 1; exit 7" TERM; echo ready; while :; do sleep 0.1; done');
+      await docker('start', id);
+      await expect.poll(() => engine.logs(id, 1), { timeout: 20_000 }).toContain('ready');
+      await engine.stop(id);
+      expect(await engine.container(id)).toMatchObject({ state: 'exited', exitCode: 7 });
+    });
+
     it('pauses what runs, twice like once, and leaves alone what does not', async () => {
       const id = await sh('sleep 1000');
       await engine.pause(id);

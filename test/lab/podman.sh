@@ -121,6 +121,8 @@ prepare_user() {
   mkdir -p /var/lib/cni
   chown -R "$OWNER:$OWNER" "$HOME_DIR" "$RUN_DIR"
   chmod 0700 "$RUN_DIR"
+  # As members of the group docker have it: they move their stacks away from there.
+  if [[ -S $LAB_RUN/docker.sock ]]; then chgrp "$OWNER" "$LAB_RUN/docker.sock"; fi
 }
 
 remove_user() {

@@ -61,6 +61,7 @@ export function containerOf(service: string, more: Partial<Container> = {}): Con
     state: 'running',
     exitCode: undefined,
     startedAt: '2026-01-01T00:00:00Z',
+    restart: 'no',
     restartCount: 0,
     pid: 1,
     imageId: `sha256:${'0'.repeat(64)}`,

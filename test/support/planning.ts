@@ -72,14 +72,12 @@ export interface Stack {
   directories?: string[];
   /** Where tags point, by image name, where that is not to what runs; null: nowhere. */
   tags?: Record<string, string | null>;
-  /** Further images on this engine, by name. */
   images?: string[];
   variables?: Record<string, string | null>;
   /** Set when the files do not resolve. */
   modelError?: string;
   git?: { commit: string; branch?: string; dirty?: boolean };
   directory?: string;
-  /** Of the provider; true when absent. */
   replaces?: boolean;
 }
 
@@ -121,6 +119,7 @@ export function aPresent(stack: Stack = {}): Observation {
       local: true,
       rootless: false,
       pauses: true,
+      changesRestart: true,
       storageDriver: 'overlay2',
     },
     provider: { name: 'docker compose', version: '2.26.1', replaces: stack.replaces ?? true },
@@ -228,6 +227,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     state: 'running',
     exitCode: undefined,
     startedAt: THEN,
+    restart: 'no',
     restartCount: 0,
     pid: 0,
     imageId: imageId(`${service}-v1`),

@@ -95,6 +95,7 @@ describe('toContainer', () => {
       state: 'running',
       exitCode: undefined,
       startedAt: '2026-01-02T03:04:05.6Z',
+      restart: 'no',
       restartCount: 3,
       pid: 4711,
       imageId: 'sha256:aaa',
@@ -138,6 +139,7 @@ describe('toContainer', () => {
       networkMode: '',
       user: '',
       needs: [],
+      restart: 'no',
       restartCount: 0,
       health: 'none',
     });
@@ -252,6 +254,7 @@ describe('toIdentity', () => {
       local: true,
       rootless: true,
       pauses: true,
+      changesRestart: true,
       storageDriver: 'overlay2',
     });
   });

@@ -3,6 +3,10 @@ import { define as backup } from '../migrate/backup.js';
 import { define as diagnose } from '../migrate/diagnose.js';
 import { define as recover } from '../migrate/recover.js';
 import type { CommandEntry } from '../commands.js';
+import { define as finalize } from '../migrate/finalize.js';
+import { definitionOf } from '../migrate/move.js';
+import { define as rollbackToDocker } from '../migrate/rollback-to-docker.js';
+import { define as validate } from '../migrate/validate.js';
 import type { Session } from '../session.js';
 
 /** `migrate …`: each has a file of its own in `cli/migrate/`. */
@@ -22,6 +26,15 @@ const STEPS: readonly Omit<CommandEntry, 'group' | 'alias'>[] = [
     summary: 'the scenarios of a move that failed',
     define: recover,
   },
+  { name: 'to-podman', summary: 'move the project from Docker to Podman', define: definitionOf('to-podman') },
+  { name: 'to-docker', summary: 'move the project from Podman to Docker', define: definitionOf('to-docker') },
+  { name: 'finalize', summary: 'remove what a move left where the project was', define: finalize },
+  {
+    name: 'rollback-to-docker',
+    summary: 'bring the project back to Docker as it was backed up',
+    define: rollbackToDocker,
+  },
+  { name: 'validate', summary: 'see whether a project is ready to move to Podman', define: validate },
 ];
 
 export function define(command: Command, session: () => Session): void {

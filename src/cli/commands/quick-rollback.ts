@@ -19,6 +19,7 @@ async function quickRollback(session: Session, options: Options): Promise<void> 
     dryRun: options.dryRun ?? false,
     detailedExitcode: options.detailedExitcode,
     what: 'rollback',
-    start: (manager, run) => manager.rollback('latest', { returnOnFailure: options.return, ...run }),
+    start: (library, run) =>
+      session.manager(library).rollback('latest', { returnOnFailure: options.return, ...run }),
   });
 }

@@ -28,7 +28,7 @@ async function rollbackService(
     dryRun: options.dryRun ?? false,
     detailedExitcode: options.detailedExitcode,
     what: 'rollback',
-    start: (manager, run) =>
-      manager.rollbackService(service, tag, { returnOnFailure: options.return, ...run }),
+    start: (library, run) =>
+      session.manager(library).rollbackService(service, tag, { returnOnFailure: options.return, ...run }),
   });
 }

@@ -44,7 +44,7 @@ async function rollback(session: Session, named: string | undefined, options: Op
   await performRun(session, {
     ...confirmation,
     detailedExitcode,
-    start: (manager, run) => manager.rollback(point, { ...scope, ...run }),
+    start: (library, run) => session.manager(library).rollback(point, { ...scope, ...run }),
   });
 }
 

@@ -21,7 +21,9 @@ async function undo(session: Session, run: string | undefined, options: Options)
     dryRun: options.dryRun ?? false,
     detailedExitcode: options.detailedExitcode,
     what: 'undo',
-    start: (manager, how) =>
-      manager.undo(run, { configOnly: options.configOnly, returnOnFailure: options.return, ...how }),
+    start: (library, how) =>
+      session
+        .manager(library)
+        .undo(run, { configOnly: options.configOnly, returnOnFailure: options.return, ...how }),
   });
 }

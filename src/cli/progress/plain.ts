@@ -44,6 +44,7 @@ function lineOf(event: RollbackEvent): string | undefined {
     case 'warning':
       return `! ${printable(event.message)}`;
     case 'plan':
+    case 'move-plan':
     case 'bytes':
       return undefined;
   }

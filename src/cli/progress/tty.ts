@@ -52,6 +52,7 @@ export class TtyProgress implements Progress {
         this.#say(this.#mark('green', '✓'), `Recorded the present as ${event.id}`);
         return;
       case 'plan':
+      case 'move-plan':
       case 'verdict': // comes again: as a warning, as a failure, and in the result
         return;
     }

@@ -1,4 +1,4 @@
-import type { Operation } from '../../index.js';
+import type { AnyOperation } from '../../index.js';
 import { printable } from '../text.js';
 
 /** An operation while it goes (`Stopping api, redis`) and when it is done (`Stopped api, redis`). */
@@ -7,12 +7,12 @@ export interface Wording {
   done: string;
 }
 
-export function wordingOf(operation: Operation): Wording {
+export function wordingOf(operation: AnyOperation): Wording {
   const [doing, done, rest] = wording(operation);
   return { doing: printable(`${doing} ${rest}`), done: printable(`${done} ${rest}`) };
 }
 
-function wording(operation: Operation): [doing: string, done: string, what: string] {
+function wording(operation: AnyOperation): [doing: string, done: string, what: string] {
   switch (operation.kind) {
     case 'prepare':
       return ['Preparing', 'Prepared', operation.service];
@@ -60,5 +60,21 @@ function wording(operation: Operation): [doing: string, done: string, what: stri
       return ['Waiting for', 'Waited for', `${operation.service} to settle`];
     case 'verify':
       return ['Verifying', 'Verified', operation.service];
+    case 'carry-image':
+      return ['Carrying', 'Carried', `image ${operation.ref} over`];
+    case 'carry-volume':
+      return ['Copying', 'Copied', `the data of ${operation.volume}`];
+    case 'hold-source':
+      return ['Keeping', 'Kept', 'the source from starting by itself'];
+    case 'stop-source':
+      return ['Stopping', 'Stopped', `${operation.services.join(', ')} at the source`];
+    case 'sync-volume':
+      return ['Comparing', 'Compared', `the data of ${operation.volume}, and what changed is copied`];
+    case 'release-target':
+      return ['Giving', 'Gave', 'the target its restart policies back'];
+    case 'start-target':
+      return ['Starting', 'Started', `${operation.services.join(', ')} at the target`];
+    case 'keep-replaced':
+      return ['Archiving', 'Archived', `the replaced data of ${operation.volume}`];
   }
 }

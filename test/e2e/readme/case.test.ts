@@ -16,6 +16,15 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm link': 'nobody: here compose-rollback is on the PATH by a link of our own',
   'scripts/demo.sh': 'test/e2e/demo',
   'scripts/test.sh': '.ci/run: it runs this',
+  // It takes both engines.
+  'compose-rollback migrate to-podman --dry-run': 'test/e2e/migrate-move',
+  'compose-rollback migrate to-podman': 'test/e2e/migrate-move',
+  'compose-rollback migrate to-docker': 'test/e2e/migrate-move',
+  'compose-rollback migrate finalize': 'test/e2e/migrate-move',
+  'compose-rollback migrate rollback-to-docker --keep-data': 'test/e2e/migrate-move',
+  'compose-rollback migrate validate': 'test/e2e/migrate-validate',
+  'compose-rollback migrate validate --detailed': 'test/e2e/migrate-validate',
+  'compose-rollback migrate validate --fix-issues --export-report': 'test/e2e/migrate-validate',
   'docker compose pull && docker compose up -d':
     'this test, after each point: there is no registry to pull from',
 };

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { performRun } from '../runs.js';
+import type { Session } from '../session.js';
+
+interface Options {
+  force?: boolean;
+  keepData?: true;
+  verifyOnly?: boolean;
+  cleanup?: true;
+  targetHost?: string;
+}
+
+export function define(command: Command, session: () => Session): void {
+  command
+    .option('--force', 'go ahead without asking, as --yes')
+    .option('--keep-data', "carry the data over; else Docker's volumes are used as they stand")
+    .option('--verify-only', 'print the plan and what stands in its way, change nothing')
+    .option('--cleanup', 'afterwards remove the containers and networks that Podman has of the project')
+    .option('--target-host <address>', 'address of Docker')
+    .addHelpText('after', '\nWith the files and images of the newest backup that was made on Docker.')
+    .action((options: Options) => rollbackToDocker(session(), options));
+}
+
+async function rollbackToDocker(
+  session: Session,
+  { force = false, keepData, verifyOnly = false, cleanup, targetHost }: Options,
+): Promise<void> {
+  await performRun(session, {
+    yes: force || session.globals.yes,
+    dryRun: verifyOnly,
+    what: 'the way back to Docker',
+    start: async (library, run) => {
+      const migration = session.migration(library);
+      const outcome = await migration.rollbackToDocker({ keepData, targetHost, ...run });
+      if (cleanup && outcome.result === 'done' && 'point' in outcome) await migration.finalize();
+      return outcome;
+    },
+  });
+}

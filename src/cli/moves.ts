@@ -1,0 +1,38 @@
+import type { MoveOutcome, Verdict } from '../index.js';
+import type { Session } from './session.js';
+import { printable } from './text.js';
+
+/** How a move ended, for a person or a program. */
+
+const NAMES = { docker: 'Docker', podman: 'Podman' } as const;
+
+export function tellMove(
+  session: Session,
+  { plan, result, run, point, warnings }: MoveOutcome,
+  verdicts: ReadonlyMap<string, Verdict>,
+): void {
+  const { output } = session;
+  if (output.options.json) {
+    const { project, source, target } = plan;
+    const document = { type: 'move-result', result, project, source, target, run, point, warnings };
+    output.record({ ...document, verdicts: Object.fromEntries(verdicts) });
+  }
+  if (output.options.quiet) return;
+  const [here, there] = [NAMES[plan.source.kind], NAMES[plan.target.kind]];
+  const back = plan.target.kind === 'podman' ? 'to-docker' : 'to-podman';
+  output.print(
+    `${output.style('green', '✓')} ${printable(plan.project)} runs on ${there}`,
+    ...healthLines(session, verdicts),
+    `On ${here} everything is as it was, stopped. To move back, with the data: compose-rollback migrate ${back}`,
+  );
+}
+
+export function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>): string[] {
+  if (verdicts.size === 0) return [];
+  const unsure = [...verdicts].filter(([, { status }]) => status !== 'pass');
+  if (unsure.length === 0) return [`${output.style('green', '✓')} All services healthy`];
+  // Why was told on the way.
+  return [
+    `${output.style('yellow', '!')} Not known to be healthy: ${unsure.map(([service]) => printable(service)).join(', ')}`,
+  ];
+}

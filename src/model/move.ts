@@ -1,0 +1,74 @@
+import * as z from 'zod';
+import { remarkSchema } from './plan.js';
+
+/** The plan of a move between engines: what would be done, as data. */
+
+export const MOVE_FORMAT = 1;
+
+const base = { /** Why this is done, for a person. */ cause: z.string() };
+const services = z.array(z.string());
+
+export const moveOperationSchema = z.discriminatedUnion('kind', [
+  /** An image goes over, under its name. */
+  z.object({ kind: z.literal('carry-image'), image: z.string(), ref: z.string(), ...base }),
+  /** The data of a volume is copied beside its place at the target, while services run at the source. */
+  z.object({ kind: z.literal('carry-volume'), volume: z.string(), ...base }),
+  /** The source's engine starts none of these containers by itself any more. */
+  z.object({ kind: z.literal('hold-source'), containers: z.array(z.string()), ...base }),
+  /** Containers of the source stop, and stay. */
+  z.object({ kind: z.literal('stop-source'), services, containers: z.array(z.string()), ...base }),
+  /** What changed since it was carried is copied too, both sides are compared, and it takes its place. */
+  z.object({ kind: z.literal('sync-volume'), volume: z.string(), ...base }),
+  /** Containers that an earlier move held get their restart policies back. */
+  z.object({ kind: z.literal('release-target'), containers: z.array(z.string()), ...base }),
+  /** The provider makes and starts the services at the target; they are verified. */
+  z.object({ kind: z.literal('start-target'), services, ...base }),
+  /** What was there before goes into the safety point. */
+  z.object({ kind: z.literal('keep-replaced'), volume: z.string(), ...base }),
+]);
+
+const heldSchema = z.object({ id: z.string(), service: z.string(), restart: z.string() });
+
+const sideSchema = z.object({
+  kind: z.enum(['docker', 'podman']),
+  /** The engine's own id. */
+  id: z.string(),
+  /** Null for one that was started for a command: another command starts its own. */
+  host: z.string().nullable(),
+  version: z.string(),
+  rootless: z.boolean(),
+  provider: z.string(),
+});
+
+export const movePlanSchema = z.object({
+  format: z.literal(MOVE_FORMAT),
+  kind: z.enum(['to-podman', 'to-docker']),
+  project: z.string(),
+  source: sideSchema,
+  target: sideSchema,
+  /** Containers that run at the source, in the order in which they start, with the restart policies that they get back on the way back. */
+  running: z.array(heldSchema),
+  /** Containers at the target that an earlier move held, with the policies that they had before it. */
+  held: z.array(heldSchema),
+  /** The point whose files and images the target starts with; null for what runs at the source. */
+  goal: z.string().nullable(),
+  /** `existing`: there is one at the target, whose data is replaced. */
+  volumes: z.array(
+    z.object({
+      name: z.string(),
+      services,
+      existing: z.boolean(),
+      /** How it is read at the source and written at the target. */
+      from: z.enum(['host', 'api']),
+      to: z.enum(['host', 'api']),
+    }),
+  ),
+  operations: z.array(moveOperationSchema),
+  risks: z.array(remarkSchema),
+  blockers: z.array(remarkSchema),
+});
+
+export type MovePlan = z.infer<typeof movePlanSchema>;
+export type MoveKind = MovePlan['kind'];
+export type MoveOperation = MovePlan['operations'][number];
+export type MoveOperationOf<K extends MoveOperation['kind']> = Extract<MoveOperation, { kind: K }>;

@@ -1,0 +1,79 @@
+import { expect, it } from 'vitest';
+import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit.js';
+import { isAtLeast } from '../../src/migrate/fit-values.js';
+import { composeModelSchema } from '../../src/model/compose.js';
+
+/** What no file shows that the docker compose of the tests resolves: it is older, or says it in other words. */
+
+const PODMAN_COMPOSE: Surroundings = {
+  rootless: false,
+  podmanVersion: '4.3.1',
+  provider: 'podman-compose',
+  providerVersion: '1.0.3',
+  systemd: true,
+  selinux: false,
+  apparmor: false,
+  cgroups: 'v2',
+  searched: ['docker.io'],
+  networkDrivers: ['bridge'],
+  logDrivers: ['journald'],
+  lowestPort: 1024,
+  sources: { missing: new Set(), denied: new Set(), foreign: new Map() },
+};
+
+function idsOf(service: object, at: Partial<Surroundings> = {}): string[] {
+  const model = composeModelSchema.parse({ services: { web: { image: 'quay.io/web', ...service } } });
+  return differencesOnPodman(model, { ...PODMAN_COMPOSE, ...at }).map(({ id, grade }) => `${grade} ${id}`);
+}
+
+it.each<[string, object, string[]]>([
+  ['a policy that Podman does not know', { pull_policy: 'daily' }, ['critical image.pull-policy']],
+  ['hooks', { post_start: [{ command: ['true'] }] }, ['critical compose.post-start']],
+  ['GPUs of newer files', { gpus: 'all' }, ['critical rights.gpus']],
+  ['a short name that registries.conf resolves', { image: 'redis:7' }, ['note image.short-name']],
+  ['keys without a value', { dns: [], profiles: [], pid: null, volumes_from: null }, []],
+  ['one container', { scale: 1 }, []],
+  ['a check that is switched off', { healthcheck: { test: ['NONE'] } }, []],
+])('%s', (_, service, expected) => {
+  expect(idsOf(service)).toEqual(expected);
+});
+
+it('the gravest is told first', () => {
+  expect(idsOf({ image: 'redis:7', dns: ['10.0.0.53'], network_mode: 'none' })).toEqual([
+    'critical compose.network-mode',
+    'warning compose.dns',
+    'note image.short-name',
+  ]);
+});
+
+it('ports from the lowest one on are free to everybody', () => {
+  const ports = { ports: [{ target: 80, published: '80' }] };
+  expect(idsOf(ports, { rootless: true })).toContain('critical port.privileged');
+  expect(idsOf(ports, { rootless: true, lowestPort: 80 })).not.toContain('critical port.privileged');
+  expect(idsOf(ports)).toEqual([]);
+});
+
+it("rootless, directories have to be reached, and to be the user's own", () => {
+  const sources = {
+    missing: new Set<string>(),
+    denied: new Set(['/root/a']),
+    foreign: new Map([['/srv/b', 999]]),
+  };
+  const volumes = ['/root/a', '/srv/b'].map((source) => ({ type: 'bind', source, target: source }));
+  const found = idsOf({ volumes }, { rootless: true, sources });
+  expect(found).toEqual(['critical mount.denied', 'warning mount.owner']);
+  expect(idsOf({ volumes }, { sources })).toEqual([]);
+  const readOnly = volumes.map((volume) => ({ ...volume, read_only: true }));
+  expect(idsOf({ volumes: readOnly }, { rootless: true, sources })).toEqual(['critical mount.denied']);
+});
+
+it.each([
+  ['1.0.3', '1.0.6', false],
+  ['1.0.6', '1.0.6', true],
+  ['1.10.0', '1.3', true],
+  ['2', '1.3', true],
+  ['20.10.24+dfsg1', '20.10', true],
+  ['', '1.3', false],
+])('%s is at least %s: %s', (version, wanted, expected) => {
+  expect(isAtLeast(version, wanted)).toBe(expected);
+});
