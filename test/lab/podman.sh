@@ -269,7 +269,7 @@ own_pids() {
   for dir in /proc/[0-9]*; do
     line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue
     case $line in
-      "$(lab_file usr/bin/podman) system service --time=0 unix://$SOCKET "* | *conmon*" $HOME_DIR/"*) printf '%s\n' "${dir#/proc/}" ;;
+      "$(lab_file usr/bin/podman) system service --time=0 unix://$SOCKET "* | *conmon*" $HOME_DIR/"* | "$LAB/"*/aardvark-dns\ *) printf '%s\n' "${dir#/proc/}" ;;
     esac
   done
   if [[ -n $OWNER ]]; then pgrep -u "$OWNER" --runstates RSDTtI || true; fi
