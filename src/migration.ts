@@ -116,16 +116,18 @@ export class Migration {
   /** Removes what the project left where it was before its last move. Throws `blocked`, `declined`, `no-such-run`. */
   async finalize(request: FinalizeRequest = {}): Promise<FinalizeReport> {
     const { assertFinished, finalize } = await import('./work.js');
-    const { source, target, running, kind } = await this.lastPlan();
-    const ends = this.ends(kind, { source: source.host ?? undefined, target: target.host ?? undefined });
-    const services = [...new Set(running.map(({ service }) => service))];
+    const { run, plan } = await this.lastMove();
     const act = async (sides: Sides) => {
+      assertEngines(sides, plan);
       await assertFinished(sides.source);
-      return await finalize(sides, services, request);
+      const report = await finalize(sides, plan, request);
+      if (report.result !== 'planned') await sides.source.store.setPinned(run.target, false);
+      return report;
     };
     const subjects = ({ result, point }: FinalizeReport) =>
-      result === 'done' ? [target.id, ...(point === null ? [] : [point])] : [];
-    if (request.dryRun) return await look(ends.source, (one) => withTarget(one, ends.target, act));
+      result === 'done' ? [run.id, ...(point === null ? [] : [point])] : [];
+    const ends = this.endsOf(plan);
+    if (request.dryRun) return await look(ends.source, (source) => withTarget(source, ends.target, act));
     return await this.alone('finalize', ends, subjects, act);
   }
 
@@ -147,7 +149,9 @@ export class Migration {
       const goal = await openTarget(store, await newestBackup(store, project.name));
       return await move('to-docker', sides, { dryRun, confirm, goal, data: keepData });
     };
-    if (!(await isThere(ends.source))) {
+    // Where it was moved to Podman, what does not answer there may still run.
+    const moved = (await this.findMove())?.plan.target.kind === 'podman';
+    if (!moved && !(await isThere(ends.source))) {
       const point = await read(ends.target, ({ store, project }) => newestBackup(store, project));
       const { RollbackManager } = await import('./manager.js');
       const manager = new RollbackManager(ends.target);
@@ -157,14 +161,16 @@ export class Migration {
     return await this.alone('rollback-to-docker', ends, subjectsOf, act);
   }
 
-  private async lastPlan(): Promise<MovePlan> {
+  private async findMove() {
     const { lastMove } = await import('./work.js');
-    return await read(this.options, async ({ store, project }) => {
-      const last = await lastMove(store, project);
-      if (last) return last.plan;
-      throw new RollbackError('no-such-run', `project ${project} was not moved`, {
-        hint: '`compose-rollback runs` shows what was done',
-      });
+    return await read(this.options, ({ store, project }) => lastMove(store, project));
+  }
+
+  private async lastMove() {
+    const found = await this.findMove();
+    if (found) return found;
+    throw new RollbackError('no-such-run', 'the project was not moved', {
+      hint: '`compose-rollback runs` shows what was done',
     });
   }
 
@@ -179,41 +185,67 @@ export class Migration {
     }
   }
 
-  /** Finishes a move that was killed. Throws as `move`. */
-  async resume(run: RunSummary): Promise<MoveOutcome> {
+  /** Finishes a move that was killed. Undefined when it was ended meanwhile. Throws as `move`. */
+  async resume(run: RunSummary): Promise<MoveOutcome | undefined> {
     const { resumeMove } = await import('./work.js');
     return await this.again('resume', run, subjectsOf, (sides) => resumeMove(sides, run));
   }
 
-  /** Brings the state before a killed move back. Throws `not-returned`. */
-  async abort(run: RunSummary): Promise<RunSummary> {
-    const { abortMove } = await import('./work.js');
+  /** Brings the state before a killed move back. Undefined when it was ended meanwhile. Throws `not-returned`. */
+  async abort(run: RunSummary): Promise<RunSummary | undefined> {
+    const { abortMove, rescueSource } = await import('./work.js');
     const act = async (sides: Sides) => {
       await abortMove(sides, run);
       return run;
     };
-    return await this.again('abort', run, ({ target, id }) => [target, id], act);
+    const subjects = ({ target, id }: RunSummary) => [target, id];
+    try {
+      return await this.again('abort', run, subjects, act);
+    } catch (error) {
+      if (!(error instanceof RollbackError) || error.code !== 'engine-unreachable') throw error;
+      const { source } = this.endsOf(await this.planOf(run.id));
+      return await change(source, 'abort', subjects, (workspace) => rescueSource(workspace, run.id, error));
+    }
   }
 
   private async again<T>(
     action: string,
-    { id, kind }: RunSummary,
+    { id }: RunSummary,
     subjects: (result: T) => string[],
     act: (sides: Sides) => Promise<T>,
-  ): Promise<T> {
-    if (!isMove(kind)) throw new TypeError(`${kind} is no move`);
+  ): Promise<T | undefined> {
+    const plan = await this.planOf(id);
+    return await this.alone(
+      action,
+      this.endsOf(plan),
+      (result) => (result ? subjects(result) : []),
+      async (sides) => {
+        assertEngines(sides, plan);
+        const { store, project } = sides.source;
+        const left = (await store.readIndex())?.unfinishedRuns(project.name) ?? [];
+        // Killed at its very end, or ended by somebody else meanwhile: nothing is left to do.
+        return left.some((one) => one.id === id) ? await act(sides) : undefined;
+      },
+    );
+  }
+
+  private async planOf(run: string): Promise<MovePlan> {
     const { readMovePlan } = await import('./work.js');
     const { store } = await openStore(this.options);
-    const { source, target } = await readMovePlan(store, id).finally(() => store.close());
-    const ends = this.ends(kind, { source: source.host ?? undefined, target: target.host ?? undefined });
-    return await this.alone(action, ends, subjects, act);
+    return await readMovePlan(store, run).finally(() => store.close());
+  }
+
+  /** The engines of a move, where it found them. */
+  private endsOf({ kind, source, target }: MovePlan): Ends {
+    return this.ends(kind, { source: source.host ?? undefined, target: target.host ?? undefined });
   }
 
   private ends(
     kind: MoveKind,
     { source, target }: { source?: string | undefined; target?: string | undefined },
   ): Ends {
-    const { context, host = source, ...options } = this.options;
+    const { context, host: named, ...options } = this.options;
+    const host = source ?? named;
     return {
       source: { ...options, engine: ENDS[kind].source, host, ...(host === undefined && { context }) },
       target: { ...options, engine: ENDS[kind].target, host: target },
@@ -227,12 +259,13 @@ export class Migration {
     subjects: (result: T) => string[],
     act: (sides: Sides) => Promise<T>,
   ): Promise<T> {
-    const { acquireLock } = await import('./work.js');
+    const { acquireLock, releaseDeadHolds } = await import('./work.js');
     return await change(ends.source, action, subjects, (source) =>
       withTarget(source, ends.target, async (sides) => {
         const { identity, project } = sides.target;
         const lock = await acquireLock({ engineId: identity.id, project: project.name, command: action });
         try {
+          await releaseDeadHolds(sides.target);
           return await act(sides);
         } finally {
           await lock.release();
@@ -248,6 +281,23 @@ interface Ends {
 }
 
 const subjectsOf = ({ point, run }: MoveOutcome) => [point, run].filter((id) => id !== null);
+
+/** Other engines of the same kind have other containers and volumes of the same names. */
+function assertEngines({ source, target }: Sides, plan: MovePlan): void {
+  for (const [side, found] of [
+    [plan.source, source.identity],
+    [plan.target, target.identity],
+  ] as const) {
+    if (side.id === found.id) continue;
+    throw new RollbackError(
+      'blocked',
+      `this is not the ${side.kind} of the move: it was ${side.id}, and here is ${found.id}`,
+      {
+        hint: 'call it as the same user, on the same machine',
+      },
+    );
+  }
+}
 
 /** Has the engine anything of the project? One that is not there has not. */
 async function isThere(options: ManagerOptions): Promise<boolean> {

@@ -4,7 +4,8 @@ import type { ManagerOptions } from './options.js';
 import type { Endpoint } from './engine/endpoint.js';
 import type { Engine } from './engine/engine.js';
 import type { Config } from './model/config.js';
-import type { Container } from './model/engine.js';
+import type { Container, EngineIdentity } from './model/engine.js';
+import type { MovePlan } from './model/move.js';
 import { RollbackError } from './model/errors.js';
 import { quoted } from './model/names.js';
 import type { Project, ProjectSelection } from './model/project.js';
@@ -188,7 +189,7 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
   const selection = selectionOf(options);
   const { env } = selection;
   const signal = options.signal ?? new AbortController().signal;
-  const { HandlerRegistry, connectEngine, discoverEngine, providerOf } = await import('./work.js');
+  const { HandlerRegistry, connectEngine, discoverEngine, isFound, providerOf } = await import('./work.js');
   const { engine: kind = 'auto', host, context } = options;
   const endpoint = await discoverEngine({
     engine: kind,
@@ -216,6 +217,17 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     access: keyAccess(options, selection),
     warn: (message) => emit({ type: 'warning', message }),
   });
+  const away = kind === 'auto' ? await movedFrom(store, project.name, identity) : undefined;
+  if (away && isFound(endpoint)) {
+    early?.cancel();
+    store.close();
+    return openWorkspace({ ...options, engine: away.kind, host: away.host ?? undefined }, otherwise);
+  }
+  if (away)
+    emit({
+      type: 'warning',
+      message: `the project was moved to ${away.kind}, and ${endpoint.origin} names another engine`,
+    });
   const handlers = new HandlerRegistry();
   for (const handler of options.handlers ?? []) handlers.register(handler);
   return {
@@ -234,6 +246,21 @@ export async function openWorkspace(options: ManagerOptions, otherwise?: string)
     signal,
     begun: { early: provider === found ? early : undefined, containers },
   };
+}
+
+/** The engine that a project was moved to from this one. */
+async function movedFrom(
+  store: Store,
+  project: string,
+  { id }: EngineIdentity,
+): Promise<MovePlan['target'] | undefined> {
+  const { lastMove } = await import('./work.js');
+  const last = await lastMove(store, project).catch((error: unknown) => {
+    // A history that cannot be read keeps nobody from anything.
+    if (error instanceof RollbackError && ['damaged', 'no-such-run'].includes(error.code)) return undefined;
+    throw error;
+  });
+  return last?.plan.source.id === id ? last.plan.target : undefined;
 }
 
 async function beginToRead(selection: ProjectSelection, endpoint: Endpoint, signal: AbortSignal) {

@@ -1,12 +1,12 @@
 /** What the use-cases are made of: everything that `list` makes do without, loaded in one go. */
-export { discoverEngine } from './engine/discovery.js';
+export { discoverEngine, isFound } from './engine/discovery.js';
 export { connectEngine } from './engine/connect.js';
 export { findProvider, providerOf } from './engine/providers.js';
 export { HandlerRegistry } from './handlers/registry.js';
 export { move } from './migrate/move.js';
 export { finalize } from './migrate/finalize.js';
 export { lastMove, newestBackup, readMovePlan } from './migrate/last.js';
-export { abortMove, resumeMove } from './migrate/resume.js';
+export { abortMove, rescueSource, resumeMove } from './migrate/resume.js';
 export { verifyService } from './handlers/verify.js';
 export { makeBackup, previewBackup } from './migrate/backup.js';
 export { diagnose, diagnoseAll } from './migrate/diagnose.js';

@@ -19,11 +19,15 @@ export function tellMove(
   }
   if (output.options.quiet) return;
   const [here, there] = [NAMES[plan.source.kind], NAMES[plan.target.kind]];
-  const back = plan.target.kind === 'podman' ? 'to-docker' : 'to-podman';
+  const way = plan.target.kind === 'podman' ? 'to-docker' : 'to-podman';
+  const data = plan.volumes.length > 0 ? ', with the data' : '';
+  const back = plan.goal === null ? [`To move back${data}: compose-rollback migrate ${way}`] : [];
+  const held = plan.policies.length > 0 ? ', without restart policies' : '';
   output.print(
     `${output.style('green', '✓')} ${printable(plan.project)} runs on ${there}`,
     ...healthLines(session, verdicts),
-    `On ${here} everything is as it was, stopped. To move back, with the data: compose-rollback migrate ${back}`,
+    `On ${here} its containers are stopped${held}, and its data is as it was`,
+    ...back,
   );
 }
 

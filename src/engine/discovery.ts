@@ -125,6 +125,15 @@ async function namedContext(
   return { host: parseHost(host, origin), certPath, sshAgent: env.SSH_AUTH_SOCK, origin };
 }
 
+const USUAL = 'the usual place';
+const STARTED = 'started for this command';
+
+/** Nobody named it. */
+export const isFound = ({ origin }: Endpoint): boolean => origin === USUAL || origin === STARTED;
+
+/** Its socket goes with this process. */
+export const isStarted = ({ origin }: Endpoint): boolean => origin === STARTED;
+
 async function fromUsualPlaces(options: DiscoveryOptions): Promise<Endpoint> {
   const { engine, env, root = '/' } = options;
   const docker = engine === 'podman' ? [] : usualDockerSockets(env, root);
@@ -132,14 +141,13 @@ async function fromUsualPlaces(options: DiscoveryOptions): Promise<Endpoint> {
   const tried: { path: string; refusal: string }[] = [];
   for (const path of [...docker, ...podman]) {
     const refusal = await knock(path);
-    if (refusal === undefined) return atSocket(path, 'the usual place');
+    if (refusal === undefined) return atSocket(path, USUAL);
     tried.push({ path, refusal });
   }
   // Where a Docker is that does not answer, it is Docker that people mean.
   const noDocker = tried.every(({ path, refusal }) => podman.includes(path) || refusal === 'ENOENT');
   const program = engine !== 'docker' && noDocker ? await findProgram('podman', env) : undefined;
-  if (program !== undefined)
-    return atSocket(await startPodmanService(program, env), 'started for this command');
+  if (program !== undefined) return atSocket(await startPodmanService(program, env), STARTED);
 
   const denied = tried.some(({ refusal }) => refusal === 'EACCES');
   const start = engine === 'podman' ? 'install Podman' : 'start Docker (`systemctl start docker`)';

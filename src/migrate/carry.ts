@@ -3,7 +3,7 @@ import { RollbackError } from '../model/errors.js';
 import type { MovePlan } from '../model/move.js';
 import { keptTag } from '../model/names.js';
 import type { Point } from '../model/point.js';
-import { addData, chooseCopier, locateData, makePlace, type DataToStore } from '../run/data.js';
+import { addData, chooseCopier, locateData, makePlace, mountOnce, type DataToStore } from '../run/data.js';
 import { manifestDifferences, manifestOf } from '../volumes/manifest.js';
 import { siblingPath } from '../volumes/host-siblings.js';
 import type { Sides } from './look.js';
@@ -15,7 +15,7 @@ type Volume = MovePlan['volumes'][number];
 /** The target has the image under its name, and a tag keeps it there for the point. Throws `failed` when the archive brings another one. */
 export async function carryImage(
   { source, target }: Sides,
-  point: Point,
+  point: string,
   id: string,
   ref: string,
 ): Promise<void> {
@@ -26,7 +26,7 @@ export async function carryImage(
     const found = await target.engine.image(reference);
     if (found?.diffIds.join() !== image.diffIds.join()) continue;
     await target.engine.tag(found.id, ref);
-    await target.engine.tag(found.id, keptTag(point.id, id));
+    await target.engine.tag(found.id, keptTag(point, id));
     return;
   }
   throw new RollbackError('failed', `the target took the archive of ${ref} and does not have its image`);
@@ -60,6 +60,7 @@ export class Carrier {
       await this.#compare(volume, source, target);
       return;
     }
+    if (!volume.existing) await mountOnce(this.sides.target, this.model, volume.name);
     if (!(await this.#isUnchanged(volume, source))) await this.#stage(volume, false);
     const staged = { ...target.place, path: siblingPath(target.place, this.run, 'staged') };
     await this.#compare(volume, source, { ...target, place: staged });

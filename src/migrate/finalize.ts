@@ -1,5 +1,6 @@
 import { RollbackError } from '../model/errors.js';
 import type { Container } from '../model/engine.js';
+import type { MovePlan } from '../model/move.js';
 import { isUp } from '../plan/services.js';
 import { createPoint } from '../points/create.js';
 import type { Workspace } from '../run/workspace.js';
@@ -39,9 +40,10 @@ const PROJECT_LABEL = 'com.docker.compose.project';
  */
 export async function finalize(
   { source, target }: Sides,
-  services: string[],
+  { running }: MovePlan,
   { volumes = false, dryRun = false, confirm }: FinalizeRequest,
 ): Promise<FinalizeReport> {
+  const services = [...new Set(running.map(({ service }) => service))];
   await assertMoved({ source, target }, services);
   const containers = await source.engine.containers({ project: source.project.name });
   const networks = await labelled(source, 'network');
@@ -56,19 +58,24 @@ export async function finalize(
     return { ...left, result: 'nothing-to-do', point: null };
   if (dryRun) return { ...left, result: 'planned', point: null };
   if (confirm && !(await confirm(left))) throw new RollbackError('declined', 'declined; nothing was removed');
-  const point = volumes && data.length > 0 ? await keepData(source) : null;
+  if (confirm) await assertMoved({ source, target }, services);
+  const point = volumes && data.length > 0 ? await keepData(source, data) : null;
   for (const { id } of containers) await source.engine.remove(id);
   for (const network of networks) await source.engine.removeNetwork(network);
   for (const volume of volumes ? data : []) await source.engine.removeVolume(volume);
   return { ...left, result: 'done', point };
 }
 
-async function keepData(source: Workspace): Promise<string> {
+/** A point with all of this data. Throws `failed` unless it has all of it. */
+async function keepData(source: Workspace, data: string[]): Promise<string> {
   const description = `What ${engineName(source.identity)} had when the move was finalized`;
-  const { id, warnings } = await createPoint(source, { description, includeVolumes: true, pin: true });
-  const lost = warnings.filter((warning) => warning.includes('is not recorded'));
-  if (lost.length === 0) return id;
-  throw new RollbackError('failed', `${lost[0]}; nothing was removed`, { details: lost.slice(1) });
+  const point = await createPoint(source, { description, includeVolumes: true, pin: true });
+  const lost = data.filter((volume) => !point.volumes.includes(volume));
+  if (lost.length === 0) return point.id;
+  throw new RollbackError('failed', `the data of ${lost.join(', ')} cannot be kept; nothing was removed`, {
+    details: point.warnings,
+    hint: 'remove those volumes yourself, or leave --volumes out',
+  });
 }
 
 async function labelled({ engine, project }: Workspace, kind: 'network' | 'volume'): Promise<string[]> {

@@ -1,10 +1,14 @@
+import { isStarted } from '../engine/discovery.js';
 import type { ComposeModel } from '../model/compose.js';
+import type { Container } from '../model/engine.js';
 import type { MoveKind, MovePlan } from '../model/move.js';
+import type { Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import { isUp } from '../plan/services.js';
 import type { Target } from '../plan/target.js';
 import { dataSources, type DataSource } from '../project/data.js';
 import { findMissingExternal } from '../rollback/findings.js';
+import { prepare } from '../rollback/prepare.js';
 import { findTakenPorts } from '../rollback/ports.js';
 import { fitOfMissing } from '../rollback/volumes.js';
 import { chooseCopier, locateData, type Copier } from '../run/data.js';
@@ -23,7 +27,19 @@ export interface PreparedMove extends Sides {
   plan: MovePlan;
   observation: Observation;
   present: Observation;
+  /** Whose files and images the target starts with; what runs at the source when absent. */
+  goal: Target | undefined;
 }
+
+/** How the target is started: its data is there already. */
+export const START = {
+  kind: 'rollback',
+  services: undefined,
+  configOnly: false,
+  volumes: false,
+  outside: false,
+  git: false,
+} as const;
 
 export interface Destination {
   /** Whose files and images the target starts with; what runs at the source when absent. */
@@ -53,29 +69,40 @@ export async function prepareMove(
     target: present,
     goal,
     data,
+    hosts: { source: hostOf(source), target: hostOf(target) },
     held: await heldAt(target, present),
+    obstacles: goal ? await obstaclesTo(goal, target) : [],
     ...(await lookAt({ source, target }, observation, goal?.model ?? observation.model)),
   });
   source.emit({ type: 'move-plan', plan });
-  return { source, target, plan, observation, present };
+  return { source, target, plan, observation, present, goal };
 }
 
 async function lookAt(sides: Sides, observation: Observation, model: ComposeModel | undefined) {
   const { source, target } = sides;
-  const { sources } = await dataSources(observation, {
+  const { sources, skipped } = await dataSources(observation, {
     services: undefined,
     backupDir: source.store.path,
     listed: source.config.data_directories,
   });
   const [volumes, directories, findings] = await Promise.all([
-    Promise.all(sources.filter(({ kind }) => kind === 'volume').map((data) => lookAtVolume(sides, data))),
+    Promise.all(volumesIn(sources, observation).map((data) => lookAtVolume(sides, data))),
     strangeDirectories(
       target,
       sources.filter(({ kind }) => kind === 'bind'),
     ),
     lookAtNeeds(target, model),
   ]);
-  return { volumes, directories, findings };
+  const shared = sources.filter(({ kind }) => kind === 'bind').map(({ name }) => name);
+  return { volumes, directories, findings, shared, left: skipped };
+}
+
+const hostOf = ({ endpoint }: Workspace) => (isStarted(endpoint) ? null : endpoint.host);
+
+/** All that a rollback to the goal would be blocked by, but for ports that the source still holds. */
+async function obstaclesTo(goal: Target, target: Workspace): Promise<Remark[]> {
+  const { plan } = await prepare({ ...target, emit: () => undefined }, goal, START);
+  return plan.blockers.filter(({ code }) => code !== 'port-taken' && code !== 'external-missing');
 }
 
 /** What an earlier move left at the engine where it now goes to, without its restart policies. */
@@ -83,7 +110,7 @@ async function heldAt({ store, project }: Workspace, present: Observation): Prom
   const last = await lastMove(store, project.name);
   if (last?.plan.source.id !== present.engine.id) return [];
   const containers = Object.values(present.services).flatMap((service) => service.containers);
-  return last.plan.running.filter(({ id, restart }) =>
+  return last.plan.policies.filter(({ id, restart }) =>
     containers.some((container) => container.id === id && container.restart !== restart),
   );
 }
@@ -119,10 +146,21 @@ function accessOf(copier: Copier): Access {
   return { driver: copier.driver, problem: copier.driver === null ? copier.problem : null };
 }
 
+/** A service that was never started has no data yet. */
+function volumesIn(sources: DataSource[], { services }: Observation): DataSource[] {
+  const mounts = Object.values(services).flatMap(({ containers }) => containers.flatMap((one) => one.mounts));
+  const mounted = new Set(mounts.map(({ name }) => name));
+  return sources.filter(({ kind, name }) => kind === 'volume' && mounted.has(name));
+}
+
+/** Of the services that stop: what `compose run` started goes on. */
+const isOurs = ({ project, service, oneOff }: Container, name: string) =>
+  project === name && service !== undefined && !oneOff;
+
 /** Containers of others that run with a volume. */
 async function strangersWith({ engine, project }: Workspace, volume: string): Promise<string[]> {
   return (await engine.containers())
-    .filter((container) => isUp(container) && container.project !== project.name)
+    .filter((container) => isUp(container) && !isOurs(container, project.name))
     .filter(({ mounts }) => mounts.some(({ type, name }) => type === 'volume' && name === volume))
     .map(({ name }) => name);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { RollbackError } from '../model/errors.js';
+import { messageOf, RollbackError } from '../model/errors.js';
 import type { MoveKind, MoveOperation, MovePlan } from '../model/move.js';
 import type { Point } from '../model/point.js';
 import { recordPoint } from '../points/record.js';
@@ -9,8 +9,8 @@ import { explain } from '../rollback/rollback.js';
 import { RunLog } from '../rollback/run-log.js';
 import { execute } from '../run/executor.js';
 import { locateData } from '../run/data.js';
-import { prepareMove, type Destination, type PreparedMove, type Sides } from './look.js';
-import { movers, restoreSource, tidyTarget, type Undertaking } from './movers.js';
+import { prepareMove, START, type Destination, type PreparedMove, type Sides } from './look.js';
+import { clearTarget, leaveTarget, movers, startSource, tidyTarget, type Undertaking } from './movers.js';
 import { engineName } from './plan.js';
 
 export interface MoveRequest extends Destination {
@@ -69,6 +69,7 @@ async function begin(prepared: PreparedMove): Promise<MoveOutcome> {
   const details = { name: null, pinned: false };
   const point = await recordPoint(source, observation, {
     ...details,
+    pinned: true, // until the move is finalized
     kind: 'migration',
     description: `Before the move to ${there}`,
     run: null,
@@ -90,16 +91,11 @@ async function begin(prepared: PreparedMove): Promise<MoveOutcome> {
     request: { services: null, config_only: false, volumes: true, outside: false, git: false, image: null },
     plan,
   });
-  return await carryOut({
-    source,
-    target,
-    plan,
-    model: observation.model,
-    point,
-    safety,
-    log,
-    synced: new Set(),
-  });
+  const { model, variables } = observation;
+  // As it was read just now: to open the point again may take a key.
+  const goal = () => Promise.resolve(prepared.goal ?? { point, stored: true, model, variables });
+  const progress = { started: false };
+  return await carryOut({ source, target, plan, model, point: point.id, goal, safety, log, progress });
 }
 
 /** Where the data of the target's volumes is when they are exchanged. */
@@ -131,37 +127,40 @@ export async function carryOut(undertaking: Undertaking): Promise<MoveOutcome> {
       emit: source.emit,
       signal: source.signal,
     });
-    await tidyTarget(undertaking);
   } catch (error) {
     throw await takeBack(undertaking, error, explain(error));
   }
+  await tidyTarget(undertaking).catch((error: unknown) => {
+    warnings.push(`something of the move is left beside the volumes: ${messageOf(error)}`);
+  });
   await log.end('done', `on ${engineName(plan.target)}`, warnings);
   await source.store.sealOrWarn(safety.id);
-  return { plan, result: 'done', run: log.run, point: point.id, warnings };
+  return { plan, result: 'done', run: log.run, point, warnings };
 }
 
-/** The target is as it was before, and what ran at the source runs there again. Returns the error that tells how it ended, as `goBack`. */
+/**
+ * What ran at the source runs there again, and the target has no containers of it. Where the target began to start, its data stays; else it is as it was before.
+ * Returns the error that tells how it ended, as `goBack`; a run that is not back can be aborted again.
+ */
 export function takeBack(
   undertaking: Undertaking,
   error: unknown,
   explanation: string,
 ): Promise<RollbackError> {
-  const { target, plan, point, safety, log } = undertaking;
+  const { target, plan, point, safety, log, progress } = undertaking;
+  const start = () => startSource(undertaking);
+  const way = progress.started
+    ? { finish: () => start().then(() => leaveTarget(undertaking)) }
+    : { first: start, finish: () => clearTarget(undertaking) };
   return goBack(target, {
+    ...way,
     error,
     explanation,
     log,
     safety,
-    target: point.id,
-    options: {
-      kind: 'rollback',
-      services: undefined,
-      configOnly: false,
-      volumes: true,
-      outside: false,
-      git: false,
-    },
-    finish: () => restoreSource(undertaking),
+    target: point,
+    options: { ...START, volumes: !progress.started },
+    keepOpen: true,
     hint: `mend what is named above, then compose-rollback abort; ${engineName(plan.source)} still has everything`,
   });
 }

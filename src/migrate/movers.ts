@@ -1,34 +1,40 @@
 import type { ComposeModel } from '../model/compose.js';
 import { messageOf, RollbackError } from '../model/errors.js';
+import type { EventSink } from '../model/events.js';
 import type { MoveOperation, MoveOperationOf, MovePlan } from '../model/move.js';
 import type { Point } from '../model/point.js';
 import { projectOf } from '../points/facts.js';
-import { openTarget } from '../points/find.js';
+import type { Target } from '../plan/target.js';
 import type { RunLog } from '../rollback/run-log.js';
 import { prepare } from '../rollback/prepare.js';
 import { chooseCopier, keepReplaced, locateData } from '../run/data.js';
 import { DONE, execute, performing, type Outcome } from '../run/executor.js';
 import { performers } from '../run/performers.js';
 import { Carrier, carryImage } from './carry.js';
-import type { Sides } from './look.js';
+import { START, type Sides } from './look.js';
+import { engineName } from './plan.js';
+
+type Volume = MovePlan['volumes'][number];
 
 /** A move that was begun. */
 export interface Undertaking extends Sides {
   plan: MovePlan;
   /** Of the project, as it runs at the source. */
   model: ComposeModel | undefined;
-  /** What ran at the source. */
-  point: Point;
+  /** Id of the point that holds what ran at the source. */
+  point: string;
+  /** What the target starts with. */
+  goal: () => Promise<Target>;
   /** What was at the target. */
   safety: Point;
   log: RunLog;
-  /** Volumes that have taken their place already. */
-  synced: ReadonlySet<string>;
+  /** Did the target begin to start? Then what is there may have been written since. */
+  progress: { started: boolean };
 }
 
 /** How each operation of a move is done. All of them can be repeated. */
 export function movers(undertaking: Undertaking): (operation: MoveOperation) => Promise<Outcome> {
-  const { source, target, plan, model, point, safety, log, synced } = undertaking;
+  const { source, target, plan, model, point, safety, log } = undertaking;
   const carrier = new Carrier({ source, target }, log.run, model);
   const volumeOf = (name: string) => {
     const found = plan.volumes.find((volume) => volume.name === name);
@@ -41,7 +47,7 @@ export function movers(undertaking: Undertaking): (operation: MoveOperation) => 
       return DONE;
     },
     'carry-volume': async ({ volume }) => {
-      if (!synced.has(volume)) await carrier.carry(volumeOf(volume));
+      await carrier.carry(volumeOf(volume));
       return DONE;
     },
     'hold-source': async ({ containers }) => {
@@ -53,7 +59,7 @@ export function movers(undertaking: Undertaking): (operation: MoveOperation) => 
       return DONE;
     },
     'sync-volume': async ({ volume }) => {
-      if (!synced.has(volume)) await carrier.sync(volumeOf(volume), safety);
+      await carrier.sync(volumeOf(volume), safety);
       return DONE;
     },
     'release-target': async () => {
@@ -62,15 +68,8 @@ export function movers(undertaking: Undertaking): (operation: MoveOperation) => 
     },
     'start-target': () => startTarget(undertaking),
     'keep-replaced': async ({ volume }) => {
-      const { name, services } = volumeOf(volume);
-      try {
-        const data = { kind: 'volume', name, services } as const;
-        await keepReplaced(target, safety.id, data, log.run, { mayBeBack: true });
-        return DONE;
-      } catch (error) {
-        const warning = `the replaced data of ${name} is not archived (${messageOf(error)}); it stays beside it`;
-        return { note: null, warning };
-      }
+      const warning = await keepParked(undertaking, volumeOf(volume));
+      return { note: null, warning };
     },
   };
   return (operation) => performOne(all, operation);
@@ -85,36 +84,26 @@ function performOne<K extends MoveOperation['kind']>(
   return all[operation.kind](operation);
 }
 
-/** Makes and starts the services from the point, as a rollback to it would, and verifies them. */
-async function startTarget({ target, plan: moving, point, safety, log }: Undertaking): Promise<Outcome> {
-  // Its plan is a part of this one.
+/** Makes and starts the services as a rollback to the goal would, and verifies them. */
+async function startTarget({ target, goal, progress, safety, log }: Undertaking): Promise<Outcome> {
+  progress.started = true;
   const { emit } = target;
-  const quiet = {
-    ...target,
-    emit: (event: Parameters<typeof emit>[0]) =>
-      event.type === 'plan' || event.type === 'phase' ? undefined : emit(event),
-  };
-  const options = {
-    kind: 'rollback',
-    services: undefined,
-    configOnly: false,
-    volumes: false,
-    outside: false,
-    git: false,
-  } as const;
+  // Its plan is a part of this one.
+  const inner: EventSink = (event) =>
+    event.type === 'plan' || event.type === 'phase' ? undefined : emit(event);
   const {
     workspace,
     plan,
     observation,
-    target: goal,
-  } = await prepare(quiet, await openTarget(target.store, moving.goal ?? point.id), options);
+    target: wanted,
+  } = await prepare({ ...target, emit: inner }, await goal(), START);
   if (plan.blockers.length > 0) {
     const details = plan.blockers.map(({ message }) => message);
     throw new RollbackError('blocked', details[0] ?? 'it is blocked', { details });
   }
   const destination = {
-    ...goal,
-    project: projectOf(goal.point, workspace.project.directory),
+    ...wanted,
+    project: projectOf(wanted.point, workspace.project.directory),
     present: observation.model,
     run: log.run,
     safety: safety.id,
@@ -131,6 +120,20 @@ async function startTarget({ target, plan: moving, point, safety, log }: Underta
   return { note: null, warning: warnings.length > 0 ? warnings.join('; ') : null };
 }
 
+/** The data that was at the target goes into the safety point. Returns why it did not, for a person. */
+async function keepParked(
+  { target, safety, log }: Undertaking,
+  { name, services }: Volume,
+): Promise<string | null> {
+  try {
+    const data = { kind: 'volume', name, services } as const;
+    await keepReplaced(target, safety.id, data, log.run, { mayBeBack: true });
+    return null;
+  } catch (error) {
+    return `the replaced data of ${name} is not archived (${messageOf(error)}); it stays beside it`;
+  }
+}
+
 /** New volumes were exchanged against nothing. */
 export async function tidyTarget({ target, plan, log }: Undertaking): Promise<void> {
   for (const { name } of plan.volumes.filter(({ existing, to }) => !existing && to === 'host')) {
@@ -140,17 +143,49 @@ export async function tidyTarget({ target, plan, log }: Undertaking): Promise<vo
   }
 }
 
-/** What the move made at the target goes, and what ran at the source runs again. Throws `failed` when it does not. */
-export async function restoreSource({ source, target, plan }: Undertaking): Promise<void> {
-  for (const { name } of plan.volumes.filter(({ existing }) => !existing))
-    await target.engine.removeVolume(name);
-  for (const { id } of plan.held) await target.engine.setRestart(id, 'no');
-  for (const { id, restart } of plan.running) {
-    if (source.identity.changesRestart && restart !== 'no') await source.engine.setRestart(id, restart);
-    await source.engine.start(id);
+/** The target's own data takes its place again: what stands there is a copy that nobody has used. */
+export async function unswapTarget({ target, plan, log }: Undertaking): Promise<void> {
+  for (const { name } of plan.volumes.filter(({ to }) => to === 'host')) {
+    const place = await locateData(target, { kind: 'volume', name });
+    const copier = place && (await chooseCopier(target, place));
+    if (!place || copier?.driver !== 'host') continue;
+    const left = await copier.copier.leftovers(place);
+    const parked = left.some(({ run, what }) => run === log.run && what === 'parked');
+    if (parked) await copier.copier.unswap(place, log.run);
   }
+}
+
+/** What the move made at the target before anything started there goes. What cannot go is told, and harms nothing. */
+export async function clearTarget({ target, plan }: Undertaking): Promise<void> {
+  for (const { name } of plan.volumes.filter(({ existing }) => !existing)) {
+    await target.engine.removeVolume(name).catch((error: unknown) => {
+      target.emit({ type: 'warning', message: `volume ${name} stays on the target: ${messageOf(error)}` });
+    });
+  }
+}
+
+/** What was written at the target since it began to start stays there, in its volumes. */
+export async function leaveTarget(undertaking: Undertaking): Promise<void> {
+  const { target, plan } = undertaking;
+  for (const { id } of plan.held) await target.engine.setRestart(id, 'no');
+  for (const volume of plan.volumes.filter(({ existing, to }) => existing && to === 'host')) {
+    const warning = await keepParked(undertaking, volume);
+    if (warning !== null) target.emit({ type: 'warning', message: warning });
+  }
+  await tidyTarget(undertaking);
+  const names = plan.volumes.map(({ name }) => name);
+  if (names.length === 0) return;
+  const message = `what was written on ${engineName(plan.target)} since stays there, in ${names.join(', ')}`;
+  target.emit({ type: 'warning', message });
+}
+
+/** What ran at the source runs there again. Throws `failed` when it does not. */
+export async function startSource({ source, plan }: Pick<Undertaking, 'source' | 'plan'>): Promise<void> {
+  for (const { id, restart } of plan.policies) await source.engine.setRestart(id, restart);
+  for (const { id } of plan.running) await source.engine.start(id);
   const states = await Promise.all(plan.running.map(({ id }) => source.engine.container(id)));
-  const down = plan.running.filter((_, index) => states[index]?.state !== 'running');
+  const up = (state: string | undefined) => state === 'running' || state === 'restarting';
+  const down = plan.running.filter((_, index) => !up(states[index]?.state));
   if (down.length === 0) return;
   const names = [...new Set(down.map(({ service }) => service))].join(', ');
   throw new RollbackError('failed', `${names} do not run at the source again`);

@@ -12,8 +12,16 @@ export interface MoveFacts {
   source: Observation;
   target: Observation;
   volumes: VolumeFacts[];
+  /** Mounts that could hold data and do not go over, with the reason. */
+  left: { path: string; reason: string }[];
+  /** Directories with data that both sides mount. */
+  shared: string[];
+  /** What stands in the way of starting the goal at the target. */
+  obstacles: Remark[];
   /** Directories of the machine that both sides share, and why the target's services would not see them as they are. */
   directories: { name: string; services: string[]; problem: string }[];
+  /** Where the engines are reached; null for one that is there for this command alone. */
+  hosts: { source: string | null; target: string | null };
   /** Containers at the target that an earlier move held. */
   held: MovePlan['held'];
   /** Whose files and images the target starts with; undefined for what runs at the source. */
@@ -52,11 +60,10 @@ export function planMove(facts: MoveFacts): MovePlan {
     format: MOVE_FORMAT,
     kind,
     project: source.project.name,
-    source: sideOf(source),
-    target: sideOf(target),
-    running: order
-      .flat()
-      .flatMap((service) => upOf(source, service).map(({ id, restart }) => ({ id, service, restart }))),
+    source: sideOf(source, facts.hosts.source),
+    target: sideOf(target, facts.hosts.target),
+    running: order.flat().flatMap((service) => upOf(source, service).map(({ id }) => ({ id, service }))),
+    policies: policiesOf(source),
     held: facts.held,
     goal: facts.goal?.point.id ?? null,
     volumes,
@@ -66,8 +73,8 @@ export function planMove(facts: MoveFacts): MovePlan {
   };
 }
 
-function sideOf({ engine, provider }: Observation): MovePlan['source'] {
-  const { kind, id, host, version, rootless } = engine;
+function sideOf({ engine, provider }: Observation, host: string | null): MovePlan['source'] {
+  const { kind, id, version, rootless } = engine;
   return { kind, id, host, version, rootless, provider: provider.name };
 }
 
@@ -102,7 +109,7 @@ function operations(
     ...volumes.map(({ name }) =>
       operation('carry-volume', { volume: name }, 'the services run on meanwhile'),
     ),
-    ...holding(source, running),
+    ...holding(source),
     ...order.toReversed().map((services) => {
       const containers = services.flatMap((service) => upOf(source, service).map(({ id }) => id));
       return operation('stop-source', { services, containers }, 'its data must not change any more');
@@ -139,11 +146,17 @@ function operation<K extends MoveOperation['kind']>(
   return { kind, ...rest, cause };
 }
 
-/** An engine that starts again would start what was only stopped. */
-function holding(source: Observation, running: string[]) {
-  const held = running.flatMap((service) => upOf(source, service)).filter(({ restart }) => restart !== 'no');
-  if (held.length === 0 || !source.engine.changesRestart) return [];
-  const containers = held.map(({ id }) => id);
+/** What an engine that starts again would start, stopped or not. */
+function policiesOf({ services, engine }: Observation): MovePlan['policies'] {
+  if (!engine.changesRestart) return [];
+  return Object.values(services).flatMap(({ containers }) =>
+    containers.filter(({ restart }) => restart !== 'no').map(({ id, restart }) => ({ id, restart })),
+  );
+}
+
+function holding(source: Observation) {
+  const containers = policiesOf(source).map(({ id }) => id);
+  if (containers.length === 0) return [];
   return [operation('hold-source', { containers }, 'the project must not run at both sides')];
 }
 
@@ -167,12 +180,28 @@ const remark = (code: string, message: string, hint: string | null = null): Rema
   hint,
 });
 
-function risks({ source, target, volumes, directories, data }: MoveFacts): Remark[] {
+function risks({ source, target, volumes, directories, data, left, shared, goal }: MoveFacts): Remark[] {
   const there = engineName(target.engine);
-  if (!data) return unmoved(volumes, there);
   const slow = volumes.filter(({ from, to }) => from.driver === 'api' || to.driver === 'api');
   return [
-    ...volumes.flatMap(({ name, existing }) =>
+    ...(data ? [] : unmoved(volumes, there)),
+    ...left.map(({ path, reason }) =>
+      remark(
+        'data-left',
+        `the data of ${path} does not go over: ${reason}`,
+        'a volume with a name goes over',
+      ),
+    ),
+    ...(shared.length > 0
+      ? [
+          remark(
+            'data-shared',
+            `both sides use the same ${shared.join(', ')}: what is written there is not taken back`,
+          ),
+        ]
+      : []),
+    ...(goal ? [] : movedTags(source, target)),
+    ...(data ? volumes : []).flatMap(({ name, existing }) =>
       existing
         ? remark(
             'data-replaced',
@@ -188,7 +217,7 @@ function risks({ source, target, volumes, directories, data }: MoveFacts): Remar
         'the data of a named volume goes over with its owners',
       ),
     ),
-    ...(slow.length > 0
+    ...(data && slow.length > 0
       ? [
           remark(
             'slow',
@@ -208,6 +237,21 @@ function risks({ source, target, volumes, directories, data }: MoveFacts): Remar
   ];
 }
 
+/** Names that other projects there may go by. */
+function movedTags({ services, images }: Observation, target: Observation): Remark[] {
+  const references = new Set<string>();
+  for (const { imageId, imageRef } of Object.values(services).flatMap(({ containers }) => containers)) {
+    const there = target.images[imageRef]?.diffIds.join();
+    if (there !== undefined && there !== images[imageId]?.diffIds.join()) references.add(imageRef);
+  }
+  return [...references].map((reference) =>
+    remark(
+      'tag-moves',
+      `${reference} is another image on ${engineName(target.engine)}; from now on it is the one that ran`,
+    ),
+  );
+}
+
 /** The data stays at both sides. */
 function unmoved(volumes: VolumeFacts[], there: string): Remark[] {
   return volumes.map(({ name, existing }) =>
@@ -225,7 +269,7 @@ function unmoved(volumes: VolumeFacts[], there: string): Remark[] {
   );
 }
 
-function blockers({ source, target, volumes, findings, goal, data }: MoveFacts): Remark[] {
+function blockers({ source, target, volumes, findings, goal, data, obstacles }: MoveFacts): Remark[] {
   const [here, there] = [engineName(source.engine), engineName(target.engine)];
   const runningThere = runningServices(target);
   return [
@@ -246,6 +290,7 @@ function blockers({ source, target, volumes, findings, goal, data }: MoveFacts):
     ...(data ? volumes.flatMap((volume) => volumeBlockers(volume, there)) : []),
     ...(goal ? [] : imageBlockers(source, target)),
     ...portBlockers(source, findings),
+    ...obstacles,
     ...findings.missingExternal
       .filter(({ what }) => what === 'network') // a volume is carried, whoever made it
       .map(({ name }) =>

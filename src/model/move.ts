@@ -27,7 +27,7 @@ export const moveOperationSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('keep-replaced'), volume: z.string(), ...base }),
 ]);
 
-const heldSchema = z.object({ id: z.string(), service: z.string(), restart: z.string() });
+const heldSchema = z.object({ id: z.string(), restart: z.string() });
 
 const sideSchema = z.object({
   kind: z.enum(['docker', 'podman']),
@@ -46,8 +46,10 @@ export const movePlanSchema = z.object({
   project: z.string(),
   source: sideSchema,
   target: sideSchema,
-  /** Containers that run at the source, in the order in which they start, with the restart policies that they get back on the way back. */
-  running: z.array(heldSchema),
+  /** Containers that run at the source, in the order in which they start. */
+  running: z.array(z.object({ id: z.string(), service: z.string() })),
+  /** What its engine would start by itself, with the policies that it gets back on the way back. */
+  policies: z.array(heldSchema),
   /** Containers at the target that an earlier move held, with the policies that they had before it. */
   held: z.array(heldSchema),
   /** The point whose files and images the target starts with; null for what runs at the source. */

@@ -25,8 +25,11 @@ interface Failure {
   /** Id of what the run wanted to reach. */
   target: string;
   options: Options;
-  /** What else belongs to the way back, once everything else is back. */
+  /** What else belongs to the way back, before everything else and after it. */
+  first?: () => Promise<void>;
   finish?: () => Promise<void>;
+  /** When it fails the run stays unfinished, so that the same can be tried again. */
+  keepOpen?: boolean;
   /** What to do when it fails. */
   hint?: string;
 }
@@ -46,6 +49,7 @@ export async function goBack(workspace: Workspace, failure: Failure): Promise<Ro
     message: `${explanation}. Bringing the earlier state back`,
   });
   try {
+    await failure.first?.();
     const target = await openTarget(workspace.store, safety.id);
     await workspace.store.dropUnrecorded(target.point);
     await removeHalfMade(calm);
@@ -155,7 +159,8 @@ const subjects = ({ target, log }: Failure) => [target, log.run];
 
 async function lost(failure: Failure, details: string[]): Promise<RollbackError> {
   const { error, explanation, log, safety } = failure;
-  await log.end('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`, []);
+  if (failure.keepOpen) await log.journal.close();
+  else await log.end('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`, []);
   return new RollbackError('not-returned', `${explanation}; the earlier state is not back`, {
     details,
     subjects: subjects(failure),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, join } from 'node:path';
+import type { Engine } from '../engine/engine.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { EngineIdentity } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
@@ -94,7 +95,7 @@ export async function makePlace(
     )?.[0];
     const labels = key === undefined ? {} : labelsFor(project.name, key);
     await engine.createVolume(data.name, labels);
-    if (workspace.identity.kind === 'podman') await mountOnce(workspace, data.name);
+    await mountOnce(workspace, model, data.name);
   }
   const place = known ?? (await locateData(workspace, data));
   const copier = place && (await chooseCopier(workspace, place));
@@ -102,11 +103,23 @@ export async function makePlace(
   throw changedPlace(data.name);
 }
 
-/** Podman gives a new volume owner and mode of the directory that it is first mounted at (measured, 4.3.1): after this they are its own. */
-async function mountOnce(workspace: Workspace, volume: string): Promise<void> {
-  const { engine } = workspace;
-  const [image] = await localImages(workspace);
-  if (image === undefined) return; // Then nothing of the project can be made here either.
+/**
+ * Podman gives a new volume owner and mode of the directory that it is first mounted at (measured, 4.3.1): after this they are its own. Throws `failed`
+ * where no image is there to mount it with.
+ */
+export async function mountOnce(
+  workspace: Workspace,
+  model: ComposeModel | undefined,
+  volume: string,
+): Promise<void> {
+  const { engine, identity } = workspace;
+  if (identity.kind !== 'podman') return;
+  const image = (await localImages(workspace))[0] ?? (await imageOf(engine, model));
+  if (image === undefined) {
+    throw new RollbackError('failed', `no image of the project is there to mount ${volume} with first`, {
+      hint: 'pull or build one of its images, then try again',
+    });
+  }
   const helper = await engine.createHelper({
     owner: await ownMark(),
     image,
@@ -120,6 +133,14 @@ async function mountOnce(workspace: Workspace, volume: string): Promise<void> {
   } finally {
     await engine.removeHelper(helper);
   }
+}
+
+async function imageOf(engine: Engine, model: ComposeModel | undefined): Promise<string | undefined> {
+  for (const { image } of Object.values(model?.services ?? {})) {
+    const found = image === undefined ? undefined : await engine.image(image);
+    if (found) return found.id;
+  }
+  return undefined;
 }
 
 const labelsFor = (project: string, key: string) => ({

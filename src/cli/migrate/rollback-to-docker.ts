@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { RollbackError, type Migration } from '../../index.js';
 import { performRun } from '../runs.js';
 import type { Session } from '../session.js';
+import { printable } from '../text.js';
 
 interface Options {
   force?: boolean;
@@ -32,8 +34,18 @@ async function rollbackToDocker(
     start: async (library, run) => {
       const migration = session.migration(library);
       const outcome = await migration.rollbackToDocker({ keepData, targetHost, ...run });
-      if (cleanup && outcome.result === 'done' && 'point' in outcome) await migration.finalize();
+      if (cleanup && outcome.result === 'done' && 'point' in outcome) await cleanUp(session, migration);
       return outcome;
     },
   });
+}
+
+/** The project is back, whatever comes of this. */
+async function cleanUp({ output }: Session, migration: Migration): Promise<void> {
+  try {
+    await migration.finalize();
+  } catch (error) {
+    if (!(error instanceof RollbackError)) throw error;
+    output.note(printable(`! Podman was not cleaned up: ${error.message}`));
+  }
 }

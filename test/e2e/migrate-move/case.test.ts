@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { aStack, answer, buildApi, cli, freePort, json, ok, type Stack } from '../../support/e2e.js';
+import { aStack, answer, buildApi, cli, cliWith, freePort, json, ok, type Stack } from '../../support/e2e.js';
 import { docker } from '../../support/engine.js';
 
 /** A stack with data of several owners goes from Docker to Podman and back; each side stays as it was until it is finalized. */
@@ -110,7 +111,7 @@ test('the plan tells what would be done, and changes nothing', async () => {
 });
 
 describe('when the services do not start there', () => {
-  test('what ran on Docker runs again, the same containers, and Podman has nothing', async () => {
+  test('what ran on Docker runs again, the same containers; Podman keeps what may have been written there', async () => {
     const before = await atDocker();
     await inside(DOCKER, 'api', ': > /data/not-there');
     const { exitCode, stderr } = await move(...forth, '--yes');
@@ -119,7 +120,9 @@ describe('when the services do not start there', () => {
     expect(await atDocker()).toEqual(before);
     expect(await answer(port)).toBe('v1');
     expect(await podman('ps', '--all', '--quiet', '--filter', ofProject())).toBe('');
-    expect(await podman('volume', 'ls', '--quiet', '--filter', ofProject())).toBe('');
+    expect(stderr).toMatch(/what was written on .*Podman since stays there/);
+    const volumes = (await podman('volume', 'ls', '--quiet', '--filter', ofProject())).split('\n').toSorted();
+    expect(volumes).toEqual([`${stack.name}_cache`, `${stack.name}_pg`]);
   });
 });
 
@@ -144,6 +147,21 @@ describe('from Docker to Podman and back', () => {
       const beside = await readdir(join(await mountpoint(PODMAN, volume), '..'));
       expect(beside.filter((name) => name.includes('compose-rollback'))).toEqual([]);
     }
+  });
+
+  test('whoever names no engine is led to where it runs now; who names Docker is told', async () => {
+    const runtime = await mkdtemp(join(tmpdir(), 'rt-'));
+    await mkdir(join(runtime, 'podman'));
+    await symlink(DOCKER.slice('unix://'.length), join(runtime, 'docker.sock'));
+    await symlink(PODMAN.slice('unix://'.length), join(runtime, 'podman/podman.sock'));
+    const env = { XDG_RUNTIME_DIR: runtime, DOCKER_HOST: undefined, CONTAINER_HOST: undefined };
+    const { stdout } = await cliWith(stack, { env }, 'status', '--json');
+    await rm(runtime, { recursive: true });
+    expect(JSON.parse(stdout)).toMatchObject({
+      engine: { kind: 'podman' },
+      services: [{ state: 'running' }, { state: 'running' }],
+    });
+    expect((await ok(stack, 'status')).stderr).toContain('the project was moved to podman');
   });
 
   test('a second time is refused: it runs there already', async () => {
