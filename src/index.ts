@@ -12,6 +12,7 @@ export { RollbackError, messageOf } from './model/errors.js';
 export type { ErrorCode } from './model/errors.js';
 export { fail, inconclusive, pass } from './model/verdict.js';
 export type { Verdict } from './model/verdict.js';
+export { ENGINE_NAMES } from './model/names.js';
 export { VERSION } from './model/version.js';
 export type { AnyOperation, RollbackEvent, EventSink } from './model/events.js';
 export type { MoveKind, MovePlan } from './model/move.js';

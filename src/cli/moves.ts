@@ -1,10 +1,8 @@
-import type { MoveOutcome, Verdict } from '../index.js';
+import { ENGINE_NAMES, type MoveOutcome, type Verdict } from '../index.js';
 import type { Session } from './session.js';
 import { printable } from './text.js';
 
 /** How a move ended, for a person or a program. */
-
-const NAMES = { docker: 'Docker', podman: 'Podman' } as const;
 
 export function tellMove(
   session: Session,
@@ -18,7 +16,7 @@ export function tellMove(
     output.record({ ...document, verdicts: Object.fromEntries(verdicts) });
   }
   if (output.options.quiet) return;
-  const [here, there] = [NAMES[plan.source.kind], NAMES[plan.target.kind]];
+  const [here, there] = [ENGINE_NAMES[plan.source.kind], ENGINE_NAMES[plan.target.kind]];
   const way = plan.target.kind === 'podman' ? 'to-docker' : 'to-podman';
   const data = plan.volumes.length > 0 ? ', with the data' : '';
   const back = plan.goal === null ? [`To move back${data}: compose-rollback migrate ${way}`] : [];

@@ -1,5 +1,6 @@
 import type { EngineKind } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
+import { ENGINE_NAMES } from '../model/names.js';
 import { clientOf, DockerEngine } from './docker.js';
 import { toEngineError } from './docker-errors.js';
 import { isPodman } from './docker-mapping.js';
@@ -24,13 +25,11 @@ export async function connectEngine(
     const { host, origin } = endpoint;
     throw new RollbackError(
       'engine-unreachable',
-      `${NAMES[kind]} answers at ${host} (${origin}), not ${NAMES[asked]}`,
+      `${ENGINE_NAMES[kind]} answers at ${host} (${origin}), not ${ENGINE_NAMES[asked]}`,
       {
-        hint: `name the socket of ${NAMES[asked]} with --host, or leave --engine out`,
+        hint: `name the socket of ${ENGINE_NAMES[asked]} with --host, or leave --engine out`,
       },
     );
   }
   return new (kind === 'podman' ? PodmanEngine : DockerEngine)(docker, endpoint, version);
 }
-
-const NAMES = { docker: 'Docker', podman: 'Podman' } as const;

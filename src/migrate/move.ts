@@ -131,7 +131,9 @@ export async function carryOut(undertaking: Undertaking): Promise<MoveOutcome> {
     throw await takeBack(undertaking, error, explain(error));
   }
   await tidyTarget(undertaking).catch((error: unknown) => {
-    warnings.push(`something of the move is left beside the volumes: ${messageOf(error)}`);
+    const message = `something of the move is left beside the volumes: ${messageOf(error)}`;
+    warnings.push(message);
+    source.emit({ type: 'warning', message });
   });
   await log.end('done', `on ${engineName(plan.target)}`, warnings);
   await source.store.sealOrWarn(safety.id);

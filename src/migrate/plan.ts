@@ -1,5 +1,6 @@
 import type { Container, EngineIdentity } from '../model/engine.js';
 import { MOVE_FORMAT, type MoveKind, type MoveOperation, type MovePlan } from '../model/move.js';
+import { ENGINE_NAMES } from '../model/names.js';
 import type { Findings, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import { waves } from '../plan/order.js';
@@ -92,10 +93,8 @@ function startOrder(observation: Observation): string[][] {
   return waves(runningServices(observation), new Map(modelled));
 }
 
-const NAMES = { docker: 'Docker', podman: 'Podman' } as const;
-
 export function engineName({ kind, rootless }: Pick<EngineIdentity, 'kind' | 'rootless'>): string {
-  return `${rootless ? 'rootless ' : ''}${NAMES[kind]}`;
+  return `${rootless ? 'rootless ' : ''}${ENGINE_NAMES[kind]}`;
 }
 
 function operations(

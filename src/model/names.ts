@@ -89,6 +89,9 @@ export function isMigrationBackup(path: string): boolean {
 /** What the programs that a run starts carry in their environment, their own children included: its id. */
 export const RUN_VARIABLE = 'COMPOSE_ROLLBACK_RUN';
 
+/** What people call the engines. */
+export const ENGINE_NAMES = { docker: 'Docker', podman: 'Podman' } as const;
+
 /** Is a run of this kind a move between engines? */
 export function isMove(kind: string): kind is 'to-podman' | 'to-docker' {
   return kind === 'to-podman' || kind === 'to-docker';

@@ -1,4 +1,5 @@
 import type { MoveOperation, MovePlan } from '../model/move.js';
+import { ENGINE_NAMES } from '../model/names.js';
 import { renderRemarks } from './render.js';
 import { shortId } from './target.js';
 import { plural } from './text.js';
@@ -17,10 +18,8 @@ export function renderMove(plan: MovePlan): string {
   return lines.join('\n');
 }
 
-const NAMES = { docker: 'Docker', podman: 'Podman' } as const;
-
 const sideOf = ({ kind, version, rootless, provider }: MovePlan['source']): string =>
-  `${NAMES[kind]} ${version}${rootless ? ', rootless,' : ''} with ${provider}`;
+  `${ENGINE_NAMES[kind]} ${version}${rootless ? ', rootless,' : ''} with ${provider}`;
 
 function describeMove(operation: MoveOperation): string {
   switch (operation.kind) {
