@@ -257,7 +257,8 @@ async function movedFrom(
   const { lastMove } = await import('./work.js');
   const last = await lastMove(store, project).catch((error: unknown) => {
     // A history that cannot be read keeps nobody from anything.
-    if (error instanceof RollbackError && ['damaged', 'no-such-run'].includes(error.code)) return undefined;
+    if (error instanceof RollbackError && ['damaged', 'not-supported', 'no-such-run'].includes(error.code))
+      return undefined;
     throw error;
   });
   return last?.plan.source.id === id ? last.plan.target : undefined;

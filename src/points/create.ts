@@ -1,7 +1,9 @@
+import { waitFor, waiting } from '../handlers/waiting.js';
 import { RollbackError } from '../model/errors.js';
 import { assertDescription, assertPointName } from '../model/names.js';
 import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
+import { pass } from '../model/verdict.js';
 import { observeForMigration, observePresent, type Workspace } from '../run/workspace.js';
 import { recordPoint } from './record.js';
 import { applyRetention } from './remove.js';
@@ -47,7 +49,37 @@ export async function createPoint(workspace: Workspace, request: CreateRequest):
     images: request.saveImages ?? workspace.config.save_images,
   });
   await applyRetention(workspace);
+  if (point.volume_data.length > 0) await untilUsable(workspace, observation);
   return point;
+}
+
+/** An engine checks health every 30 s where nothing else is said, and a check may take as long. */
+const PATIENCE = { total: 60_000, interval: 250, timeout: 5000 };
+
+/**
+ * Docker calls a container that was paused unhealthy until its next check (its health monitor ends with the pause), and `docker compose up` fails
+ * at once where others wait for that service: what follows in a script would. A signal ends the waiting; the point is whole.
+ */
+async function untilUsable({ engine, emit, signal }: Workspace, observation: Observation): Promise<void> {
+  const { services, model } = observation;
+  const awaited = Object.values(model?.services ?? {}).flatMap(({ depends_on: dependencies }) =>
+    Object.keys(dependencies).filter((name) => dependencies[name]?.condition === 'service_healthy'),
+  );
+  const wait = async (service: string, id: string) => {
+    const report = (message: string) => emit({ type: 'progress', service, message });
+    const verdict = await waitFor({ signal, report }, PATIENCE, async () =>
+      (await engine.health(id)) === 'unhealthy' ? waiting('its next health check') : pass('is healthy again'),
+    );
+    if (verdict.status === 'fail') emit({ type: 'warning', message: `${service} is not healthy yet` });
+  };
+  const waits = [...new Set(awaited)].flatMap((name) =>
+    (services[name]?.containers ?? [])
+      .filter(({ health }) => health === 'healthy')
+      .map(({ id }) => wait(name, id)),
+  );
+  await Promise.all(waits).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
 }
 
 async function assertNameFree({ store, project }: Workspace, name: string | undefined): Promise<void> {

@@ -101,7 +101,7 @@ networks: { shared: { external: true, name: ${name}-shared } }
   await stack.write({ 'rollback.yaml': probes('first', 'v1') });
   good = await create(stack, '--include-volumes', '--save-images', 'auto');
   await buildApi(stack, `${stack.name}-api:latest`, 'v2');
-  await stack.compose('up', '--detach');
+  await stack.compose('up', '--detach'); // Right after services were paused: what waits for their health finds them well.
   await set('second');
   await stack.write({ 'flags/later': '', motd: 'bye\n' });
   return async () => {
