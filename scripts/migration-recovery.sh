@@ -4,8 +4,8 @@ set -euo pipefail
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/../rollback/scripts/lib.sh"
 
 if is_help "${1-}"; then
-  usage 'diagnose [flags of compose-rollback migrate recover]' \
-    'Names what is wrong with the project in the current directory, and logs it to migration-recovery.log.'
+  usage 'SCENARIO [flags of compose-rollback migrate recover]' \
+    'SCENARIO: failed-build, failed-startup, network-issues, volume-issues, permission-issues, or diagnose, which only names what is wrong with the project in the current directory. Logs to migration-recovery.log.'
   exit 0
 fi
 run_compose_rollback migrate recover "$@"

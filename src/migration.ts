@@ -13,6 +13,8 @@ import type { Sides } from './migrate/look.js';
 import type { Workspace } from './run/workspace.js';
 import { locatePlace, openFiles, openStore, openWorkspace, userName } from './wiring.js';
 import type { Diagnosis } from './migrate/finding.js';
+import type { Recovery, RecoverRequest } from './migrate/recover/recovery.js';
+import type { Scenario } from './model/recovery.js';
 import type { BackupReport, BackupRequest } from './migrate/backup.js';
 import type { Readiness } from './model/readiness.js';
 import { withoutKeys } from './model/secrets.js';
@@ -69,6 +71,31 @@ export class Migration {
       () => look(this.options, diagnose),
       async () => ({ directory: (await locatePlace(this.options)).directory }),
     );
+  }
+
+  /**
+   * Mends one kind of what `diagnose` finds: names the causes, plans, acts, looks again, and logs it. What it could not mend is told, not thrown. Throws
+   * `declined` or `stale` with nothing touched.
+   */
+  async recover(scenario: Scenario, request: RecoverRequest = {}): Promise<Recovery> {
+    const { assertFinished, recoverPodman, recoverProject } = await import('./work.js');
+    if (scenario === 'permission-issues') {
+      // Where it is needed nobody may answer for the project.
+      const { directory } = await locatePlace(this.options);
+      return await recoverPodman(
+        { env: this.options.env ?? process.env, user: userName(), directory },
+        request,
+      );
+    }
+    if (request.dryRun) {
+      return await look(this.options, (workspace) => recoverProject(workspace, scenario, request));
+    }
+    const subjects = ({ result }: Recovery) =>
+      result === 'healthy' || result === 'not-healthy' ? [scenario] : [];
+    return await change(this.options, 'migrate recover', subjects, async (workspace) => {
+      await assertFinished(workspace);
+      return await recoverProject(workspace, scenario, request);
+    });
   }
 
   /** What stands in the way of moving the project from Docker to Podman. Engines that do not answer are findings, and so are broken files. */

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../index.js';
 export const DONE = 0;
 /** `verify` found damage, or a service failed in its drill. */
 export const DAMAGED = 1;
-/** `migrate diagnose` found something. */
+/** `migrate diagnose` found something, or `migrate recover` could not mend it. */
 export const TROUBLE = 1;
 /** `--dry-run --detailed-exitcode`: the rollback would change something. */
 export const CHANGES = 5;

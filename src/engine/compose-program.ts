@@ -35,6 +35,10 @@ export abstract class ComposeBase {
     return this.#version;
   }
 
+  async build(request: ComposeRequest, service: string): Promise<void> {
+    await runCompose(this.program, request, request.profiles, ['build', '--', service]);
+  }
+
   protected askVersion(): Promise<string> {
     return composeVersion(this.program, ['version', '--short'], this.env);
   }

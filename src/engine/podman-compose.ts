@@ -4,8 +4,8 @@ import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
 import { ComposeBase, composeVersion, failureOf, PROJECT_VARIABLES } from './compose-program.js';
 import { connectEngine } from './connect.js';
-import { environmentFor } from './endpoint.js';
-import { runProgram } from './program.js';
+import { environmentFor, type Environment } from './endpoint.js';
+import { runProgram, type ProgramResult } from './program.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
 import { findProgram } from './search-path.js';
 
@@ -50,8 +50,7 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     { start, scale }: { start: boolean; scale: Record<string, number> },
   ): Promise<void> {
     if (services.length === 0) return;
-    const modern = await this.#isModern();
-    assertSupported(request, modern);
+    assertSupported(request, await this.#isModern());
     if (Object.keys(scale).length > 0) {
       throw new RollbackError(
         'not-supported',
@@ -61,47 +60,57 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
         },
       );
     }
-    const words = [
-      ...(modern ? request.profiles.map((profile) => `--profile=${profile}`) : []),
-      ...(modern ? request.envFiles.map((file) => `--env-file=${file}`) : []),
-      'up',
-      start ? '--detach' : '--no-start',
-      '--no-build',
-      '--',
-      ...services,
-    ];
-    const podman = await findProgram('podman', request.env);
-    if (podman === undefined) {
-      throw new RollbackError(
-        'provider-failed',
-        `${this.name} needs the program podman, which is not there`,
-        {
-          hint: 'install podman on this machine',
-        },
-      );
-    }
+    const podman = await this.#podman(request);
     await this.#assertImages(request, services);
-    const argv = [
-      ...this.program.argv,
-      `--podman-path=${GATE}`,
-      `--project-name=${request.name}`,
-      // As they are called from there: it writes that on containers.
-      ...request.files.map((file) => `--file=${relative(request.directory, file)}`),
-      ...words,
-    ];
     const gate = {
       COMPOSE_ROLLBACK_GATE_PROGRAM: podman,
       COMPOSE_ROLLBACK_GATE_SERVICES: ` ${services.join(' ')} `,
     };
-    const { DOCKER_HOST: host, ...env } = environmentFor(this.program.endpoint, request.env);
-    const result = await runProgram(argv, {
-      cwd: request.directory,
-      env: { ...env, ...PROJECT_VARIABLES, ...gate, CONTAINER_HOST: host },
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
-    });
+    const command = ['up', start ? '--detach' : '--no-start', '--no-build', '--', ...services];
+    const result = await this.#run(request, GATE, command, gate);
     if (result.exitCode !== 0 || !(await this.#areMade(request, services, start))) {
       throw await failureOf(this.program, request, 'up', result);
     }
+  }
+
+  override async build(request: ComposeRequest, service: string): Promise<void> {
+    assertSupported(request, await this.#isModern());
+    const result = await this.#run(request, await this.#podman(request), ['build', service]);
+    if (result.exitCode !== 0) throw await failureOf(this.program, request, 'build', result);
+  }
+
+  /** Runs a command of it, with this in the place of Podman. */
+  async #run(
+    request: ComposeRequest,
+    podman: string,
+    command: string[],
+    more: Environment = {},
+  ): Promise<ProgramResult> {
+    const modern = await this.#isModern();
+    const argv = [
+      ...this.program.argv,
+      `--podman-path=${podman}`,
+      `--project-name=${request.name}`,
+      // As they are called from there: it writes that on containers.
+      ...request.files.map((file) => `--file=${relative(request.directory, file)}`),
+      ...(modern ? request.profiles.map((profile) => `--profile=${profile}`) : []),
+      ...(modern ? request.envFiles.map((file) => `--env-file=${file}`) : []),
+      ...command,
+    ];
+    const { DOCKER_HOST: host, ...env } = environmentFor(this.program.endpoint, request.env);
+    return await runProgram(argv, {
+      cwd: request.directory,
+      env: { ...env, ...PROJECT_VARIABLES, ...more, CONTAINER_HOST: host },
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
+  }
+
+  async #podman(request: ComposeRequest): Promise<string> {
+    const podman = await findProgram('podman', request.env);
+    if (podman !== undefined) return podman;
+    throw new RollbackError('provider-failed', `${this.name} needs the program podman, which is not there`, {
+      hint: 'install podman on this machine',
+    });
   }
 
   defaultImage(project: string, service: string): string {

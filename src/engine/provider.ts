@@ -43,6 +43,8 @@ export interface ComposeProvider {
     services: string[],
     options: { start: boolean; scale: Record<string, number> },
   ): Promise<void>;
+  /** Builds the image of one service; what it is built upon may be pulled. That it is there afterwards is for the caller to see. */
+  build(request: ComposeRequest, service: string): Promise<void>;
   /** Image reference the provider gives a service that has none of its own, e.g. `shop-api`. */
   defaultImage(project: string, service: string): string;
 }

@@ -1,30 +1,43 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import type { Project } from '../model/project.js';
+import type { Observation, Project } from '../model/project.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
 import { plural } from '../plan/text.js';
 import { findBuildProblems } from './builds.js';
 import type { Diagnosis, Finding } from './finding.js';
+import { findMountProblems, toFinding } from './mounts.js';
 import { findPodmanProblems } from './podman.js';
 import { logRecovery } from './recovery-log.js';
 import { findDownServices, findPortConflicts } from './services.js';
-import { findMissingOfOthers, findNetworkProblems, findVolumeProblems } from './surroundings.js';
+import { findMissingOfOthers, findNetworkProblems } from './surroundings.js';
 
 /** What is wrong with the project on its engine, causes before symptoms. Changes nothing; a container of ours may look at a volume. */
 export async function diagnose(workspace: Workspace): Promise<Seen> {
-  const observation = await observePresent(workspace);
-  const [builds, ports, networks, others, volumes, down] = await Promise.all([
+  return await findProblems(workspace, await observePresent(workspace));
+}
+
+/** As `diagnose`, of what was observed. */
+export async function findProblems(workspace: Workspace, observation: Observation): Promise<Seen> {
+  const [builds, ports, networks, others, mounts, down] = await Promise.all([
     findBuildProblems(observation),
     findPortConflicts(workspace, observation),
     findNetworkProblems(workspace, observation),
     findMissingOfOthers(workspace, observation),
-    findVolumeProblems(workspace, observation),
+    findMountProblems(workspace, observation),
     findDownServices(workspace, observation),
   ]);
   const broken = observation.modelError === undefined ? [] : [unresolved(observation.modelError)];
   return {
     directory: workspace.project.directory,
-    findings: [...broken, ...builds, ...ports, ...networks, ...others, ...volumes.findings, ...down],
-    warnings: [...observation.warnings, ...volumes.warnings],
+    findings: [
+      ...broken,
+      ...builds,
+      ...ports,
+      ...networks,
+      ...others,
+      ...mounts.problems.map(toFinding),
+      ...down,
+    ],
+    warnings: [...observation.warnings, ...mounts.warnings],
   };
 }
 

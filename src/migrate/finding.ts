@@ -1,6 +1,6 @@
-/** What is wrong with a project, by the way it is mended: each way has a name. */
-type Scenario = 'failed-build' | 'failed-startup' | 'network-issues' | 'volume-issues' | 'permission-issues';
+import type { Scenario } from '../model/recovery.js';
 
+/** What is wrong with a project, by the way it is mended. */
 export interface Finding {
   scenario: Scenario;
   /** Null when it is about the project as a whole, or the machine. */

@@ -13,13 +13,13 @@ export async function makeMissingSources(directory: string, model: ComposeModel)
   for (const source of (await lookAtSources(model)).missing) {
     const path = await locateInside(directory, source);
     if (path === undefined) continue;
-    await make(await resolveSafely(directory, path));
+    await makeDirectory(await resolveSafely(directory, path));
     made.push(path);
   }
   return made;
 }
 
-async function make(path: string): Promise<void> {
+export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {

@@ -97,13 +97,13 @@ async function lookAt(sides: Sides, observation: Observation, model: ComposeMode
   return { volumes, directories, findings, shared, left: skipped };
 }
 
-const hostOf = ({ endpoint }: Workspace) => (isStarted(endpoint) ? null : endpoint.host);
-
 /** All that a rollback to the goal would be blocked by, but for ports that the source still holds. */
 async function obstaclesTo(goal: Target, target: Workspace): Promise<Remark[]> {
   const { plan } = await prepare({ ...target, emit: () => undefined }, goal, START);
   return plan.blockers.filter(({ code }) => code !== 'port-taken' && code !== 'external-missing');
 }
+
+const hostOf = ({ endpoint }: Workspace) => (isStarted(endpoint) ? null : endpoint.host);
 
 /** What an earlier move left at the engine where it now goes to, without its restart policies. */
 async function heldAt({ store, project }: Workspace, present: Observation): Promise<MovePlan['held']> {

@@ -8,6 +8,7 @@ import { ownMark } from '../store/process.js';
 export interface Ownership {
   /** Who the main process runs as. */
   uid: number;
+  gid: number;
   owner: number;
   group: number;
   /** Octal, as `stat` tells it. */
@@ -15,7 +16,8 @@ export interface Ownership {
   writable: boolean;
 }
 
-const TARGET = '/compose-rollback-data';
+/** Where the data is in a container of ours. */
+export const TARGET = '/compose-rollback-data';
 
 /**
  * Asked of the image's own `stat` and `id`, in a container of ours that is gone afterwards. Undefined for root, who may always write. Throws `failed`
@@ -28,7 +30,7 @@ export async function ownershipOf(
 ): Promise<Ownership | undefined> {
   const [user = '', group] = container.user.split(':');
   if (['', '0', 'root'].includes(user)) return undefined;
-  const ask = (argv: string[]) => answerOf(workspace, container.imageId, { [source]: TARGET }, argv);
+  const ask = async (argv: string[]) => (await askImage(workspace, container, source, argv)).split(/\s+/);
   const [owner, owningGroup, mode = ''] = await ask(['stat', '-c', '%u %g %a', TARGET]);
   const isNumber = /^\d+$/.test(user);
   const uid = isNumber ? Number(user) : Number((await ask(['id', '-u', user]))[0]);
@@ -41,21 +43,23 @@ export async function ownershipOf(
       : groups.some((one) => Number(one) === Number(owningGroup))
         ? shared === 0o030
         : others === 0o003;
-  return { uid, owner: Number(owner), group: Number(owningGroup), mode, writable };
+  return { uid, gid: Number(groups[0]), owner: Number(owner), group: Number(owningGroup), mode, writable };
 }
 
-/** The words that a program of the image answers with. */
-async function answerOf(
+/** What a program of the container's image says when it runs as root with the data at `TARGET`; the last lines of it. Throws `failed` with its words. */
+export async function askImage(
   { engine, signal }: Workspace,
-  image: string,
-  mounts: Record<string, string>,
+  { imageId: image }: Pick<Container, 'imageId'>,
+  source: string,
   command: string[],
-): Promise<string[]> {
-  const helper = await engine.createHelper({ owner: await ownMark(), image, mounts, command });
+  lines = 3,
+): Promise<string> {
+  const owner = await ownMark();
+  const helper = await engine.createHelper({ owner, image, mounts: { [source]: TARGET }, command });
   try {
     const exitCode = await engine.runHelper(helper, { signal });
-    const words = (await engine.logs(helper, 3)).trim();
-    if (exitCode === 0) return words.split(/\s+/);
+    const words = (await engine.logs(helper, lines)).trim();
+    if (exitCode === 0) return words;
     throw new RollbackError(
       'failed',
       `${command[0]} in ${image.slice(7, 19)}: ${words || `exit code ${exitCode}`}`,

@@ -1,15 +1,12 @@
 import type { ComposeModel, ComposeService } from '../model/compose.js';
-import { messageOf, RollbackError } from '../model/errors.js';
-import type { Container, ContainerMount } from '../model/engine.js';
+import type { Container } from '../model/engine.js';
 import type { Observation } from '../model/project.js';
-import { look } from '../project/paths.js';
 import { fieldOf, recordOf } from '../project/yaml.js';
-import { findMissingExternal, findMissingVolumes } from '../rollback/findings.js';
+import { findMissingExternal } from '../rollback/findings.js';
 import type { Workspace } from '../run/workspace.js';
-import type { Diagnosis, Finding } from './finding.js';
-import { ownershipOf } from './ownership.js';
+import type { Finding } from './finding.js';
 
-/** Networks and volumes of a project: whether they are there, and whether services can use them. */
+/** Networks of a project, and what is not its own: whether it is there, and whether services can use it. */
 
 /** Networks that are gone, and containers that were cut off from one that is there. */
 export async function findNetworkProblems(
@@ -77,69 +74,4 @@ export async function findMissingOfOthers(workspace: Workspace, { model }: Obser
     evidence: `no ${what} ${name}`,
     fix: `make it: ${workspace.identity.kind} ${what} create ${name}`,
   }));
-}
-
-/** Volumes that are gone although there are containers, directories that are gone, and those that a service may not write to. */
-export async function findVolumeProblems(workspace: Workspace, observation: Observation): Promise<Diagnosis> {
-  const missing = new Set(await findMissingVolumes(workspace, observation.model));
-  const results = Object.values(observation.services).flatMap(({ name, containers }) =>
-    containers
-      .slice(0, 1)
-      .flatMap((container) =>
-        container.mounts.map((mount) => findInMount(workspace, name, container, mount, missing)),
-      ),
-  );
-  const all = await Promise.all(results);
-  return {
-    findings: all.flatMap(({ findings }) => findings),
-    warnings: all.flatMap(({ warnings }) => warnings),
-  };
-}
-
-const NOTHING: Diagnosis = { findings: [], warnings: [] };
-
-async function findInMount(
-  workspace: Workspace,
-  service: string,
-  container: Container,
-  { type, source: path, name, target, readOnly }: ContainerMount,
-  missing: ReadonlySet<string>,
-): Promise<Diagnosis> {
-  const source = type === 'volume' ? name : path;
-  if (source === undefined || !['volume', 'bind'].includes(type)) return NOTHING;
-  const found = (cause: string, evidence: string, fix: string): Diagnosis => ({
-    findings: [{ scenario: 'volume-issues', service, cause, evidence, fix }],
-    warnings: [],
-  });
-  if (type === 'volume' && missing.has(source)) {
-    return found('its volume is gone', `no volume ${source}`, 'bring its data back from a point that has it');
-  }
-  if (type === 'bind') {
-    if (!workspace.identity.local) return NOTHING;
-    const there = await look(source);
-    if (!there)
-      return found(
-        'a path that it mounts is gone',
-        `no ${source}`,
-        'bring it back, from a point that has it',
-      );
-    if (!there.isDirectory()) return NOTHING;
-  }
-  if (readOnly) return NOTHING;
-  try {
-    const ownership = await ownershipOf(workspace, container, source);
-    if (!ownership || ownership.writable) return NOTHING;
-    const { uid, owner, group, mode } = ownership;
-    return found(
-      'it may not write to its data',
-      `${source} at ${target} is of ${owner}:${group} with mode ${mode}, and the service runs as ${uid}`,
-      `give it to ${uid}, numbers as the container sees them; then restart ${service}`,
-    );
-  } catch (error) {
-    if (!(error instanceof RollbackError) || error.code !== 'failed') throw error;
-    return {
-      ...NOTHING,
-      warnings: [`whether ${service} may write to ${source} is unknown: ${messageOf(error)}`],
-    };
-  }
 }

@@ -3,6 +3,7 @@ import { moveOperationSchema, movePlanSchema } from './move.js';
 import { operationSchema, planSchema } from './plan.js';
 import { pointSchema, type PointSummary } from './point.js';
 import { CATEGORIES, GRADES, VERDICTS, type Readiness } from './readiness.js';
+import { RECOVERY_RESULTS, SCENARIOS } from './recovery.js';
 import { runKindSchema, runResultSchema, type AuditRecord, type RunSummary } from './run.js';
 
 /** The JSON documents of the command line: what `--json` prints and `compose-rollback schema` publishes. */
@@ -196,24 +197,29 @@ const backupSchema = z.object({
     .nullable(),
 });
 
-const diagnosisSchema = z.object({
-  findings: z.array(
-    z.object({
-      scenario: z.enum([
-        'failed-build',
-        'failed-startup',
-        'network-issues',
-        'volume-issues',
-        'permission-issues',
-      ]),
-      service: z.string().nullable(),
-      cause: z.string(),
-      evidence: z.string(),
-      fix: z.string(),
-    }),
-  ),
+const findingSchema = z.object({
+  scenario: z.enum(SCENARIOS),
+  service: z.string().nullable(),
+  cause: z.string(),
+  evidence: z.string(),
+  fix: z.string(),
+});
+
+const diagnosisSchema = z.object({ findings: z.array(findingSchema), warnings: z.array(z.string()) });
+
+const recoverSchema = z.object({
+  scenario: z.enum(SCENARIOS),
+  result: z.enum(RECOVERY_RESULTS),
+  findings: z.array(findingSchema),
+  steps: z.array(z.string()),
+  obstacles: z.array(findingSchema),
+  /** What a step failed with. */
+  problem: z.string().nullable(),
+  left: z.array(findingSchema),
+  others: z.array(findingSchema),
   warnings: z.array(z.string()),
 });
+
 const readinessSchema = z.object({
   project: z.string(),
   directory: z.string(),
@@ -309,6 +315,7 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   }),
   'migrate-backup': backupSchema,
   'migrate-diagnose': diagnosisSchema,
+  'migrate-recover': recoverSchema,
   'migrate-validate': readinessSchema,
   'migrate-plan': movePlanSchema,
   'migrate-to-podman': moveLineSchema,

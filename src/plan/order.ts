@@ -1,3 +1,5 @@
+import type { ComposeModel } from '../model/compose.js';
+
 /** Service to the services it needs. */
 export type Dependencies = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -33,4 +35,17 @@ export function needs(service: string, other: string, dependencies: Dependencies
     }
   }
   return false;
+}
+
+export function dependenciesOf({ services }: ComposeModel): Dependencies {
+  const shared = (value: unknown) => {
+    const [, other] = /^service:(.+)$/.exec(String(value)) ?? [];
+    return other === undefined ? [] : [other];
+  };
+  return new Map(
+    Object.entries(services).map(([name, service]) => {
+      const namespaces = ['network_mode', 'pid', 'ipc'].flatMap((key) => shared(service[key]));
+      return [name, new Set([...Object.keys(service.depends_on), ...namespaces])] as const;
+    }),
+  );
 }

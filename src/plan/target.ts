@@ -72,7 +72,7 @@ export function shortId(id: string): string {
 }
 
 /** How many containers the target's files ask for. */
-export function usualReplicas({ model }: Target, service: string): number {
+export function usualReplicas({ model }: Pick<Target, 'model'>, service: string): number {
   const { scale, deploy } = model?.services[service] ?? {};
   return scale ?? deploy?.replicas ?? 1;
 }

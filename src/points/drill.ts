@@ -4,7 +4,7 @@ import { checkHealth, verifyService } from '../handlers/verify.js';
 import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
 import { fail, type Verdict } from '../model/verdict.js';
-import { waves, type Dependencies } from '../plan/order.js';
+import { dependenciesOf, waves } from '../plan/order.js';
 import type { Target } from '../plan/target.js';
 import { explained } from '../store/files.js';
 import { composeRequest, handlerContext, handlerOf, withLabels, type Workspace } from '../run/workspace.js';
@@ -118,19 +118,6 @@ function withoutElsewhere(workspace: Workspace): { workspace: Workspace; unasked
     workspace: { ...workspace, config: { ...workspace.config, services: Object.fromEntries(services) } },
     unasked,
   };
-}
-
-function dependenciesOf({ services }: ComposeModel): Dependencies {
-  const shared = (value: unknown) => {
-    const [, other] = /^service:(.+)$/.exec(String(value)) ?? [];
-    return other === undefined ? [] : [other];
-  };
-  return new Map(
-    Object.entries(services).map(([name, service]) => {
-      const namespaces = ['network_mode', 'pid', 'ipc'].flatMap((key) => shared(service[key]));
-      return [name, new Set([...Object.keys(service.depends_on), ...namespaces])] as const;
-    }),
-  );
 }
 
 /** The services of a drill as they come up, and what is known of them by then. */

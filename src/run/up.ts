@@ -8,7 +8,8 @@ import { composeRequest, type Workspace } from './workspace.js';
 
 /** What the services are made from. */
 interface Source {
-  point: Point;
+  /** As far as it was recorded what its containers were made from. */
+  point: Pick<Point, 'containers'>;
   model: ComposeModel | undefined;
   variables: InterpolationVariable[];
   project: Project;

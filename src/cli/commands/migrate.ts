@@ -23,7 +23,7 @@ const STEPS: readonly Omit<CommandEntry, 'group' | 'alias'>[] = [
   },
   {
     name: 'recover',
-    summary: 'the scenarios of a move that failed',
+    summary: 'mend what failed in a move, one kind at a time',
     define: recover,
   },
   { name: 'to-podman', summary: 'move the project from Docker to Podman', define: definitionOf('to-podman') },

@@ -22,15 +22,14 @@ export async function diagnose(session: Session): Promise<void> {
   if (findings.length === 0) output.print(`${output.style('green', '✓')} Nothing wrong was found`);
   else {
     output.print(`${output.style('red', '✗')} ${plural(findings.length, 'finding')}:`);
-    output.print(...findings.flatMap((finding) => lines(finding)));
+    output.print(...findings.flatMap((finding) => ['', ...findingLines(finding)]));
   }
   output.note(...warnings.map((warning) => `! ${printable(warning)}`));
 }
 
-function lines({ scenario, service, cause, evidence, fix }: Finding): string[] {
+export function findingLines({ scenario, service, cause, evidence, fix }: Finding): string[] {
   const about = service === null ? '' : `${service}: `;
   return [
-    '',
     `[${scenario}] ${printable(about + cause)}`,
     ...indented([printable(evidence), `fix: ${printable(fix)}`]),
   ];
