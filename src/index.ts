@@ -35,6 +35,7 @@ export type { Status } from './points/status.js';
 export type { Verification } from './points/verify.js';
 export type { ExportReport } from './points/export.js';
 export type { ImportReport, ImportRequest } from './points/import.js';
+export type { QuadletReport, QuadletRequest } from './migrate/quadlet-files.js';
 export type { ValidateRequest } from './migrate/validate.js';
 export type { Check, Grade, Readiness } from './model/readiness.js';
 export type { InitReport } from './points/init.js';

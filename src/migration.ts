@@ -20,6 +20,7 @@ import type { Readiness } from './model/readiness.js';
 import { withoutKeys } from './model/secrets.js';
 import type { Source } from './migrate/source.js';
 import type { ValidateRequest } from './migrate/validate.js';
+import type { QuadletReport, QuadletRequest } from './migrate/quadlet-files.js';
 
 export interface MoveOptions {
   /** Plan only; changes nothing. */
@@ -103,6 +104,14 @@ export class Migration {
     const { validate } = await import('./work.js');
     const env = withoutKeys(this.options.env ?? process.env);
     return validate(await this.source(), { env, user: userName() }, request);
+  }
+
+  /** The project as units for Podman and systemd, from its files alone. Throws `provider-failed`, and `usage` when a file is there already. */
+  async quadlet(request: QuadletRequest = {}): Promise<QuadletReport> {
+    const { makeQuadlet } = await import('./work.js');
+    const { project, reading, store } = await openFiles(this.options);
+    store.close();
+    return makeQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
   }
 
   /** The project on Docker; where nobody answers there, what its files say. */

@@ -10,6 +10,7 @@ export { abortMove, rescueSource, resumeMove } from './migrate/resume.js';
 export { verifyService } from './handlers/verify.js';
 export { makeBackup, previewBackup } from './migrate/backup.js';
 export { diagnose, diagnoseAll } from './migrate/diagnose.js';
+export { makeQuadlet } from './migrate/quadlet-files.js';
 export { recoverPodman, recoverProject } from './migrate/recover/scenarios.js';
 export { sourceOf, sourceOfFiles } from './migrate/source.js';
 export { validate } from './migrate/validate.js';

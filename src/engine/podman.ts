@@ -8,7 +8,7 @@ import { messageOf, RollbackError } from '../model/errors.js';
 import { isLocal } from './endpoint.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
-import { parseTag } from './reference.js';
+import { parseTag, qualified } from './reference.js';
 
 const infoSchema = z.object({
   host: z.object({
@@ -230,13 +230,6 @@ function withoutOwners(): RollbackError {
   return new RollbackError('not-supported', "Podman's archives of containers do not keep owners", {
     hint: 'copy the data of volumes on the machine where Podman runs',
   });
-}
-
-/** What Docker's API means by a repository. */
-function qualified(repository: string): string {
-  const [first = '', ...rest] = repository.split('/');
-  if (rest.length === 0) return `docker.io/library/${repository}`;
-  return /[.:]|^localhost$/.test(first) ? repository : `docker.io/${repository}`;
 }
 
 const GZIP = Buffer.from([0x1f, 0x8b]);

@@ -44,3 +44,10 @@ export function parseTag(text: string): { repository: string; tag: string } {
   }
   return { repository: reference.repository, tag: reference.tag ?? 'latest' };
 }
+
+/** What Docker means by a name, its registry included. */
+export function qualified(name: string): string {
+  const [first = '', ...rest] = name.split('/');
+  if (rest.length === 0) return `docker.io/library/${name}`;
+  return /[.:]|^localhost$/.test(first) ? name : `docker.io/${name}`;
+}

@@ -58,7 +58,7 @@ export function healthcheckLimit(healthcheck: ComposeHealthcheck | undefined): n
 }
 
 /** Milliseconds of a duration as compose writes it: `1m30s`, `500ms`. */
-function parseDuration(text: string): number {
+export function parseDuration(text: string): number {
   let total = 0;
   for (const [, number, unit] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)) {
     total += Number(number) * (MILLISECONDS[unit ?? ''] ?? 0);

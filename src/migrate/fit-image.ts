@@ -1,3 +1,4 @@
+import { qualified } from '../engine/reference.js';
 import type { ComposeService } from '../model/compose.js';
 import type { Found, Place, Rule } from './fit.js';
 import { isGiven, recordOf, textOf } from './fit-values.js';
@@ -12,9 +13,8 @@ export const IMAGE_RULES: readonly Rule[] = [
 
 function shortName({ image, build }: ComposeService, { provider, searched }: Place): Found | undefined {
   if (image === undefined || isGiven(build)) return undefined;
-  const [first = '', ...rest] = image.split('/');
-  if (rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')) return undefined;
-  const full = rest.length > 0 ? `docker.io/${image}` : `docker.io/library/${image}`;
+  const full = qualified(image);
+  if (full === image) return undefined;
   const looks = provider === 'docker compose' || searched.includes('docker.io');
   return {
     grade: looks ? 'note' : 'warning',

@@ -241,6 +241,16 @@ const readinessSchema = z.object({
   report: z.string().nullable(),
 }) satisfies z.ZodType<Readiness>;
 
+const quadletSchema = z.object({
+  project: z.string(),
+  podman: z.string(),
+  /** Null when nothing was written. */
+  directory: z.string().nullable(),
+  units: z.array(z.object({ name: z.string(), text: z.string() })),
+  environments: z.array(z.object({ name: z.string(), variables: z.array(z.string()) })),
+  remarks: z.array(z.object({ about: z.string(), remark: z.string() })),
+});
+
 /** One line of a run's output. */
 const runLineSchema = z.union([eventSchema, resultSchema, errorSchema]);
 
@@ -317,6 +327,7 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   'migrate-diagnose': diagnosisSchema,
   'migrate-recover': recoverSchema,
   'migrate-validate': readinessSchema,
+  'migrate-quadlet': quadletSchema,
   'migrate-plan': movePlanSchema,
   'migrate-to-podman': moveLineSchema,
   'migrate-to-docker': moveLineSchema,

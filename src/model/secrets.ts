@@ -22,6 +22,11 @@ export function redact(text: string, ...environments: Record<string, string | un
   return redacted.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1***@');
 }
 
+/** Of an environment what its names tell to be secret. */
+export function tellingOf(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => TELLING.test(name)));
+}
+
 /** What gives us the user's key, in the environment. */
 const KEYS = /^COMPOSE_ROLLBACK_(?:IDENTITY|PASSPHRASE|PASSPHRASE_FILE)$/;
 

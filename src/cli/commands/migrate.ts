@@ -5,6 +5,7 @@ import { define as recover } from '../migrate/recover.js';
 import type { CommandEntry } from '../commands.js';
 import { define as finalize } from '../migrate/finalize.js';
 import { definitionOf } from '../migrate/move.js';
+import { define as quadlet } from '../migrate/quadlet.js';
 import { define as rollbackToDocker } from '../migrate/rollback-to-docker.js';
 import { define as validate } from '../migrate/validate.js';
 import type { Session } from '../session.js';
@@ -34,6 +35,7 @@ const STEPS: readonly Omit<CommandEntry, 'group' | 'alias'>[] = [
     summary: 'bring the project back to Docker as it was backed up',
     define: rollbackToDocker,
   },
+  { name: 'quadlet', summary: 'the project as units for Podman and systemd', define: quadlet },
   { name: 'validate', summary: 'see whether a project is ready to move to Podman', define: validate },
 ];
 

@@ -16,6 +16,9 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm link': 'nobody: here compose-rollback is on the PATH by a link of our own',
   'scripts/demo.sh': 'test/e2e/demo',
   'scripts/test.sh': '.ci/run: it runs this',
+  // It takes none, and writes files.
+  'compose-rollback migrate quadlet': 'test/e2e/migrate-quadlet',
+  'compose-rollback migrate quadlet --output units': 'test/e2e/migrate-quadlet',
   // It takes both engines.
   'compose-rollback migrate to-podman --dry-run': 'test/e2e/migrate-move',
   'compose-rollback migrate to-podman': 'test/e2e/migrate-move',
