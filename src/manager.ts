@@ -4,7 +4,7 @@ import type { Plan } from './model/plan.js';
 import { LISTED_KINDS } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
 import type { AuditRecord, RollbackKind, RunSummary } from './model/run.js';
-import type { MoveOutcome } from './migrate/move.js';
+import type { MoveOutcome } from './migrate/move/move.js';
 import type { Target } from './plan/target.js';
 import type { Readable, Writable } from 'node:stream';
 import type { CreateRequest } from './points/create.js';

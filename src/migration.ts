@@ -1,6 +1,6 @@
 import type { ManagerOptions } from './options.js';
 import { change, look, read } from './access.js';
-import type { FinalizeReport, FinalizeRequest } from './migrate/finalize.js';
+import type { FinalizeReport, FinalizeRequest } from './migrate/move/finalize.js';
 import { RollbackError } from './model/errors.js';
 import type { EngineKind } from './model/engine.js';
 import type { MoveKind, MovePlan } from './model/move.js';
@@ -8,19 +8,19 @@ import { isMove } from './model/names.js';
 import type { Plan } from './model/plan.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
 import type { RunSummary } from './model/run.js';
-import type { MoveOutcome } from './migrate/move.js';
-import type { Sides } from './migrate/look.js';
+import type { MoveOutcome } from './migrate/move/move.js';
+import type { Sides } from './migrate/move/look.js';
 import type { Workspace } from './run/workspace.js';
 import { locatePlace, openFiles, openStore, openWorkspace, userName } from './wiring.js';
-import type { Diagnosis } from './migrate/finding.js';
+import type { Diagnosis } from './migrate/diagnose/finding.js';
 import type { Recovery, RecoverRequest } from './migrate/recover/recovery.js';
 import type { Scenario } from './model/recovery.js';
-import type { BackupReport, BackupRequest } from './migrate/backup.js';
+import type { BackupReport, BackupRequest } from './migrate/backup/backup.js';
 import type { Readiness } from './model/readiness.js';
 import { withoutKeys } from './model/secrets.js';
 import type { Source } from './migrate/source.js';
-import type { ValidateRequest } from './migrate/validate.js';
-import type { QuadletReport, QuadletRequest } from './migrate/quadlet-files.js';
+import type { ValidateRequest } from './migrate/validate/validate.js';
+import type { QuadletReport, QuadletRequest } from './migrate/quadlet/files.js';
 
 export interface MoveOptions {
   /** Plan only; changes nothing. */

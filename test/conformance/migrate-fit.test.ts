@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { ComposeProvider } from '../../src/engine/provider.js';
 import { findProvider } from '../../src/engine/providers.js';
 import { lookAtSources } from '../../src/migrate/bind-sources.js';
-import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit.js';
+import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit/fit.js';
 import type { Check } from '../../src/model/readiness.js';
 
 /** From a compose file, as docker compose resolves it, to what Podman does otherwise. Each file has one such thing, and is named after its rule. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildFileErrors } from '../../src/migrate/build-file.js';
+import { buildFileErrors } from '../../src/migrate/diagnose/build-file.js';
 
 test.each<[string, string]>([
   ['a plain one', 'FROM node:20\nENV A=1\nCOPY server.mjs /\nEXPOSE 80\nCMD ["node", "/server.mjs"]\n'],

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit.js';
-import { isAtLeast } from '../../src/migrate/fit-values.js';
+import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit/fit.js';
+import { isAtLeast } from '../../src/migrate/values.js';
 import { composeModelSchema } from '../../src/model/compose.js';
 
 /** What no file shows that the docker compose of the tests resolves: it is older, or says it in other words. */

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { quadletOf } from '../../src/migrate/quadlet.js';
+import { quadletOf } from '../../src/migrate/quadlet/quadlet.js';
 import { composeModelSchema } from '../../src/model/compose.js';
 
 /** Whatever stands in a compose file arrives in the container as it is: read back as Podman's generator and systemd read. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { quadletOf, type Quadlet } from '../../src/migrate/quadlet.js';
-import { withoutSecrets } from '../../src/migrate/quadlet-secrets.js';
+import { quadletOf, type Quadlet } from '../../src/migrate/quadlet/quadlet.js';
+import { withoutSecrets } from '../../src/migrate/quadlet/secrets.js';
 import { composeModelSchema } from '../../src/model/compose.js';
 
 /** What becomes of a compose model as Quadlet units, written out. */

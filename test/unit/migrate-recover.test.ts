@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Finding } from '../../src/migrate/finding.js';
+import type { Finding } from '../../src/migrate/diagnose/finding.js';
 import { recover, type Remedy, type Treatment } from '../../src/migrate/recover/recovery.js';
 import { RollbackError } from '../../src/model/errors.js';
 

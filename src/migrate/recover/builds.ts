@@ -1,6 +1,6 @@
 import { dependenciesOf, waves } from '../../plan/order.js';
 import { composeRequest } from '../../run/workspace.js';
-import type { Finding } from '../finding.js';
+import type { Finding } from '../diagnose/finding.js';
 import type { Remedy } from './recovery.js';
 import { servicesOf, type Scene } from './services.js';
 

@@ -8,9 +8,9 @@ import { quoted } from '../../model/names.js';
 import { look } from '../../project/paths.js';
 import { restoreFile } from '../../project/write.js';
 import { explained } from '../../store/files.js';
-import type { Diagnosis, Finding } from '../finding.js';
-import { lookAtMachine } from '../machine.js';
-import { findPodmanProblems } from '../podman.js';
+import type { Diagnosis, Finding } from '../diagnose/finding.js';
+import { lookAtMachine } from '../validate/machine-facts.js';
+import { findPodmanProblems } from '../diagnose/podman.js';
 import type { Remedy, Step } from './recovery.js';
 
 /** What keeps Podman from starting for the user who calls. Only a file of that user is ever changed. */

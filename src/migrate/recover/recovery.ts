@@ -1,8 +1,8 @@
 import { messageOf, RollbackError } from '../../model/errors.js';
 import type { RECOVERY_RESULTS, Scenario } from '../../model/recovery.js';
 import { plural } from '../../plan/text.js';
-import type { Diagnosis, Finding } from '../finding.js';
-import { logRecovery } from '../recovery-log.js';
+import type { Diagnosis, Finding } from '../diagnose/finding.js';
+import { logRecovery } from '../diagnose/recovery-log.js';
 
 /** What all scenarios have in common: find, plan, ask, act, look again. */
 

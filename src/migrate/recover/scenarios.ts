@@ -1,8 +1,8 @@
 import type { Scenario } from '../../model/recovery.js';
 import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
-import { findProblems } from '../diagnose.js';
-import type { Finding } from '../finding.js';
-import { findMountProblems } from '../mounts.js';
+import { findProblems } from '../diagnose/diagnose.js';
+import type { Finding } from '../diagnose/finding.js';
+import { findMountProblems } from '../diagnose/mounts.js';
 import { findUnbuilt, planBuilds } from './builds.js';
 import { findUnreachable, planNetworks } from './networks.js';
 import { findPermissionProblems, planPermissions, type Caller } from './permissions.js';

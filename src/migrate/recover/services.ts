@@ -7,7 +7,7 @@ import { dependenciesOf, waves } from '../../plan/order.js';
 import { usualReplicas } from '../../plan/target.js';
 import { bringUp } from '../../run/up.js';
 import { handlerContext, handlerOf, type Workspace } from '../../run/workspace.js';
-import type { Finding } from '../finding.js';
+import type { Finding } from '../diagnose/finding.js';
 import type { Step } from './recovery.js';
 
 /** What is done with services, whatever the scenario. */

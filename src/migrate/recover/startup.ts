@@ -1,7 +1,7 @@
-import { findMountProblems, toFinding } from '../mounts.js';
-import { findPortConflicts } from '../services.js';
-import { findMissingOfOthers, findNetworkProblems } from '../surroundings.js';
-import type { Finding } from '../finding.js';
+import { findMountProblems, toFinding } from '../diagnose/mounts.js';
+import { findPortConflicts } from '../diagnose/services.js';
+import { findMissingOfOthers, findNetworkProblems } from '../diagnose/surroundings.js';
+import type { Finding } from '../diagnose/finding.js';
 import { findUnbuilt } from './builds.js';
 import type { Remedy } from './recovery.js';
 import {

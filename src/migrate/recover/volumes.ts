@@ -7,9 +7,9 @@ import { plural } from '../../plan/text.js';
 import { locateInside, resolveSafely } from '../../project/paths.js';
 import { checkData, dataOf, makePlace } from '../../run/data.js';
 import { handlerContext } from '../../run/workspace.js';
-import { makeDirectory } from '../fix.js';
-import { dataNameOf, newestWith, toFinding, type MountProblem } from '../mounts.js';
-import { askImage, ownershipOf, TARGET, type Ownership } from '../ownership.js';
+import { makeDirectory } from '../validate/fix.js';
+import { dataNameOf, newestWith, toFinding, type MountProblem } from '../diagnose/mounts.js';
+import { askImage, ownershipOf, TARGET, type Ownership } from '../diagnose/ownership.js';
 import type { Remedy, Step } from './recovery.js';
 import { bringingUp, starting, stopping, type Scene } from './services.js';
 

@@ -1,0 +1,183 @@
+import { isStarted } from '../../engine/discovery.js';
+import type { ComposeModel } from '../../model/compose.js';
+import type { Container } from '../../model/engine.js';
+import type { MoveKind, MovePlan } from '../../model/move.js';
+import type { Remark } from '../../model/plan.js';
+import type { Observation } from '../../model/project.js';
+import { isUp } from '../../plan/services.js';
+import type { Target } from '../../plan/target.js';
+import { dataSources, type DataSource } from '../../project/data.js';
+import { findMissingExternal } from '../../rollback/findings.js';
+import { prepare } from '../../rollback/prepare.js';
+import { findTakenPorts } from '../../rollback/ports.js';
+import { fitOfMissing } from '../../rollback/volumes.js';
+import { chooseCopier, locateData, type Copier } from '../../run/data.js';
+import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
+import { lastMove } from './last.js';
+import { planMove, type Access, type MoveFacts, type VolumeFacts } from './plan.js';
+
+/** The same project, opened on two engines: where it runs, and where it goes. */
+export interface Sides {
+  source: Workspace;
+  target: Workspace;
+}
+
+/** A plan and what it was made from. */
+export interface PreparedMove extends Sides {
+  plan: MovePlan;
+  observation: Observation;
+  present: Observation;
+  /** Whose files and images the target starts with; what runs at the source when absent. */
+  goal: Target | undefined;
+}
+
+/** How the target is started: its data is there already. */
+export const START = {
+  kind: 'rollback',
+  services: undefined,
+  configOnly: false,
+  volumes: false,
+  outside: false,
+  git: false,
+} as const;
+
+export interface Destination {
+  /** Whose files and images the target starts with; what runs at the source when absent. */
+  goal?: Target | undefined;
+  /** Does the data go over? Else the target starts with what it has; true when absent. */
+  data?: boolean | undefined;
+}
+
+/** Looks at both sides and plans. Changes nothing. */
+export async function prepareMove(
+  kind: MoveKind,
+  sides: Sides,
+  { goal, data = true }: Destination = {},
+): Promise<PreparedMove> {
+  sides.source.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs, and where it goes' });
+  const [observation, present] = await Promise.all([
+    observePresent(sides.source),
+    observePresent(sides.target),
+  ]);
+  const [source, target] = await Promise.all([
+    withLabels(sides.source, observation.model),
+    withLabels(sides.target, observation.model),
+  ]);
+  const plan = planMove({
+    kind,
+    source: observation,
+    target: present,
+    goal,
+    data,
+    hosts: { source: hostOf(source), target: hostOf(target) },
+    held: await heldAt(target, present),
+    obstacles: goal ? await obstaclesTo(goal, target) : [],
+    ...(await lookAt({ source, target }, observation, goal?.model ?? observation.model)),
+  });
+  source.emit({ type: 'move-plan', plan });
+  return { source, target, plan, observation, present, goal };
+}
+
+async function lookAt(sides: Sides, observation: Observation, model: ComposeModel | undefined) {
+  const { source, target } = sides;
+  const { sources, skipped } = await dataSources(observation, {
+    services: undefined,
+    backupDir: source.store.path,
+    listed: source.config.data_directories,
+  });
+  const [volumes, directories, findings] = await Promise.all([
+    Promise.all(volumesIn(sources, observation).map((data) => lookAtVolume(sides, data))),
+    strangeDirectories(
+      target,
+      sources.filter(({ kind }) => kind === 'bind'),
+    ),
+    lookAtNeeds(target, model),
+  ]);
+  const shared = sources.filter(({ kind }) => kind === 'bind').map(({ name }) => name);
+  return { volumes, directories, findings, shared, left: skipped };
+}
+
+/** All that a rollback to the goal would be blocked by, but for ports that the source still holds. */
+async function obstaclesTo(goal: Target, target: Workspace): Promise<Remark[]> {
+  const { plan } = await prepare({ ...target, emit: () => undefined }, goal, START);
+  return plan.blockers.filter(({ code }) => code !== 'port-taken' && code !== 'external-missing');
+}
+
+const hostOf = ({ endpoint }: Workspace) => (isStarted(endpoint) ? null : endpoint.host);
+
+/** What an earlier move left at the engine where it now goes to, without its restart policies. */
+async function heldAt({ store, project }: Workspace, present: Observation): Promise<MovePlan['held']> {
+  const last = await lastMove(store, project.name);
+  if (last?.plan.source.id !== present.engine.id) return [];
+  const containers = Object.values(present.services).flatMap((service) => service.containers);
+  return last.plan.policies.filter(({ id, restart }) =>
+    containers.some((container) => container.id === id && container.restart !== restart),
+  );
+}
+
+async function lookAtNeeds(
+  target: Workspace,
+  model: ComposeModel | undefined,
+): Promise<MoveFacts['findings']> {
+  const [takenPorts, missingExternal] = await Promise.all([
+    findTakenPorts(target, model),
+    findMissingExternal(target, model),
+  ]);
+  return { takenPorts, missingExternal };
+}
+
+async function lookAtVolume({ source, target }: Sides, data: DataSource): Promise<VolumeFacts> {
+  const { name, services } = data;
+  const [from, to] = await Promise.all([locateData(source, data), locateData(target, data)]);
+  const users = await Promise.all([strangersWith(source, name), strangersWith(target, name)]);
+  return {
+    name,
+    services,
+    existing: to !== undefined,
+    from: from
+      ? accessOf(await chooseCopier(source, from))
+      : { driver: null, problem: 'there is no such volume' },
+    to: to ? accessOf(await chooseCopier(target, to)) : await fitOfMissing(target),
+    users: users.flat(),
+  };
+}
+
+function accessOf(copier: Copier): Access {
+  return { driver: copier.driver, problem: copier.driver === null ? copier.problem : null };
+}
+
+/** A service that was never started has no data yet. */
+function volumesIn(sources: DataSource[], { services }: Observation): DataSource[] {
+  const mounts = Object.values(services).flatMap(({ containers }) => containers.flatMap((one) => one.mounts));
+  const mounted = new Set(mounts.map(({ name }) => name));
+  return sources.filter(({ kind, name }) => kind === 'volume' && mounted.has(name));
+}
+
+/** Of the services that stop: what `compose run` started goes on. */
+const isOurs = ({ project, service, oneOff }: Container, name: string) =>
+  project === name && service !== undefined && !oneOff;
+
+/** Containers of others that run with a volume. */
+async function strangersWith({ engine, project }: Workspace, volume: string): Promise<string[]> {
+  return (await engine.containers())
+    .filter((container) => isUp(container) && !isOurs(container, project.name))
+    .filter(({ mounts }) => mounts.some(({ type, name }) => type === 'volume' && name === volume))
+    .map(({ name }) => name);
+}
+
+/** Directories stay where they are. Without root, their owners may be nobody that the containers know. */
+async function strangeDirectories(
+  target: Workspace,
+  sources: DataSource[],
+): Promise<MoveFacts['directories']> {
+  if (!target.identity.rootless) return [];
+  const found = await Promise.all(
+    sources.map(async (data) => {
+      const place = await locateData(target, data);
+      const copier = place && (await chooseCopier(target, place));
+      const { name, services } = data;
+      return copier?.driver === null ? [{ name, services, problem: copier.problem }] : [];
+    }),
+  );
+  return found.flat();
+}

@@ -1,0 +1,343 @@
+import type { Container, EngineIdentity } from '../../model/engine.js';
+import { MOVE_FORMAT, type MoveKind, type MoveOperation, type MovePlan } from '../../model/move.js';
+import { ENGINE_NAMES } from '../../model/names.js';
+import type { Findings, Remark } from '../../model/plan.js';
+import type { Observation } from '../../model/project.js';
+import { waves } from '../../plan/order.js';
+import { isUp } from '../../plan/services.js';
+import { isTag, shortId, type Target } from '../../plan/target.js';
+
+/** Everything a plan of a move is made from. */
+export interface MoveFacts {
+  kind: MoveKind;
+  source: Observation;
+  target: Observation;
+  volumes: VolumeFacts[];
+  /** Mounts that could hold data and do not go over, with the reason. */
+  left: { path: string; reason: string }[];
+  /** Directories with data that both sides mount. */
+  shared: string[];
+  /** What stands in the way of starting the goal at the target. */
+  obstacles: Remark[];
+  /** Directories of the machine that both sides share, and why the target's services would not see them as they are. */
+  directories: { name: string; services: string[]; problem: string }[];
+  /** Where the engines are reached; null for one that is there for this command alone. */
+  hosts: { source: string | null; target: string | null };
+  /** Containers at the target that an earlier move held. */
+  held: MovePlan['held'];
+  /** Whose files and images the target starts with; undefined for what runs at the source. */
+  goal: Target | undefined;
+  /** Does the data go over, or does the target start with its own? */
+  data: boolean;
+  /** Of the target, for what would be started there. */
+  findings: Pick<Findings, 'takenPorts' | 'missingExternal'>;
+}
+
+export interface VolumeFacts {
+  name: string;
+  services: string[];
+  /** There is one at the target. */
+  existing: boolean;
+  from: Access;
+  to: Access;
+  /** Containers of others, at either side, that run with it. */
+  users: string[];
+}
+
+/** What reads or writes a volume; null when nothing can, and then why. */
+export interface Access {
+  driver: 'host' | 'api' | null;
+  problem: string | null;
+}
+
+/** What it takes to move a project from one engine to another. Pure. */
+export function planMove(facts: MoveFacts): MovePlan {
+  const { kind, source, target } = facts;
+  const order = startOrder(source);
+  const volumes = (facts.data ? facts.volumes : []).flatMap(({ name, services, existing, from, to }) =>
+    from.driver && to.driver ? [{ name, services, existing, from: from.driver, to: to.driver }] : [],
+  );
+  return {
+    format: MOVE_FORMAT,
+    kind,
+    project: source.project.name,
+    source: sideOf(source, facts.hosts.source),
+    target: sideOf(target, facts.hosts.target),
+    running: order.flat().flatMap((service) => upOf(source, service).map(({ id }) => ({ id, service }))),
+    policies: policiesOf(source),
+    held: facts.held,
+    goal: facts.goal?.point.id ?? null,
+    volumes,
+    operations: operations(facts, order, volumes),
+    risks: risks(facts),
+    blockers: blockers(facts),
+  };
+}
+
+function sideOf({ engine, provider }: Observation, host: string | null): MovePlan['source'] {
+  const { kind, id, version, rootless } = engine;
+  return { kind, id, host, version, rootless, provider: provider.name };
+}
+
+const upOf = ({ services }: Observation, service: string): Container[] =>
+  (services[service]?.containers ?? []).filter(isUp);
+
+const runningServices = (observation: Observation): string[] =>
+  Object.keys(observation.services).filter((service) => upOf(observation, service).length > 0);
+
+/** Services that run, dependencies first. */
+function startOrder(observation: Observation): string[][] {
+  const modelled = Object.entries(observation.model?.services ?? {}).map(
+    ([name, { depends_on }]) => [name, new Set(Object.keys(depends_on))] as const,
+  );
+  return waves(runningServices(observation), new Map(modelled));
+}
+
+export function engineName({ kind, rootless }: Pick<EngineIdentity, 'kind' | 'rootless'>): string {
+  return `${rootless ? 'rootless ' : ''}${ENGINE_NAMES[kind]}`;
+}
+
+function operations(
+  { source, target, held, goal }: MoveFacts,
+  order: string[][],
+  volumes: MovePlan['volumes'],
+): MoveOperation[] {
+  const running = order.flat();
+  return [
+    ...(goal ? [] : imagesToCarry(source, target)),
+    ...volumes.map(({ name }) =>
+      operation('carry-volume', { volume: name }, 'the services run on meanwhile'),
+    ),
+    ...holding(source),
+    ...order.toReversed().map((services) => {
+      const containers = services.flatMap((service) => upOf(source, service).map(({ id }) => id));
+      return operation('stop-source', { services, containers }, 'its data must not change any more');
+    }),
+    ...volumes.map(({ name }) =>
+      operation('sync-volume', { volume: name }, 'what changed since goes over, and both are compared'),
+    ),
+    ...(held.length > 0
+      ? [operation('release-target', { containers: held.map(({ id }) => id) }, 'an earlier move took them')]
+      : []),
+    operation(
+      'start-target',
+      { services: toStart(running, goal) },
+      `so far they ran on ${engineName(source.engine)}`,
+    ),
+    ...volumes
+      .filter(({ existing, to }) => existing && to === 'host')
+      .map(({ name }) => operation('keep-replaced', { volume: name }, 'so that it is not lost')),
+  ];
+}
+
+/** What ran: at the source, or at the goal. */
+function toStart(running: string[], goal: Target | undefined): string[] {
+  if (!goal) return running.toSorted();
+  const { containers } = goal.point;
+  return Object.keys(containers).filter((service) => (containers[service]?.running ?? 0) > 0);
+}
+
+function operation<K extends MoveOperation['kind']>(
+  kind: K,
+  rest: Omit<Extract<MoveOperation, { kind: K }>, 'kind' | 'cause'>,
+  cause: string,
+) {
+  return { kind, ...rest, cause };
+}
+
+/** What an engine that starts again would start, stopped or not. */
+function policiesOf({ services, engine }: Observation): MovePlan['policies'] {
+  if (!engine.changesRestart) return [];
+  return Object.values(services).flatMap(({ containers }) =>
+    containers.filter(({ restart }) => restart !== 'no').map(({ id, restart }) => ({ id, restart })),
+  );
+}
+
+function holding(source: Observation) {
+  const containers = policiesOf(source).map(({ id }) => id);
+  if (containers.length === 0) return [];
+  return [operation('hold-source', { containers }, 'the project must not run at both sides')];
+}
+
+/** Each image under each name, unless the target has the very same there. */
+function imagesToCarry(source: Observation, target: Observation) {
+  const carried = new Map<string, ReturnType<typeof operation<'carry-image'>>>();
+  for (const { imageId, imageRef } of Object.values(source.services).flatMap(
+    ({ containers }) => containers,
+  )) {
+    const layers = source.images[imageId]?.diffIds.join();
+    if (layers !== undefined && target.images[imageRef]?.diffIds.join() === layers) continue;
+    const cause = `${engineName(target.engine)} does not have ${shortId(imageId)}`;
+    carried.set(`${imageId} ${imageRef}`, operation('carry-image', { image: imageId, ref: imageRef }, cause));
+  }
+  return [...carried.values()];
+}
+
+const remark = (code: string, message: string, hint: string | null = null): Remark => ({
+  code,
+  message,
+  hint,
+});
+
+function risks({ source, target, volumes, directories, data, left, shared, goal }: MoveFacts): Remark[] {
+  const there = engineName(target.engine);
+  const slow = volumes.filter(({ from, to }) => from.driver === 'api' || to.driver === 'api');
+  return [
+    ...(data ? [] : unmoved(volumes, there)),
+    ...left.map(({ path, reason }) =>
+      remark(
+        'data-left',
+        `the data of ${path} does not go over: ${reason}`,
+        'a volume with a name goes over',
+      ),
+    ),
+    ...(shared.length > 0
+      ? [
+          remark(
+            'data-shared',
+            `both sides use the same ${shared.join(', ')}: what is written there is not taken back`,
+          ),
+        ]
+      : []),
+    ...(goal ? [] : movedTags(source, target)),
+    ...(data ? volumes : []).flatMap(({ name, existing }) =>
+      existing
+        ? remark(
+            'data-replaced',
+            `the data that ${name} has on ${there} is replaced`,
+            'the safety point keeps it',
+          )
+        : [],
+    ),
+    ...directories.map(({ name, services, problem }) =>
+      remark(
+        'directory-owners',
+        `${services.join(', ')} may not be able to use ${name} there: ${problem}`,
+        'the data of a named volume goes over with its owners',
+      ),
+    ),
+    ...(data && slow.length > 0
+      ? [
+          remark(
+            'slow',
+            `the data of ${slow.map(({ name }) => name).join(', ')} is copied through the engine, while nothing runs`,
+          ),
+        ]
+      : []),
+    ...(source.engine.changesRestart
+      ? []
+      : [
+          remark(
+            'restarts',
+            `${engineName(source.engine)} keeps the restart policies of what is stopped: podman-restart.service, where it is enabled, starts it again at boot`,
+            'compose-rollback migrate finalize removes the containers',
+          ),
+        ]),
+  ];
+}
+
+/** Names that other projects there may go by. */
+function movedTags({ services, images }: Observation, target: Observation): Remark[] {
+  const references = new Set<string>();
+  for (const { imageId, imageRef } of Object.values(services).flatMap(({ containers }) => containers)) {
+    const there = target.images[imageRef]?.diffIds.join();
+    if (there !== undefined && there !== images[imageId]?.diffIds.join()) references.add(imageRef);
+  }
+  return [...references].map((reference) =>
+    remark(
+      'tag-moves',
+      `${reference} is another image on ${engineName(target.engine)}; from now on it is the one that ran`,
+    ),
+  );
+}
+
+/** The data stays at both sides. */
+function unmoved(volumes: VolumeFacts[], there: string): Remark[] {
+  return volumes.map(({ name, existing }) =>
+    existing
+      ? remark(
+          'data-stays',
+          `${name} is what it was on ${there}: what was written since stays behind`,
+          'add --keep-data to carry it over',
+        )
+      : remark(
+          'volume-missing',
+          `${name} is not on ${there} and comes up empty`,
+          'add --keep-data to carry it over',
+        ),
+  );
+}
+
+function blockers({ source, target, volumes, findings, goal, data, obstacles }: MoveFacts): Remark[] {
+  const [here, there] = [engineName(source.engine), engineName(target.engine)];
+  const runningThere = runningServices(target);
+  return [
+    ...(source.model || goal
+      ? []
+      : [
+          remark(
+            'model-invalid',
+            `the compose files do not resolve: ${source.modelError ?? 'they define nothing'}`,
+          ),
+        ]),
+    ...(runningServices(source).length === 0 && !goal
+      ? [remark('not-running', `nothing of the project runs on ${here}`, 'start it there first')]
+      : []),
+    ...(runningThere.length > 0
+      ? [remark('runs-there', `${runningThere.join(', ')} of it run on ${there} already`, 'stop that first')]
+      : []),
+    ...(data ? volumes.flatMap((volume) => volumeBlockers(volume, there)) : []),
+    ...(goal ? [] : imageBlockers(source, target)),
+    ...portBlockers(source, findings),
+    ...obstacles,
+    ...findings.missingExternal
+      .filter(({ what }) => what === 'network') // a volume is carried, whoever made it
+      .map(({ name }) =>
+        remark(
+          'external-missing',
+          `the external network ${name} is not on ${there}`,
+          `${target.engine.kind} network create ${name}`,
+        ),
+      ),
+  ];
+}
+
+function volumeBlockers({ name, from, to, users }: VolumeFacts, there: string): Remark[] {
+  return [
+    ...(from.driver === null
+      ? [remark('data-unreadable', `the data of ${name} cannot be read: ${from.problem}`)]
+      : []),
+    ...(to.driver === null
+      ? [remark('data-unwritable', `the data of ${name} cannot be written on ${there}: ${to.problem}`)]
+      : []),
+    ...(users.length > 0
+      ? [remark('volume-in-use', `${users.join(', ')}, of others, run with ${name}`, 'stop them first')]
+      : []),
+  ];
+}
+
+function imageBlockers({ services }: Observation, target: Observation): Remark[] {
+  const references = Object.values(services).flatMap(({ containers }) =>
+    containers.map(({ imageRef }) => imageRef),
+  );
+  return [...new Set(references)]
+    .filter((reference) => !isTag(reference) && !target.images[reference])
+    .map((reference) =>
+      remark(
+        'image-by-digest',
+        `${reference} is named by its digest, which goes over with no archive`,
+        'pull it there first',
+      ),
+    );
+}
+
+/** What the project itself holds now is free once it stops. */
+function portBlockers(source: Observation, { takenPorts }: MoveFacts['findings']): Remark[] {
+  const containers = Object.values(source.services).flatMap((service) => service.containers);
+  const own = new Set(containers.flatMap(({ ports }) => ports.map(({ hostPort }) => hostPort)));
+  return takenPorts
+    .filter(({ port }) => !own.has(Number(/:(\d+)\//.exec(port)?.[1])))
+    .map(({ service, port, holder }) =>
+      remark('port-taken', `${service} publishes ${port}, which ${holder} holds`, 'stop that first'),
+    );
+}
