@@ -1,11 +1,10 @@
 /** The library's public face. */
 export { RollbackManager } from './manager.js';
-export type { ConfirmDeletion, ListRequest, RollbackOptions } from './manager.js';
+export type { ConfirmDeletion, ListRequest } from './manager.js';
 export { Migration } from './migration.js';
-export type { BackOptions, MoveOptions } from './migration.js';
 export type { FinalizeReport, FinalizeRequest, Leftovers } from './migrate/move/finalize.js';
 export type { MoveOutcome } from './migrate/move/move.js';
-export type { ManagerOptions } from './options.js';
+export type { BackOptions, ManagerOptions, MoveOptions, RollbackOptions, UndoOptions } from './options.js';
 export { getServiceRollback } from './service-rollback.js';
 export type { ServiceRollback } from './service-rollback.js';
 export { RollbackError, messageOf } from './model/errors.js';

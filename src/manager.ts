@@ -1,4 +1,4 @@
-import type { ManagerOptions } from './options.js';
+import type { ManagerOptions, RollbackOptions, UndoOptions } from './options.js';
 import { RollbackError } from './model/errors.js';
 import type { Plan } from './model/plan.js';
 import { LISTED_KINDS } from './model/names.js';
@@ -23,27 +23,6 @@ import type { ReindexReport } from './store/reindex.js';
 import type { StoreUsage } from './store/usage.js';
 import { change, look, read, warnOfHistory } from './access.js';
 import { locatePlace, openBareStore, userName } from './wiring.js';
-
-export interface RollbackOptions {
-  /** Plan only; changes nothing. */
-  dryRun?: boolean | undefined;
-  /** Only these services; all when absent. */
-  services?: string[] | undefined;
-  /** Write files, start nothing. */
-  configOnly?: boolean | undefined;
-  /** Restore volume data where the point has it; true when absent. */
-  volumes?: boolean | undefined;
-  /** Restore the listed files outside the project too. */
-  outside?: boolean | undefined;
-  /** Check the point's commit out, after stashing. */
-  git?: boolean | undefined;
-  /** Undo automatically when something fails; true when absent. */
-  returnOnFailure?: boolean | undefined;
-  /** Asked once with the plan before anything changes; absent means yes. */
-  confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
-  /** A plan made earlier: refused as stale when the project changed since. */
-  plan?: Plan | undefined;
-}
 
 export interface ListRequest {
   /** Safety points too. */
@@ -187,8 +166,12 @@ export class RollbackManager {
     return this.converge('service', options, (workspace) => serviceTarget(workspace, service, tag));
   }
 
-  /** Takes a run back: the named one, or the newest that changed something. Undoing an undo is redoing. */
-  async undo(run?: string, options: RollbackOptions = {}): Promise<RollbackOutcome> {
+  /** Takes a run back: the named one, or the newest that changed something. Undoing an undo is redoing. A move goes back whole, or not at all. */
+  async undo(run?: string, options: UndoOptions = {}): Promise<RollbackOutcome | MoveOutcome> {
+    const { Migration } = await import('./migration.js');
+    const migration = new Migration(this.options);
+    const moved = await migration.toUndo(run);
+    if (moved) return migration.undo(moved, options);
     const { findUndoable, keepFirst, openTarget, reachOf } = await import('./work.js');
     return this.converge('undo', options, async (workspace) => {
       const { store, project } = workspace;

@@ -1,17 +1,15 @@
-import type { ManagerOptions } from './options.js';
+import type { BackOptions, ManagerOptions, MoveOptions, UndoOptions } from './options.js';
 import { change, look, read } from './access.js';
 import type { FinalizeReport, FinalizeRequest } from './migrate/move/finalize.js';
 import { RollbackError } from './model/errors.js';
-import type { EngineKind } from './model/engine.js';
 import type { MoveKind, MovePlan } from './model/move.js';
 import { isMove } from './model/names.js';
-import type { Plan } from './model/plan.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
 import type { RunSummary } from './model/run.js';
 import type { MoveOutcome } from './migrate/move/move.js';
 import type { Sides } from './migrate/move/look.js';
-import type { Workspace } from './run/workspace.js';
-import { locatePlace, openFiles, openStore, openWorkspace, userName } from './wiring.js';
+import { locatePlace, openFiles, openStore, userName } from './wiring.js';
+import { assertEngines, changeBoth, endsOf, endsOfMove, isThere, lookAtBoth } from './access-both.js';
 import type { Diagnosis } from './migrate/diagnose/finding.js';
 import type { Recovery, RecoverRequest } from './migrate/recover/recovery.js';
 import type { Scenario } from './model/recovery.js';
@@ -22,28 +20,11 @@ import type { Source } from './migrate/source.js';
 import type { ValidateRequest } from './migrate/validate/validate.js';
 import type { QuadletReport, QuadletRequest } from './migrate/quadlet/files.js';
 
-export interface MoveOptions {
-  /** Plan only; changes nothing. */
-  dryRun?: boolean | undefined;
-  /** Address of the engine to move to; found where it usually is when absent. */
-  targetHost?: string | undefined;
-  /** Asked once with the plan before anything changes; absent means yes. */
-  confirm?: ((plan: MovePlan) => Promise<boolean>) | undefined;
+/** A move by which a project came to where it is. */
+interface Moved {
+  run: RunSummary;
+  plan: MovePlan;
 }
-
-export interface BackOptions {
-  /** Carry the data over; else Docker's volumes are used as they stand. */
-  keepData?: boolean | undefined;
-  dryRun?: boolean | undefined;
-  targetHost?: string | undefined;
-  /** Asked once with the plan before anything changes; absent means yes. */
-  confirm?: ((plan: MovePlan | Plan) => Promise<boolean>) | undefined;
-}
-
-const ENDS: Record<MoveKind, { source: EngineKind; target: EngineKind }> = {
-  'to-podman': { source: 'docker', target: 'podman' },
-  'to-docker': { source: 'podman', target: 'docker' },
-};
 
 /** Moving a project between Docker and Podman: the use-cases. Every method throws RollbackError and nothing else on purpose. */
 export class Migration {
@@ -140,31 +121,31 @@ export class Migration {
     { dryRun = false, targetHost, confirm }: MoveOptions = {},
   ): Promise<MoveOutcome> {
     const { assertFinished, move } = await import('./work.js');
-    const ends = this.ends(kind, { target: targetHost });
+    const ends = endsOf(this.options, kind, { target: targetHost });
     const act = async (sides: Sides) => {
       if (!dryRun) await assertFinished(sides.source);
       return await move(kind, sides, { dryRun, confirm });
     };
-    if (dryRun) return await look(ends.source, (source) => withTarget(source, ends.target, act));
-    return await this.alone(kind, ends, subjectsOf, act);
+    if (dryRun) return await lookAtBoth(ends, act);
+    return await changeBoth(ends, kind, subjectsOf, act);
   }
 
   /** Removes what the project left where it was before its last move. Throws `blocked`, `declined`, `no-such-run`. */
   async finalize(request: FinalizeRequest = {}): Promise<FinalizeReport> {
-    const { assertFinished, finalize } = await import('./work.js');
+    const { assertFinished, finalize, unpinMoves } = await import('./work.js');
     const { run, plan } = await this.lastMove();
     const act = async (sides: Sides) => {
       assertEngines(sides, plan);
       await assertFinished(sides.source);
       const report = await finalize(sides, plan, request);
-      if (report.result !== 'planned') await sides.source.store.setPinned(run.target, false);
+      if (report.result !== 'planned') await unpinMoves(sides.source.store, sides.source.project.name);
       return report;
     };
     const subjects = ({ result, point }: FinalizeReport) =>
       result === 'done' ? [run.id, ...(point === null ? [] : [point])] : [];
-    const ends = this.endsOf(plan);
-    if (request.dryRun) return await look(ends.source, (source) => withTarget(source, ends.target, act));
-    return await this.alone('finalize', ends, subjects, act);
+    const ends = endsOfMove(this.options, plan);
+    if (request.dryRun) return await lookAtBoth(ends, act);
+    return await changeBoth(ends, 'finalize', subjects, act);
   }
 
   /**
@@ -178,7 +159,7 @@ export class Migration {
     confirm,
   }: BackOptions = {}): Promise<MoveOutcome | RollbackOutcome> {
     const { assertFinished, move, newestBackup, openTarget } = await import('./work.js');
-    const ends = this.ends('to-docker', { target: targetHost });
+    const ends = endsOf(this.options, 'to-docker', { target: targetHost });
     const act = async (sides: Sides) => {
       if (!dryRun) await assertFinished(sides.source);
       const { store, project } = sides.source;
@@ -193,8 +174,8 @@ export class Migration {
       const manager = new RollbackManager(ends.target);
       return await manager.rollback(point, { dryRun, confirm, volumes: false });
     }
-    if (dryRun) return await look(ends.source, (source) => withTarget(source, ends.target, act));
-    return await this.alone('rollback-to-docker', ends, subjectsOf, act);
+    if (dryRun) return await lookAtBoth(ends, act);
+    return await changeBoth(ends, 'rollback-to-docker', subjectsOf, act);
   }
 
   private async findMove() {
@@ -212,13 +193,40 @@ export class Migration {
 
   /** The move of this project that was begun and not ended. */
   async unfinished(): Promise<RunSummary | undefined> {
+    const { unfinishedMove } = await import('./work.js');
     const { store, project } = await openStore(this.options);
-    try {
-      const [newest] = (await store.readIndex())?.unfinishedRuns(project) ?? [];
-      return newest && isMove(newest.kind) ? newest : undefined;
-    } finally {
-      store.close();
-    }
+    return await unfinishedMove(store, project).finally(() => store.close());
+  }
+
+  /** The move that `undo` would take back: the named run, or the newest. Undefined when that is no move that was done. Throws `usage`. */
+  async toUndo(named: string | undefined): Promise<Moved | undefined> {
+    const { findRun, lastMove } = await import('./work.js');
+    return await read(this.options, async ({ store, project }) => {
+      const undone = await findRun(store, project, named);
+      if (!undone || !isMove(undone.kind) || undone.result !== 'done') return undefined;
+      const last = await lastMove(store, project);
+      if (!last || last.run.id === undone.id) return last;
+      throw new RollbackError('usage', `the project was moved again since ${undone.id}`, {
+        hint: `compose-rollback undo ${last.run.id} takes that back first`,
+      });
+    });
+  }
+
+  /** Takes the last move back: the project runs where it ran, as it did then; what was written since stays where it went. Throws as `move`. */
+  async undo({ run, plan }: Moved, options: UndoOptions = {}): Promise<MoveOutcome> {
+    const { dryRun = false, confirm } = options;
+    assertWhole(options);
+    const { assertFinished, move, openTarget } = await import('./work.js');
+    const kind = plan.kind === 'to-podman' ? 'to-docker' : 'to-podman';
+    const back = { kind, source: plan.target, target: plan.source } as const;
+    const act = async (sides: Sides) => {
+      assertEngines(sides, back);
+      if (!dryRun) await assertFinished(sides.source);
+      const goal = await openTarget(sides.source.store, run.target);
+      return await move(kind, sides, { dryRun, confirm, goal, data: false, undoes: run.id });
+    };
+    const ends = endsOfMove(this.options, back);
+    return dryRun ? await lookAtBoth(ends, act) : await changeBoth(ends, 'undo', subjectsOf, act);
   }
 
   /** Finishes a move that was killed. Undefined when it was ended meanwhile. Throws as `move`. */
@@ -239,7 +247,7 @@ export class Migration {
       return await this.again('abort', run, subjects, act);
     } catch (error) {
       if (!(error instanceof RollbackError) || error.code !== 'engine-unreachable') throw error;
-      const { source } = this.endsOf(await this.planOf(run.id));
+      const { source } = endsOfMove(this.options, await this.planOf(run.id));
       return await change(source, 'abort', subjects, (workspace) => rescueSource(workspace, run.id, error));
     }
   }
@@ -251,9 +259,9 @@ export class Migration {
     act: (sides: Sides) => Promise<T>,
   ): Promise<T | undefined> {
     const plan = await this.planOf(id);
-    return await this.alone(
+    return await changeBoth(
+      endsOfMove(this.options, plan),
       action,
-      this.endsOf(plan),
       (result) => (result ? subjects(result) : []),
       async (sides) => {
         assertEngines(sides, plan);
@@ -270,101 +278,14 @@ export class Migration {
     const { store } = await openStore(this.options);
     return await readMovePlan(store, run).finally(() => store.close());
   }
-
-  /** The engines of a move, where it found them. */
-  private endsOf({ kind, source, target }: MovePlan): Ends {
-    return this.ends(kind, { source: source.host ?? undefined, target: target.host ?? undefined });
-  }
-
-  private ends(
-    kind: MoveKind,
-    { source, target }: { source?: string | undefined; target?: string | undefined },
-  ): Ends {
-    const { context, host: named, ...options } = this.options;
-    const host = source ?? named;
-    return {
-      source: { ...options, engine: ENDS[kind].source, host, ...(host === undefined && { context }) },
-      target: { ...options, engine: ENDS[kind].target, host: target },
-    };
-  }
-
-  /** With the project on both engines, under its lock on both. */
-  private async alone<T>(
-    action: string,
-    ends: Ends,
-    subjects: (result: T) => string[],
-    act: (sides: Sides) => Promise<T>,
-  ): Promise<T> {
-    const { acquireLock, releaseDeadHolds } = await import('./work.js');
-    return await change(ends.source, action, subjects, (source) =>
-      withTarget(source, ends.target, async (sides) => {
-        const { identity, project } = sides.target;
-        const lock = await acquireLock({ engineId: identity.id, project: project.name, command: action });
-        try {
-          await releaseDeadHolds(sides.target);
-          return await act(sides);
-        } finally {
-          await lock.release();
-        }
-      }),
-    );
-  }
-}
-
-interface Ends {
-  source: ManagerOptions;
-  target: ManagerOptions;
 }
 
 const subjectsOf = ({ point, run }: MoveOutcome) => [point, run].filter((id) => id !== null);
 
-/** Other engines of the same kind have other containers and volumes of the same names. */
-function assertEngines({ source, target }: Sides, plan: MovePlan): void {
-  for (const [side, found] of [
-    [plan.source, source.identity],
-    [plan.target, target.identity],
-  ] as const) {
-    if (side.id === found.id) continue;
-    throw new RollbackError(
-      'blocked',
-      `this is not the ${side.kind} of the move: it was ${side.id}, and here is ${found.id}`,
-      {
-        hint: 'call it as the same user, on the same machine',
-      },
-    );
-  }
-}
-
-/** Has the engine anything of the project? One that is not there has not. */
-async function isThere(options: ManagerOptions): Promise<boolean> {
-  try {
-    const { onEvent: _, ...quiet } = options;
-    return await look(quiet, async ({ engine, project }) => {
-      return (await engine.containers({ project: project.name })).length > 0;
-    });
-  } catch (error) {
-    if (error instanceof RollbackError && error.code === 'engine-unreachable') return false;
-    throw error;
-  }
-}
-
-/** The project of one engine on another one too, with one store for both. */
-async function withTarget<T>(
-  source: Workspace,
-  options: ManagerOptions,
-  act: (sides: Sides) => Promise<T>,
-): Promise<T> {
-  const { project, store } = source;
-  const target = await openWorkspace(options, project.name);
-  try {
-    if (target.identity.id === source.identity.id) {
-      throw new RollbackError('usage', 'the project would move to the engine where it is', {
-        hint: 'name the other one with --target-host',
-      });
-    }
-    return await act({ source, target: { ...target, project, store } });
-  } finally {
-    target.begun?.early?.cancel();
-    target.store.close();
-  }
+/** A move has no parts that could be taken back alone. */
+function assertWhole({ services, configOnly, returnOnFailure, plan }: UndoOptions): void {
+  if (!services && !configOnly && returnOnFailure !== false && !plan) return;
+  throw new RollbackError('usage', 'a move between engines is taken back whole, or not at all', {
+    hint: 'leave --config-only and --no-return out',
+  });
 }

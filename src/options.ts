@@ -1,3 +1,5 @@
+import type { MovePlan } from './model/move.js';
+import type { Plan } from './model/plan.js';
 import type { Handler } from './handlers/handler.js';
 import type { EventSink } from './model/events.js';
 
@@ -29,4 +31,48 @@ export interface ManagerOptions {
   signal?: AbortSignal | undefined;
   /** The process' own when absent. */
   env?: Record<string, string | undefined> | undefined;
+}
+
+export interface RollbackOptions {
+  /** Plan only; changes nothing. */
+  dryRun?: boolean | undefined;
+  /** Only these services; all when absent. */
+  services?: string[] | undefined;
+  /** Write files, start nothing. */
+  configOnly?: boolean | undefined;
+  /** Restore volume data where the point has it; true when absent. */
+  volumes?: boolean | undefined;
+  /** Restore the listed files outside the project too. */
+  outside?: boolean | undefined;
+  /** Check the point's commit out, after stashing. */
+  git?: boolean | undefined;
+  /** Undo automatically when something fails; true when absent. */
+  returnOnFailure?: boolean | undefined;
+  /** Asked once with the plan before anything changes; absent means yes. */
+  confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
+  /** A plan made earlier: refused as stale when the project changed since. */
+  plan?: Plan | undefined;
+}
+
+/** Who is asked may be shown the plan of a move. */
+export interface UndoOptions extends Omit<RollbackOptions, 'confirm'> {
+  confirm?: ((plan: Plan | MovePlan) => Promise<boolean>) | undefined;
+}
+
+export interface MoveOptions {
+  /** Plan only; changes nothing. */
+  dryRun?: boolean | undefined;
+  /** Address of the engine to move to; found where it usually is when absent. */
+  targetHost?: string | undefined;
+  /** Asked once with the plan before anything changes; absent means yes. */
+  confirm?: ((plan: MovePlan) => Promise<boolean>) | undefined;
+}
+
+export interface BackOptions {
+  /** Carry the data over; else Docker's volumes are used as they stand. */
+  keepData?: boolean | undefined;
+  dryRun?: boolean | undefined;
+  targetHost?: string | undefined;
+  /** Asked once with the plan before anything changes; absent means yes. */
+  confirm?: ((plan: MovePlan | Plan) => Promise<boolean>) | undefined;
 }

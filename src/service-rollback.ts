@@ -1,7 +1,7 @@
 import type { Verdict } from './model/verdict.js';
 import { inconclusive, pass } from './model/verdict.js';
-import { RollbackManager, type RollbackOptions } from './manager.js';
-import type { ManagerOptions } from './options.js';
+import { RollbackManager } from './manager.js';
+import type { ManagerOptions, RollbackOptions } from './options.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
 import { openWorkspace } from './wiring.js';
 import type { Handler, HandlerContext } from './handlers/handler.js';

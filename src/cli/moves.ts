@@ -19,13 +19,14 @@ export function tellMove(
   const [here, there] = [ENGINE_NAMES[plan.source.kind], ENGINE_NAMES[plan.target.kind]];
   const way = plan.target.kind === 'podman' ? 'to-docker' : 'to-podman';
   const data = plan.volumes.length > 0 ? ', with the data' : '';
-  const back = plan.goal === null ? [`To move back${data}: compose-rollback migrate ${way}`] : [];
+  const back = plan.goal === null ? `To move back${data}: compose-rollback migrate ${way}` : null;
   const held = plan.policies.length > 0 ? ', without restart policies' : '';
   output.print(
     `${output.style('green', '✓')} ${printable(plan.project)} runs on ${there}`,
     ...healthLines(session, verdicts),
     `On ${here} its containers are stopped${held}, and its data is as it was`,
-    ...back,
+    ...(back === null ? [] : [back]),
+    `To take this back, with ${here} as it is now: compose-rollback undo ${run}`,
   );
 }
 

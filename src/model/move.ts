@@ -54,6 +54,8 @@ export const movePlanSchema = z.object({
   held: z.array(heldSchema),
   /** The point whose files and images the target starts with; null for what runs at the source. */
   goal: z.string().nullable(),
+  /** The move that this one takes back; null for none. */
+  undoes: z.string().nullable(),
   /** `existing`: there is one at the target, whose data is replaced. */
   volumes: z.array(
     z.object({

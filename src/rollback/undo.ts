@@ -1,5 +1,5 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import { isMove, quoted, RUN_ID } from '../model/names.js';
+import { quoted, RUN_ID } from '../model/names.js';
 import type { RunSummary } from '../model/run.js';
 import { readJournal } from '../store/journal.js';
 import { keepReplaced } from '../run/data.js';
@@ -21,9 +21,7 @@ export async function findUndoable(
       hint: 'give an id such as run-a1b2c3d4e5f6; `compose-rollback runs` shows them',
     });
   }
-  const runs = (await store.readIndex())?.runs({ project }) ?? [];
-  const found =
-    run === undefined ? runs.find(({ result }) => result === 'done') : runs.find(({ id }) => id === run);
+  const found = await findRun(store, project, run);
   if (!found) {
     throw new RollbackError(
       'no-such-run',
@@ -38,12 +36,17 @@ export async function findUndoable(
       hint: '`compose-rollback runs` shows the others',
     });
   }
-  if (isMove(found.kind)) {
-    throw new RollbackError('not-supported', `${found.id} moved the project to another engine`, {
-      hint: `compose-rollback migrate ${found.kind === 'to-podman' ? 'to-docker' : 'to-podman'} moves it back, with its data`,
-    });
-  }
   return found;
+}
+
+/** The named run, else the newest that changed the project. */
+export async function findRun(
+  store: Store,
+  project: string,
+  run: string | undefined,
+): Promise<RunSummary | undefined> {
+  const runs = (await store.readIndex())?.runs({ project }) ?? [];
+  return runs.find(({ id, result }) => (run === undefined ? result === 'done' : id === run));
 }
 
 /** What a run reached besides the project's own files and containers: taking it back has to go there too. */

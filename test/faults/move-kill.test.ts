@@ -1,5 +1,5 @@
-import { readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { aStack, ok, type Stack } from '../support/e2e.js';
@@ -25,17 +25,8 @@ volumes: { cache: {}, web: {} }
 `,
   }));
   await stack.compose('up', '--detach');
-  for (const service of SERVICES)
-    await at(
-      DOCKER,
-      'compose',
-      'exec',
-      '-T',
-      service,
-      'sh',
-      '-c',
-      `echo ${service} > /data/of; chown -R 7:7 /data`,
-    );
+  const script = ': > /data/of; chown -R 7:7 /data';
+  for (const service of SERVICES) await at(DOCKER, 'compose', 'exec', '-T', service, 'sh', '-c', script);
 });
 
 afterAll(() => clearPodman());
@@ -48,55 +39,100 @@ async function at(host: string, ...argv: string[]): Promise<string> {
 const ofProject = () => ['--filter', `label=com.docker.compose.project=${stack.name}`];
 const listed = async (host: string, ...argv: string[]) =>
   (await at(host, ...argv, ...ofProject())).split('\n').filter((line) => line !== '');
+const containers = (host: string) => listed(host, 'ps', '--all', '--quiet');
+const running = (host: string) => listed(host, 'ps', '--format', '{{.Label "com.docker.compose.service"}}');
 
 async function clearPodman(): Promise<void> {
-  const containers = await listed(PODMAN, 'ps', '--all', '--quiet');
-  if (containers.length > 0) await at(PODMAN, 'rm', '--force', ...containers);
+  const left = await containers(PODMAN);
+  if (left.length > 0) await at(PODMAN, 'rm', '--force', ...left);
   for (const what of ['volume', 'network']) {
     const found = await listed(PODMAN, what, 'ls', '--quiet');
     if (found.length > 0) await at(PODMAN, what, 'rm', ...found);
   }
 }
 
-/** It runs on Docker, as it was made, and Podman has nothing of it. */
-async function toDocker(): Promise<void> {
-  await clearPodman();
-  const containers = await listed(DOCKER, 'ps', '--all', '--quiet');
-  await at(DOCKER, 'update', '--restart', 'always', ...containers);
-  await at(DOCKER, 'start', ...containers);
+async function mountpoint(host: string, service: string): Promise<string> {
+  return await at(host, 'volume', 'inspect', '--format', '{{.Mountpoint}}', `${stack.name}_${service}`);
 }
 
-const running = (host: string) => listed(host, 'ps', '--format', '{{.Label "com.docker.compose.service"}}');
-
-/** Returns where it runs. */
-async function isWhole(moment: string): Promise<string> {
-  const [docker, podman] = [await running(DOCKER), await running(PODMAN)];
-  expect([docker.toSorted(), podman.toSorted()], moment).toContainEqual(SERVICES);
-  expect([docker, podman], moment).toContainEqual([]);
-  const host = docker.length > 0 ? DOCKER : PODMAN;
+/** What is written at a side says whose it is. */
+async function write(host: string): Promise<void> {
   for (const service of SERVICES) {
-    const script = 'cat /data/of; stat -c %u:%g /data /data/of';
-    const found = await at(host, 'compose', 'exec', '-T', service, 'sh', '-c', script);
-    expect(found, moment).toBe(`${service}\n7:7\n7:7`);
+    await writeFile(join(await mountpoint(host, service), 'of'), `${service} of ${host}`);
   }
-  expect(await listed(DOCKER, 'ps', '--all', '--quiet'), moment).toHaveLength(SERVICES.length);
-  for (const side of [DOCKER, PODMAN]) {
+}
+
+interface Way {
+  source: string;
+  target: string;
+  argv: string[];
+  /** It runs at the source alone. */
+  reset(): Promise<void>;
+}
+
+const WAYS: Record<string, Way> = {
+  'to a Podman that has nothing of it': {
+    source: DOCKER,
+    target: PODMAN,
+    argv: ['migrate', 'to-podman', '--target-host', PODMAN, '--yes'],
+    reset: async () => {
+      await clearPodman();
+      await at(DOCKER, 'update', '--restart', 'always', ...(await containers(DOCKER)));
+      await at(DOCKER, 'start', ...(await containers(DOCKER)));
+      await write(DOCKER);
+    },
+  },
+  'to a Docker that has data and stopped containers of it': {
+    source: PODMAN,
+    target: DOCKER,
+    argv: ['migrate', 'to-docker', '--host', PODMAN, '--target-host', DOCKER, '--yes'],
+    reset: async () => {
+      if ((await containers(PODMAN)).length === 0) {
+        await ok(stack, 'migrate', 'to-podman', '--target-host', PODMAN, '--yes');
+      }
+      await at(PODMAN, 'start', ...(await containers(PODMAN)));
+      await at(DOCKER, 'compose', 'create');
+      await at(DOCKER, 'update', '--restart', 'no', ...(await containers(DOCKER)));
+      await at(DOCKER, 'stop', ...(await containers(DOCKER)));
+      await write(PODMAN);
+      await write(DOCKER);
+    },
+  },
+};
+
+/** It runs at one side, whole, with the data of the source; the other has its own, or that. Returns where it runs. */
+async function isWhole({ source, target }: Way, moment: string): Promise<string> {
+  const [here, there] = [await running(source), await running(target)];
+  expect([here.toSorted(), there.toSorted()], moment).toContainEqual(SERVICES);
+  expect([here, there], moment).toContainEqual([]);
+  const host = here.length > 0 ? source : target;
+  for (const service of SERVICES) {
+    const script = 'cat /data/of; stat -c " %u:%g" /data /data/of';
+    const found = await at(host, 'compose', 'exec', '-T', service, 'sh', '-c', script);
+    expect(found, moment).toBe(`${service} of ${source} 7:7\n 7:7`);
+  }
+  expect(await containers(source), moment).toHaveLength(SERVICES.length);
+  for (const side of [source, target]) {
     for (const volume of await listed(side, 'volume', 'ls', '--quiet')) {
-      const place = dirname(await at(side, 'volume', 'inspect', '--format', '{{.Mountpoint}}', volume));
+      const service = volume.slice(`${stack.name}_`.length);
+      const place = await mountpoint(side, service);
+      const beside = await readdir(dirname(place));
       expect(
-        (await readdir(place)).filter((name) => name.includes('compose-rollback')),
+        beside.filter((name) => name.includes('compose-rollback')),
         moment,
       ).toEqual([]);
+      const owners = side === source ? [source] : [source, target];
+      expect(
+        owners.map((owner) => `${service} of ${owner}`),
+        moment,
+      ).toContain(await readFile(join(place, 'of'), 'utf8'));
     }
   }
-  const policies = await at(
-    DOCKER,
-    'inspect',
-    '--format',
-    '{{.HostConfig.RestartPolicy.Name}}',
-    ...(await listed(DOCKER, 'ps', '--all', '--quiet')),
-  );
-  expect(new Set(policies.split('\n')), moment).toEqual(new Set([host === DOCKER ? 'always' : 'no']));
+  if (source === DOCKER) {
+    const format = '{{.HostConfig.RestartPolicy.Name}}';
+    const policies = await at(DOCKER, 'inspect', '--format', format, ...(await containers(DOCKER)));
+    expect(new Set(policies.split('\n')), moment).toEqual(new Set([host === DOCKER ? 'always' : 'no']));
+  }
   return host;
 }
 
@@ -108,29 +144,30 @@ async function lastResult(runsBefore: number): Promise<string | null | undefined
 
 const countRuns = async () => JSON.parse((await ok(stack, 'runs', '--json')).stdout).runs.length;
 
-describe.each([
-  ['resume', { done: PODMAN }],
-  ['abort', { done: PODMAN, returned: DOCKER }],
-] as const)('a move, then %s', (recovery, ends) => {
-  let runs = 0;
+describe.each(Object.entries(WAYS))('a move %s', (_, way) => {
+  const { source, target, argv } = way;
 
-  const reset = async () => {
-    await toDocker();
-    runs = await countRuns();
-  };
-
-  const check = async (moment: string) => {
-    const { exitCode, stderr } = await runKilled(stack, undefined, recovery);
-    expect(exitCode, `${moment}: ${stderr}`).toBe(0);
-    const result = await lastResult(runs);
-    const expected =
-      result === undefined ? DOCKER : new Map<string | null, string>(Object.entries(ends)).get(result);
-    expect(await isWhole(moment), `${moment}: ${result}`).toBe(expected);
-  };
-
-  test(
-    'killed at a step',
-    () => everyKill(stack, () => ['migrate', 'to-podman', '--target-host', PODMAN, '--yes'], reset, check),
+  test.each([
+    ['resume', { done: target }],
+    ['abort', { done: target, returned: source }],
+  ] as const)(
+    'killed at a step, then %s',
+    async (recovery, ends) => {
+      let runs = 0;
+      const reset = async () => {
+        await way.reset();
+        runs = await countRuns();
+      };
+      const check = async (moment: string) => {
+        const { exitCode, stderr } = await runKilled(stack, undefined, recovery);
+        expect(exitCode, `${moment}: ${stderr}`).toBe(0);
+        const result = await lastResult(runs);
+        const expected =
+          result === undefined ? source : new Map<string | null, string>(Object.entries(ends)).get(result);
+        expect(await isWhole(way, moment), `${moment}: ${result}`).toBe(expected);
+      };
+      await everyKill(stack, () => argv, reset, check);
+    },
     HOURS,
   );
 });

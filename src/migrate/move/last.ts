@@ -1,9 +1,9 @@
 import { RollbackError } from '../../model/errors.js';
 import { movePlanSchema, type MovePlan } from '../../model/move.js';
 import { isMove } from '../../model/names.js';
-import type { RunSummary } from '../../model/run.js';
+import type { JournalRecord, RunSummary } from '../../model/run.js';
 import { readIfOpen } from '../../points/find.js';
-import { readJournal } from '../../store/journal.js';
+import { listJournals, readJournal, runSummary } from '../../store/journal.js';
 import type { Store } from '../../store/store.js';
 
 /** The plan of a move, from its journal: which engines it is between. Throws `damaged`. */
@@ -24,6 +24,38 @@ export async function lastMove(
   const runs = (await store.readIndex())?.runs({ project }) ?? [];
   const run = runs.find(({ kind, result }) => isMove(kind) && result === 'done');
   return run && { run, plan: await readMovePlan(store, run.id) };
+}
+
+/** The move that was begun and not ended, by its journal: who was killed may not have told the index. */
+export async function unfinishedMove(store: Store, project: string): Promise<RunSummary | undefined> {
+  const known = (await store.readIndex())?.runs({ project }) ?? [];
+  const ended = new Set(known.flatMap(({ id, ended: end }) => (end === null ? [] : [id])));
+  for (const id of await listJournals(store.dir)) {
+    if (ended.has(id)) continue;
+    const run = runSummary(await readIfSound(store.dir.journalFile(id)));
+    if (run && run.project === project && isMove(run.kind) && run.ended === null) return run;
+  }
+  return undefined;
+}
+
+/** A journal that cannot be read is told by whoever tidies up. */
+async function readIfSound(path: string): Promise<JournalRecord[]> {
+  try {
+    return await readJournal(path);
+  } catch (error) {
+    if (error instanceof RollbackError && error.code === 'damaged') return [];
+    throw error;
+  }
+}
+
+/** From now on retention may have the points that moves made and pinned. */
+export async function unpinMoves(store: Store, project: string): Promise<void> {
+  const index = await store.readIndex();
+  const targets = new Set(
+    (index?.runs({ project }) ?? []).filter(({ kind }) => isMove(kind)).map((run) => run.target),
+  );
+  const points = index?.points({ project, kinds: ['migration'] }) ?? [];
+  for (const { id, pinned } of points) if (pinned && targets.has(id)) await store.setPinned(id, false);
 }
 
 /** The newest point that was recorded for a move, on Docker. Throws `no-such-point`. */

@@ -46,13 +46,15 @@ export interface Destination {
   goal?: Target | undefined;
   /** Does the data go over? Else the target starts with what it has; true when absent. */
   data?: boolean | undefined;
+  /** The move that this one takes back. */
+  undoes?: string | undefined;
 }
 
 /** Looks at both sides and plans. Changes nothing. */
 export async function prepareMove(
   kind: MoveKind,
   sides: Sides,
-  { goal, data = true }: Destination = {},
+  { goal, data = true, undoes }: Destination = {},
 ): Promise<PreparedMove> {
   sides.source.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs, and where it goes' });
   const [observation, present] = await Promise.all([
@@ -69,6 +71,7 @@ export async function prepareMove(
     target: present,
     goal,
     data,
+    undoes: undoes ?? null,
     hosts: { source: hostOf(source), target: hostOf(target) },
     held: await heldAt(target, present),
     obstacles: goal ? await obstaclesTo(goal, target) : [],

@@ -87,7 +87,7 @@ async function begin(prepared: PreparedMove): Promise<MoveOutcome> {
     kind: plan.kind,
     target: point.id,
     safety: safety.id,
-    undoes: null,
+    undoes: plan.undoes,
     request: { services: null, config_only: false, volumes: true, outside: false, git: false, image: null },
     plan,
   });

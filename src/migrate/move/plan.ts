@@ -29,6 +29,8 @@ export interface MoveFacts {
   goal: Target | undefined;
   /** Does the data go over, or does the target start with its own? */
   data: boolean;
+  /** The move that this one takes back. */
+  undoes: string | null;
   /** Of the target, for what would be started there. */
   findings: Pick<Findings, 'takenPorts' | 'missingExternal'>;
 }
@@ -67,6 +69,7 @@ export function planMove(facts: MoveFacts): MovePlan {
     policies: policiesOf(source),
     held: facts.held,
     goal: facts.goal?.point.id ?? null,
+    undoes: facts.undoes,
     volumes,
     operations: operations(facts, order, volumes),
     risks: risks(facts),
@@ -179,11 +182,12 @@ const remark = (code: string, message: string, hint: string | null = null): Rema
   hint,
 });
 
-function risks({ source, target, volumes, directories, data, left, shared, goal }: MoveFacts): Remark[] {
+function risks(facts: MoveFacts): Remark[] {
+  const { source, target, volumes, directories, data, left, shared, goal } = facts;
   const there = engineName(target.engine);
   const slow = volumes.filter(({ from, to }) => from.driver === 'api' || to.driver === 'api');
   return [
-    ...(data ? [] : unmoved(volumes, there)),
+    ...(data ? [] : unmoved(facts)),
     ...left.map(({ path, reason }) =>
       remark(
         'data-left',
@@ -252,23 +256,26 @@ function movedTags({ services, images }: Observation, target: Observation): Rema
 }
 
 /** The data stays at both sides. */
-function unmoved(volumes: VolumeFacts[], there: string): Remark[] {
-  return volumes.map(({ name, existing }) =>
-    existing
-      ? remark(
-          'data-stays',
-          `${name} is what it was on ${there}: what was written since stays behind`,
-          'add --keep-data to carry it over',
-        )
-      : remark(
-          'volume-missing',
-          `${name} is not on ${there} and comes up empty`,
-          'add --keep-data to carry it over',
-        ),
-  );
+function unmoved({ kind, target, volumes, undoes }: MoveFacts): Remark[] {
+  const there = engineName(target.engine);
+  const hint = undoes === null ? 'add --keep-data to carry it over' : carriesOver(kind);
+  return volumes.flatMap(({ name, existing }) => {
+    if (existing)
+      return remark(
+        'data-stays',
+        `${name} is what it was on ${there}: what was written since stays behind`,
+        hint,
+      );
+    return undoes === null
+      ? remark('volume-missing', `${name} is not on ${there} and comes up empty`, hint)
+      : [];
+  });
 }
 
-function blockers({ source, target, volumes, findings, goal, data, obstacles }: MoveFacts): Remark[] {
+const carriesOver = (kind: MoveKind) => `compose-rollback migrate ${kind} carries the data over`;
+
+function blockers(facts: MoveFacts): Remark[] {
+  const { kind, source, target, volumes, findings, goal, data, undoes, obstacles } = facts;
   const [here, there] = [engineName(source.engine), engineName(target.engine)];
   const runningThere = runningServices(target);
   return [
@@ -287,6 +294,11 @@ function blockers({ source, target, volumes, findings, goal, data, obstacles }: 
       ? [remark('runs-there', `${runningThere.join(', ')} of it run on ${there} already`, 'stop that first')]
       : []),
     ...(data ? volumes.flatMap((volume) => volumeBlockers(volume, there)) : []),
+    ...(undoes === null ? [] : volumes)
+      .filter(({ existing }) => !existing)
+      .map(({ name }) =>
+        remark('data-gone', `the data of ${name} is not on ${there} any more`, carriesOver(kind)),
+      ),
     ...(goal ? [] : imageBlockers(source, target)),
     ...portBlockers(source, findings),
     ...obstacles,

@@ -210,6 +210,38 @@ describe('from Docker to Podman and back', () => {
   });
 });
 
+describe('undo', () => {
+  test('of a move: the same containers run on Docker, with its data; what Podman wrote stays there', async () => {
+    const before = await atDocker();
+    const original = await listing(DOCKER);
+    await ok(stack, 'migrate', ...forth, '--yes');
+    await inside(PODMAN, 'api', 'echo later > /data/later');
+    const compose = await readFile(stack.path('compose.yaml'), 'utf8');
+    await stack.write({ 'compose.yaml': compose.replace('restart: always', 'restart: "no"') });
+    const { exitCode, stderr } = await cli(stack, 'undo', '--yes');
+    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    expect(await atDocker()).toEqual(before);
+    expect(await readFile(stack.path('compose.yaml'), 'utf8')).toBe(compose);
+    expect(await answer(port)).toBe('v1');
+    expect(await listing(DOCKER)).toBe(original);
+    expect(await podman('ps', '--quiet', '--filter', ofProject())).toBe('');
+  });
+
+  test('of an undo: it runs on Podman again, with what was written there', async () => {
+    const refused = await cli(stack, 'undo', '--config-only', '--yes');
+    expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('whole, or not at all')]);
+    const { exitCode, stderr } = await cli(stack, 'undo', '--yes');
+    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    expect(await answer(port)).toBe('v1');
+    expect(await inside(PODMAN, 'api', 'cat /data/later')).toBe('later');
+    expect((await atDocker()).map((line) => line.split(' ').slice(2).join(' '))).toEqual([
+      'exited no',
+      'exited no',
+    ]);
+    await ok(stack, 'migrate', ...back, '--yes');
+  });
+});
+
 describe('rollback-to-docker', () => {
   const rollback = (...argv: string[]) =>
     move('rollback-to-docker', '--host', PODMAN, '--target-host', DOCKER, ...argv);
