@@ -41,10 +41,7 @@ export async function findProvider(options: ProviderOptions): Promise<ComposePro
   void import('execa');
   const asked = options.prefer ?? options.env.COMPOSE_ROLLBACK_PROVIDER;
   if (!asked) {
-    const provider =
-      (await plugin(options)) ??
-      (await standalone(options, 'docker-compose')) ??
-      (await standalone(options, PODMAN_COMPOSE));
+    const provider = (await dockerCompose(options)) ?? (await standalone(options, PODMAN_COMPOSE));
     if (provider !== undefined) return provider;
     throw new RollbackError(
       'provider-failed',
@@ -89,6 +86,9 @@ export async function providerOf(
   const { kind } = await engine.identity();
   if (found.name === PODMAN_COMPOSE) {
     if (kind === 'podman') return found;
+    // Asked for podman-compose, that is what Podman is served by: a move has Docker at its other end.
+    const other = await dockerCompose(options);
+    if (other) return other;
     throw new RollbackError(
       'provider-failed',
       'podman-compose is the only compose here, and it is not for Docker',
@@ -106,6 +106,11 @@ export async function providerOf(
           ({ kind: what, value }) => what === 'network' && value === project,
         );
   return theirs ? await findProvider({ ...options, prefer: PODMAN_COMPOSE }) : found;
+}
+
+/** Whatever speaks with Docker. */
+async function dockerCompose(options: ProviderOptions): Promise<ComposeProvider | undefined> {
+  return (await plugin(options)) ?? (await standalone(options, 'docker-compose'));
 }
 
 /**

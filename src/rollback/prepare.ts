@@ -23,10 +23,11 @@ export interface Prepared {
 /** Observes, looks into everything that could stand in the way, and plans. Changes nothing. */
 export async function prepare(
   workspace: Workspace,
-  target: Target,
+  recorded: Target,
   options: Options,
   resumed?: Resumed,
 ): Promise<Prepared> {
+  const target = underNamesHere(workspace, recorded);
   workspace.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs' });
   assertServices(options.services, target);
   const [observation, findings] = await Promise.all([
@@ -48,6 +49,16 @@ export async function prepare(
   }
   workspace.emit({ type: 'plan', plan: result });
   return { workspace: labelled, plan: result, observation, target };
+}
+
+/** The point may have been made with another compose program, which calls what is only built by another name. */
+function underNamesHere({ project, provider }: Workspace, target: Target): Target {
+  const { point, model } = target;
+  const images = Object.entries(point.images).map(([service, image]) => {
+    const built = model?.services[service] && model.services[service].image === undefined;
+    return [service, built ? { ...image, ref: provider.defaultImage(project.name, service) } : image];
+  });
+  return { ...target, point: { ...point, images: Object.fromEntries(images) } };
 }
 
 /** A point may have come from anywhere: labels in it say how a service is judged, and never what is run on this machine. */

@@ -2,6 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { clearPodman } from '../support/between.js';
 import { aStack, ok, type Stack } from '../support/e2e.js';
 import { HOURS } from '../support/faults.js';
 import { everyKill, runKilled } from '../support/kills.js';
@@ -29,7 +30,7 @@ volumes: { cache: {}, web: {} }
   for (const service of SERVICES) await at(DOCKER, 'compose', 'exec', '-T', service, 'sh', '-c', script);
 });
 
-afterAll(() => clearPodman());
+afterAll(() => clearPodman(stack.name));
 
 async function at(host: string, ...argv: string[]): Promise<string> {
   const options = { cwd: stack.directory, env: { DOCKER_HOST: host }, stdin: 'ignore' } as const;
@@ -41,15 +42,6 @@ const listed = async (host: string, ...argv: string[]) =>
   (await at(host, ...argv, ...ofProject())).split('\n').filter((line) => line !== '');
 const containers = (host: string) => listed(host, 'ps', '--all', '--quiet');
 const running = (host: string) => listed(host, 'ps', '--format', '{{.Label "com.docker.compose.service"}}');
-
-async function clearPodman(): Promise<void> {
-  const left = await containers(PODMAN);
-  if (left.length > 0) await at(PODMAN, 'rm', '--force', ...left);
-  for (const what of ['volume', 'network']) {
-    const found = await listed(PODMAN, what, 'ls', '--quiet');
-    if (found.length > 0) await at(PODMAN, what, 'rm', ...found);
-  }
-}
 
 async function mountpoint(host: string, service: string): Promise<string> {
   return await at(host, 'volume', 'inspect', '--format', '{{.Mountpoint}}', `${stack.name}_${service}`);
@@ -76,7 +68,7 @@ const WAYS: Record<string, Way> = {
     target: PODMAN,
     argv: ['migrate', 'to-podman', '--target-host', PODMAN, '--yes'],
     reset: async () => {
-      await clearPodman();
+      await clearPodman(stack.name);
       await at(DOCKER, 'update', '--restart', 'always', ...(await containers(DOCKER)));
       await at(DOCKER, 'start', ...(await containers(DOCKER)));
       await write(DOCKER);

@@ -72,6 +72,7 @@ export async function prepareMove(
     goal,
     data,
     undoes: undoes ?? null,
+    names: builtNames(target, observation.model),
     hosts: { source: hostOf(source), target: hostOf(target) },
     held: await heldAt(target, present),
     obstacles: goal ? await obstaclesTo(goal, target) : [],
@@ -79,6 +80,14 @@ export async function prepareMove(
   });
   source.emit({ type: 'move-plan', plan });
   return { source, target, plan, observation, present, goal };
+}
+
+/** What the provider there calls the images of services that are only built. */
+function builtNames({ project, provider }: Workspace, model: ComposeModel | undefined): MoveFacts['names'] {
+  const built = Object.entries(model?.services ?? {}).filter(([, { image }]) => image === undefined);
+  return Object.fromEntries(
+    built.map(([service]) => [service, provider.defaultImage(project.name, service)]),
+  );
 }
 
 async function lookAt(sides: Sides, observation: Observation, model: ComposeModel | undefined) {

@@ -21,6 +21,8 @@ export interface MoveFacts {
   obstacles: Remark[];
   /** Directories of the machine that both sides share, and why the target's services would not see them as they are. */
   directories: { name: string; services: string[]; problem: string }[];
+  /** What images of services that are only built are called there, by service. */
+  names: Record<string, string>;
   /** Where the engines are reached; null for one that is there for this command alone. */
   hosts: { source: string | null; target: string | null };
   /** Containers at the target that an earlier move held. */
@@ -100,14 +102,11 @@ export function engineName({ kind, rootless }: Pick<EngineIdentity, 'kind' | 'ro
   return `${rootless ? 'rootless ' : ''}${ENGINE_NAMES[kind]}`;
 }
 
-function operations(
-  { source, target, held, goal }: MoveFacts,
-  order: string[][],
-  volumes: MovePlan['volumes'],
-): MoveOperation[] {
+function operations(facts: MoveFacts, order: string[][], volumes: MovePlan['volumes']): MoveOperation[] {
+  const { source, held, goal } = facts;
   const running = order.flat();
   return [
-    ...(goal ? [] : imagesToCarry(source, target)),
+    ...(goal ? [] : imagesToCarry(facts)),
     ...volumes.map(({ name }) =>
       operation('carry-volume', { volume: name }, 'the services run on meanwhile'),
     ),
@@ -163,17 +162,23 @@ function holding(source: Observation) {
 }
 
 /** Each image under each name, unless the target has the very same there. */
-function imagesToCarry(source: Observation, target: Observation) {
+function imagesToCarry(facts: MoveFacts) {
+  const { source, target } = facts;
   const carried = new Map<string, ReturnType<typeof operation<'carry-image'>>>();
-  for (const { imageId, imageRef } of Object.values(source.services).flatMap(
-    ({ containers }) => containers,
-  )) {
-    const layers = source.images[imageId]?.diffIds.join();
-    if (layers !== undefined && target.images[imageRef]?.diffIds.join() === layers) continue;
-    const cause = `${engineName(target.engine)} does not have ${shortId(imageId)}`;
-    carried.set(`${imageId} ${imageRef}`, operation('carry-image', { image: imageId, ref: imageRef }, cause));
+  for (const { image, ref } of imagesOf(facts)) {
+    const layers = source.images[image]?.diffIds.join();
+    if (layers !== undefined && target.images[ref]?.diffIds.join() === layers) continue;
+    const cause = `${engineName(target.engine)} does not have ${shortId(image)}`;
+    carried.set(`${image} ${ref}`, operation('carry-image', { image, ref }, cause));
   }
   return [...carried.values()];
+}
+
+/** The images of all containers, with what they are called at the target. */
+function imagesOf({ source, names }: MoveFacts): { image: string; ref: string }[] {
+  return Object.values(source.services).flatMap(({ name, containers }) =>
+    containers.map(({ imageId, imageRef }) => ({ image: imageId, ref: names[name] ?? imageRef })),
+  );
 }
 
 const remark = (code: string, message: string, hint: string | null = null): Remark => ({
@@ -203,7 +208,7 @@ function risks(facts: MoveFacts): Remark[] {
           ),
         ]
       : []),
-    ...(goal ? [] : movedTags(source, target)),
+    ...(goal ? [] : movedTags(facts)),
     ...(data ? volumes : []).flatMap(({ name, existing }) =>
       existing
         ? remark(
@@ -241,11 +246,12 @@ function risks(facts: MoveFacts): Remark[] {
 }
 
 /** Names that other projects there may go by. */
-function movedTags({ services, images }: Observation, target: Observation): Remark[] {
+function movedTags(facts: MoveFacts): Remark[] {
+  const { source, target } = facts;
   const references = new Set<string>();
-  for (const { imageId, imageRef } of Object.values(services).flatMap(({ containers }) => containers)) {
-    const there = target.images[imageRef]?.diffIds.join();
-    if (there !== undefined && there !== images[imageId]?.diffIds.join()) references.add(imageRef);
+  for (const { image, ref } of imagesOf(facts)) {
+    const there = target.images[ref]?.diffIds.join();
+    if (there !== undefined && there !== source.images[image]?.diffIds.join()) references.add(ref);
   }
   return [...references].map((reference) =>
     remark(
@@ -299,7 +305,7 @@ function blockers(facts: MoveFacts): Remark[] {
       .map(({ name }) =>
         remark('data-gone', `the data of ${name} is not on ${there} any more`, carriesOver(kind)),
       ),
-    ...(goal ? [] : imageBlockers(source, target)),
+    ...(goal ? [] : imageBlockers(facts)),
     ...portBlockers(source, findings),
     ...obstacles,
     ...findings.missingExternal
@@ -328,12 +334,9 @@ function volumeBlockers({ name, from, to, users }: VolumeFacts, there: string): 
   ];
 }
 
-function imageBlockers({ services }: Observation, target: Observation): Remark[] {
-  const references = Object.values(services).flatMap(({ containers }) =>
-    containers.map(({ imageRef }) => imageRef),
-  );
-  return [...new Set(references)]
-    .filter((reference) => !isTag(reference) && !target.images[reference])
+function imageBlockers(facts: MoveFacts): Remark[] {
+  return [...new Set(imagesOf(facts).map(({ ref }) => ref))]
+    .filter((reference) => !isTag(reference) && !facts.target.images[reference])
     .map((reference) =>
       remark(
         'image-by-digest',

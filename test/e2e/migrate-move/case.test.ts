@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { clearPodman, podman } from '../../support/between.js';
 import { aStack, answer, buildApi, cli, cliWith, freePort, json, ok, type Stack } from '../../support/e2e.js';
 import { docker } from '../../support/engine.js';
 
 /** A stack with data of several owners goes from Docker to Podman and back; each side stays as it was until it is finalized. */
 
-const { PODMAN_HOST: PODMAN = '', PODMAN: PODMAN_PROGRAM = '', DOCKER_HOST: DOCKER = '' } = process.env;
+const { PODMAN_HOST: PODMAN = '', DOCKER_HOST: DOCKER = '' } = process.env;
 
 /** Extended attributes go over where files are read as they lie; the engine's own streams leave them out. */
 const DIRECT = process.geteuid?.() === 0;
@@ -16,7 +17,6 @@ const DIRECT = process.geteuid?.() === 0;
 let stack: Stack;
 let port: number;
 
-const podman = async (...argv: string[]) => (await execa(PODMAN_PROGRAM, argv, { stdin: 'ignore' })).stdout;
 const ofProject = () => `label=com.docker.compose.project=${stack.name}`;
 
 beforeAll(async () => {
@@ -52,14 +52,7 @@ volumes: { cache: {}, pg: {} }
   await inside(DOCKER, 'redis', 'redis-cli set greeting docker');
 });
 
-afterAll(async () => {
-  const ids = (await podman('ps', '--all', '--quiet', '--filter', ofProject())).split('\n').filter(Boolean);
-  if (ids.length > 0) await podman('rm', '--force', '--time', '1', ...ids);
-  for (const what of ['network', 'volume']) {
-    const names = (await podman(what, 'ls', '--quiet', '--filter', ofProject())).split('\n').filter(Boolean);
-    if (names.length > 0) await podman(what, 'rm', '--force', ...names);
-  }
-});
+afterAll(() => clearPodman(stack.name));
 
 /** A script in a service's container, at one of the engines. */
 async function inside(host: string, service: string, script: string): Promise<string> {

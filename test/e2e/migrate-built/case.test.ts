@@ -1,0 +1,62 @@
+import { dirname } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { clearPodman, podman } from '../../support/between.js';
+import { aStack, cliWith, type Stack } from '../../support/e2e.js';
+import { docker } from '../../support/engine.js';
+
+/** A service that is only built is called otherwise by podman-compose: its image goes over all the same, and nothing is built. */
+
+const { PODMAN_HOST = '', PODMAN = '', PODMAN_COMPOSE = '', DOCKER_HOST = '', PATH = '' } = process.env;
+const env = { COMPOSE_ROLLBACK_PROVIDER: PODMAN_COMPOSE, PATH: `${dirname(PODMAN)}:${PATH}` };
+const forth = ['migrate', 'to-podman', '--target-host', PODMAN_HOST, '--yes'];
+const back = ['migrate', 'to-docker', '--host', PODMAN_HOST, '--target-host', DOCKER_HOST, '--yes'];
+
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await aStack('e2e-built', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web: { build: ., init: true, volumes: ['data:/data'] }
+volumes: { data: {} }
+`,
+    Dockerfile: 'FROM busybox:latest\nCMD ["sleep", "100000"]\n',
+  }));
+  await stack.compose('up', '--detach', '--build');
+  await stack.compose('exec', '-T', 'web', 'sh', '-c', 'echo docker > /data/of');
+  await stack.write({ Dockerfile: 'FROM not-to-be-built\n' });
+});
+
+afterAll(async () => {
+  await clearPodman(stack.name);
+  await podman('image', 'rm', '--force', `${stack.name}_web`);
+});
+
+const bare = (id: string) => id.replace('sha256:', '');
+
+test('to podman-compose and back to docker compose', async () => {
+  const [container = ''] = await stack.ids('web');
+  const image = bare(await docker('inspect', '--format', '{{.Image}}', container));
+
+  const there = await cliWith(stack, { env }, ...forth);
+  expect([there.exitCode, there.stderr]).toEqual([0, expect.anything()]);
+  const name = await podman(
+    'ps',
+    '--format',
+    '{{.Names}}',
+    '--filter',
+    `label=com.docker.compose.project=${stack.name}`,
+  );
+  expect(name).toBe(`${stack.name}_web_1`);
+  expect(bare(await podman('inspect', '--format', '{{.Image}}', name))).toBe(image);
+  expect(await podman('exec', name, 'cat', '/data/of')).toBe('docker');
+  await podman('exec', name, 'sh', '-c', 'echo podman > /data/of');
+
+  const here = await cliWith(stack, { env }, ...back);
+  expect([here.exitCode, here.stderr]).toEqual([0, expect.anything()]);
+  expect(await docker('inspect', '--format', '{{.State.Status}} {{.Image}}', container)).toBe(
+    `running sha256:${image}`,
+  );
+  expect(await stack.compose('exec', '-T', 'web', 'cat', '/data/of')).toBe('podman');
+});
