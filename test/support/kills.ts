@@ -5,11 +5,12 @@ import { expect } from 'vitest';
 import { MAIN, type Stack } from './e2e.js';
 import { sample } from './faults.js';
 
-/** The program killed at its durable steps, see kill.mjs. `KILLS=all` tries every step; else a sample, chosen by `KILL_SEED`. */
+/** The program killed at its durable steps, see kill.mjs. `KILLS=all` tries every step, `KILLS=journal` every write to a run's journal; else a sample, chosen by `KILL_SEED`. */
 
 const KILLER = fileURLToPath(new URL('kill.mjs', import.meta.url));
-export const ALL = process.env['KILLS'] === 'all';
-const SAMPLE = Number(process.env['KILLS'] ?? 1);
+const CHOICE = process.env['KILLS'] ?? '1';
+export const ALL = CHOICE === 'all';
+const JOURNAL = CHOICE === 'journal';
 export const SEED = Number(process.env['KILL_SEED'] ?? 1);
 
 interface Kill {
@@ -24,6 +25,7 @@ export async function runKilled(stack: Stack, kill: Kill | undefined, ...argv: s
     cwd: stack.directory,
     env: {
       COMPOSE_ROLLBACK_LOCK_DIR: stack.locks,
+      ...(JOURNAL ? { KILL_JOURNAL: 'yes' } : {}),
       ...(kill ? { KILL_AT: String(kill.at), KILL_WHEN: kill.when } : { KILL_COUNT: count }),
     },
     stdin: 'ignore',
@@ -38,11 +40,13 @@ export async function runKilled(stack: Stack, kill: Kill | undefined, ...argv: s
 }
 
 function kills(steps: number): Kill[] {
+  // What was written is there for others, synced or not: once each.
+  if (JOURNAL) return Array.from({ length: steps }, (_, index) => ({ at: index + 1, when: 'after' }));
   const all = Array.from({ length: steps }, (_, index) => index + 1).flatMap((at): Kill[] => [
     { at, when: 'before' },
     { at, when: 'after' },
   ]);
-  return ALL ? all : sample(all, SAMPLE, SEED);
+  return ALL ? all : sample(all, Number(CHOICE), SEED);
 }
 
 /** Runs `argv` once to the end to count its steps, then killed at each; `recover` is what a person does next. */
@@ -56,7 +60,7 @@ export async function everyKill(
   const whole = await runKilled(stack, undefined, ...argv());
   expect(whole.exitCode, whole.stderr).toBe(0);
   const moments = kills(whole.steps);
-  console.log(`${argv()[0]}: ${whole.steps} steps, ${moments.length} kills`);
+  console.log(`${argv().slice(0, 2).join(' ')}: ${whole.steps} steps, ${moments.length} kills`);
   for (const kill of moments) {
     const moment = `${argv().join(' ')} killed ${kill.when} step ${kill.at} of ${whole.steps}`;
     try {
