@@ -229,7 +229,7 @@ function risks(facts: MoveFacts): Remark[] {
       ? [
           remark(
             'slow',
-            `the data of ${slow.map(({ name }) => name).join(', ')} is copied through the engine, while nothing runs`,
+            `the data of ${slow.map(({ name }) => name).join(', ')} is copied through the engine: while nothing runs, and without extended attributes`,
           ),
         ]
       : []),

@@ -23,6 +23,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'compose-rollback migrate to-podman --dry-run': 'test/e2e/migrate-move',
   'compose-rollback migrate to-podman': 'test/e2e/migrate-move',
   'compose-rollback migrate to-docker': 'test/e2e/migrate-move',
+  'compose-rollback undo': 'test/e2e/migrate-move',
   'compose-rollback migrate finalize': 'test/e2e/migrate-move',
   'compose-rollback migrate rollback-to-docker --keep-data': 'test/e2e/migrate-move',
   'compose-rollback migrate validate': 'test/e2e/migrate-validate',
