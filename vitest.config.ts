@@ -13,6 +13,8 @@ const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
 /** What is between both engines is told of them by other variables. */
 const BETWEEN = ['test/e2e/migrate-{built,move,validate}/case.test.ts'];
 const ONLY_PODMAN = ['test/{conformance,e2e}/podman-*{.test.ts,/case.test.ts}'];
+/** podman-compose and Podman as programs. */
+const FAULTS_OF_PROGRAMS = ['test/faults/program.test.ts'];
 
 const { env } = process;
 
@@ -56,13 +58,21 @@ export default defineConfig({
           ...onEngine,
         },
       },
-      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onEngine } },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          exclude: FAULTS_OF_PROGRAMS,
+          ...onEngine,
+        },
+      },
       ...onPodman('podman', rootful, [
         'test/conformance/engine{,-images,-volumes}.test.ts',
         ...ONLY_PODMAN,
         'test/e2e/**/*.test.ts',
+        'test/faults/{kill,engine}.test.ts',
       ]),
-      ...onPodman('podman-compose', rootful, SAMPLE, {
+      ...onPodman('podman-compose', rootful, [...SAMPLE, 'test/faults/kill.test.ts', ...FAULTS_OF_PROGRAMS], {
         TEST_PODMAN_COMPOSE: compose,
         COMPOSE_ROLLBACK_PROVIDER: compose,
       }),

@@ -2,9 +2,26 @@
 # Stands between podman-compose and Podman: lets through what makes the services that were asked for, never pulling, and the networks, volumes and
 # pods that they need. Whatever would start, stop or remove anything ends well and does nothing.
 # COMPOSE_ROLLBACK_GATE_PROGRAM is Podman, COMPOSE_ROLLBACK_GATE_SERVICES the services' names, each between spaces.
+
+# What Podman leaves running for all containers, its DNS, keeps the environment of whoever came first: with the mark of our run in it, it would be ended with
+# what a killed run left behind. So Podman goes without it, and what carries it waits here for Podman's end, and passes on what ends us.
+podman() {
+  child=
+  trap 'kill $child' TERM
+  env -u COMPOSE_ROLLBACK_RUN "$COMPOSE_ROLLBACK_GATE_PROGRAM" "$@" &
+  child=$!
+  wait "$child"
+  status=$?
+  while kill -0 "$child" 2>/dev/null; do
+    wait "$child"
+    status=$?
+  done
+  exit "$status"
+}
+
 case "$1 $2" in
   --version\ * | ps\ * | network\ exists | network\ create | volume\ inspect | volume\ create | pod\ exists | pod\ create)
-    exec "$COMPOSE_ROLLBACK_GATE_PROGRAM" "$@"
+    podman "$@"
     ;;
   run\ * | create\ *) ;;
   *) exit 0 ;;
@@ -33,4 +50,4 @@ while [ "$count" -gt 0 ]; do
   set -- "$@" "$word"
   count=$((count - 1))
 done
-exec "$COMPOSE_ROLLBACK_GATE_PROGRAM" "$verb" --pull=never "$@"
+podman "$verb" --pull=never "$@"

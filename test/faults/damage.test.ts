@@ -4,7 +4,8 @@ import { join, relative } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
 import type * as Library from '../../src/index.js';
 import { cli } from '../support/e2e.js';
-import { HOURS, numbers, twoStates, type TwoStates } from '../support/faults.js';
+import { HOURS, numbers } from '../support/faults.js';
+import { twoStates, type TwoStates } from '../support/two-states.js';
 import { leavesOnlyATrace } from '../support/untouched.js';
 
 /**

@@ -1,19 +1,21 @@
-import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { cli, containersOf, MAIN } from '../support/e2e.js';
+import { containersOf } from '../support/e2e.js';
 import { engineProxy, FAULTS, type EngineProxy, type Fault } from '../support/engine-proxy.js';
-import { HOURS, numbers, sample, twoStates, type TwoStates } from '../support/faults.js';
+import {
+  bounded,
+  chosenFaults,
+  eachOf,
+  FAULT_SEED,
+  HOURS,
+  keepsItsWord,
+  numbers,
+} from '../support/faults.js';
+import { twoStates, type TwoStates } from '../support/two-states.js';
 
 /**
  * One request of a rollback meets a fault on its way to the engine. Whichever it is: the rollback is done, or the earlier state is back, or what it
  * says has to be done brings it back, or nothing was touched. `FAULTS=all` tries every request; else a sample, chosen by `FAULT_SEED`.
  */
-
-const ALL = process.env['FAULTS'] === 'all';
-const SAMPLE = Number(process.env['FAULTS'] ?? 1);
-const SEED = Number(process.env['FAULT_SEED'] ?? 1);
-/** Milliseconds a run may take. */
-const LIMIT = 60_000;
 
 let states: TwoStates;
 let proxy: EngineProxy;
@@ -25,45 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => proxy.close());
 
-async function throughProxy(...argv: string[]) {
-  return await execa(process.execPath, [MAIN, ...argv], {
-    cwd: states.stack.directory,
-    env: { COMPOSE_ROLLBACK_LOCK_DIR: states.stack.locks, DOCKER_HOST: proxy.host },
-    stdin: 'ignore',
-    reject: false,
-    timeout: LIMIT,
-    killSignal: 'SIGKILL',
-  });
-}
-
-type Ended = Awaited<ReturnType<typeof throughProxy>>;
-
-/** What each way to end promises. */
-async function keepsItsWord(moment: string, ended: Ended, before: unknown): Promise<void> {
-  const { exitCode, stderr } = ended;
-  const told = `${moment}: exit ${exitCode}\n${stderr}`;
-  expect(ended.timedOut, told).toBe(false);
-  expect(stderr, told).not.toMatch(/this is a bug|^ +at /m);
-  expect([0, 1, 3, 20, 21], told).toContain(exitCode);
-  if (exitCode === 1 || exitCode === 3) expect(await containersOf(states.stack), told).toEqual(before);
-  if (exitCode === 21) await follow(told, stderr);
-  if (exitCode === 0 && stderr.includes('it stays beside it, and undo archives it first')) {
-    expect(await states.state(), told).toBe('v1');
-    const undone = await cli(states.stack, 'undo', '--yes');
-    expect(undone.exitCode, `${told}\nundo: ${undone.stderr}`).toBe(0);
-    await states.isWhole(told, ['v2']);
-    return;
-  }
-  await states.isWhole(told, [exitCode === 0 ? 'v1' : 'v2']);
-}
-
-/** Does what the program says, with the engine well again. */
-async function follow(told: string, stderr: string): Promise<void> {
-  const [, advice = ''] = /compose-rollback ((?:undo|resume|abort)(?: run-\w+)?)/.exec(stderr) ?? [];
-  expect(advice, told).not.toBe('');
-  const done = await cli(states.stack, ...advice.split(' '), ...(advice.startsWith('undo') ? ['--yes'] : []));
-  expect(done.exitCode, `${told}\n${advice}: ${done.stderr}`).toBe(0);
-}
+const throughProxy = (...argv: string[]) => bounded(states.stack, { DOCKER_HOST: proxy.host }, ...argv);
 
 async function meets(fault: Fault, at: number[], ...options: string[]): Promise<void> {
   await states.toV2();
@@ -72,22 +36,12 @@ async function meets(fault: Fault, at: number[], ...options: string[]): Promise<
   const ended = await throughProxy('rollback', states.point, '--yes', ...options);
   const struck = at.map((number) => `${number} (${proxy.requests()[number - 1] ?? 'never made'})`);
   proxy.arm();
-  await keepsItsWord(`request ${struck.join(' and ')} ${fault}`, ended, before);
+  await keepsItsWord(states, `request ${struck.join(' and ')} ${fault}`, ended, before);
 }
 
-/** All of them, to the end; what went wrong is told at once, because with every request it takes an hour. */
-async function eachMeets(faults: [fault: Fault, ...at: number[]][]): Promise<void> {
-  const failures: string[] = [];
-  for (const [fault, ...at] of faults) {
-    try {
-      await meets(fault, at);
-    } catch (error) {
-      console.log(String(error));
-      failures.push(String(error));
-    }
-  }
-  expect(failures).toEqual([]);
-}
+type Struck = [fault: Fault, ...at: number[]];
+
+const eachMeets = (faults: Struck[]) => eachOf(faults, ([fault, ...at]) => meets(fault, at));
 
 let requests: number[] = [];
 /** Number of the request that stops the service. */
@@ -105,20 +59,22 @@ test('a rollback that meets none', async () => {
   await states.isWhole('undisturbed', ['v1']);
 });
 
-const chosen = (seed: number) => (ALL ? requests : sample(requests, SAMPLE, SEED + seed));
-
 test.each(FAULTS)(
   'a rollback with a request that is %s',
-  (fault) => eachMeets(chosen(FAULTS.indexOf(fault)).map((at) => [fault, at])),
+  (fault) => eachMeets(chosenFaults(requests, FAULTS.indexOf(fault)).map((at) => [fault, at])),
   HOURS,
 );
 
 test(
   'a rollback with a request that is reset, and another one on the way back',
   () => {
-    const later = numbers(SEED);
+    const later = numbers(FAULT_SEED);
     return eachMeets(
-      chosen(FAULTS.length).map((at) => ['reset', at, at + 1 + (later.next().value % requests.length)]),
+      chosenFaults(requests, FAULTS.length).map((at) => [
+        'reset',
+        at,
+        at + 1 + (later.next().value % requests.length),
+      ]),
     );
   },
   HOURS,

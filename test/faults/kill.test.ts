@@ -1,8 +1,9 @@
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MAIN, ok, type Stack } from '../support/e2e.js';
-import { HOURS, numbers, twoStates, type TwoStates } from '../support/faults.js';
+import { HOURS, numbers } from '../support/faults.js';
 import { ALL, everyKill, runKilled, SEED } from '../support/kills.js';
+import { twoStates, type TwoStates } from '../support/two-states.js';
 
 /**
  * The program is killed at every step that leaves a trace, before it and after it, and a second time at random moments; then the next command is

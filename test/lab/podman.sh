@@ -12,6 +12,7 @@ set -euo pipefail
 
 IMAGES=(redis:7-alpine prom/prometheus:latest grafana/grafana:latest node:20-alpine postgres:15-alpine busybox:latest)
 LAB_USER=compose-rollback-lab
+NEWER_SUITE=trixie
 FIRST_SUB_ID=1000000
 
 main() {
@@ -97,7 +98,8 @@ up() {
   need_file podman-compose usr/bin/podman-compose >/dev/null
   configure
   write_program
-  write_compose
+  write_compose "$HOME_DIR/bin" "$LAB_ROOT" "$(lab_file usr/bin/podman-compose)"
+  if [[ -z $OWNER ]]; then unpack_newer_compose; fi
   load_images
   (cd / && as_owner setsid nohup "$PROGRAM" system service --time=0 "unix://$SOCKET") >"$HOME_DIR/service.log" 2>&1 </dev/null &
   until_true 30 answers || die "Podman does not answer; see $HOME_DIR/service.log"
@@ -207,14 +209,29 @@ write_program() {
   chmod 0755 "$PROGRAM"
 }
 
-# podman-compose is a Python program: told where its unpacked modules are, it runs without being installed.
+# write_compose FOLDER ROOT PROGRAM: podman-compose is a Python program: told where its unpacked modules are, it runs without being installed.
 write_compose() {
+  local modules=usr/lib/python3/dist-packages
+  mkdir -p "$1"
   {
     printf '#!/bin/sh\n# podman-compose, unpacked by test/lab/podman.sh.\n'
-    printf 'export PYTHONPATH=%q PYTHONDONTWRITEBYTECODE=1\n' "$LAB_ROOT/usr/lib/python3/dist-packages"
-    printf 'exec %q %q "$@"\n' "$(lab_file usr/bin/python3)" "$(lab_file usr/bin/podman-compose)"
-  } >"$HOME_DIR/bin/podman-compose"
-  chmod 0755 "$HOME_DIR/bin/podman-compose"
+    printf 'export PYTHONPATH=%q PYTHONDONTWRITEBYTECODE=1\n' "$2/$modules:$LAB_ROOT/$modules"
+    printf 'exec %q %q "$@"\n' "$(lab_file usr/bin/python3)" "$3"
+  } >"$1/podman-compose"
+  chmod 0755 "$1/podman-compose"
+}
+
+# As the next Debian has it: it ties containers to each other.
+unpack_newer_compose() {
+  local root=$HOME_DIR/newer deb
+  if [[ ! -x $root/usr/bin/podman-compose ]]; then
+    get_debs "$NEWER_SUITE" download podman-compose python3-dotenv
+    for deb in "$LAB/apt/$NEWER_SUITE"/{podman-compose,python3-dotenv}_*.deb; do
+      dpkg-deb -x "$deb" "$root"
+      rm "$deb"
+    done
+  fi
+  write_compose "$root/bin" "$root" "$root/usr/bin/podman-compose"
 }
 
 podman() { (cd / && as_owner "$PROGRAM" "$@"); }
@@ -224,6 +241,7 @@ env() {
   case $INSTANCE in
     rootful)
       printf 'export PODMAN_HOST=%q PODMAN=%q PODMAN_COMPOSE=%q\n' "unix://$SOCKET" "$PROGRAM" "$HOME_DIR/bin/podman-compose"
+      printf 'export PODMAN_COMPOSE_NEWER=%q\n' "$HOME_DIR/newer/bin/podman-compose"
       ;;
     rootless) printf 'export PODMAN_ROOTLESS_HOST=%q PODMAN_ROOTLESS=%q\n' "unix://$SOCKET" "$PROGRAM" ;;
   esac

@@ -1,142 +1,79 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { execa } from 'execa';
 import { expect } from 'vitest';
-import { aStack, cli, containersOf, docker, keptTags, ok, type Stack } from './e2e.js';
+import { cli, containersOf, MAIN, type Stack } from './e2e.js';
+import type { TwoStates } from './two-states.js';
 
-/** What tests of kills and faults work with: a stack that is wholly in one of two states, or in neither. */
-export interface TwoStates {
-  stack: Stack;
-  /** The state v1, with its image, data and files. The stack is in v2 when this is handed out. */
-  point: string;
-  /** All that a rollback changes; `v1` or `v2` when it is wholly the one or the other. */
-  state(): Promise<string>;
-  /** From whatever is there to v2. Takes no part of a rollback for granted: the way there is checked, too. */
-  toV2(): Promise<void>;
-  /** One of the allowed states, with nothing left lying about once it was swept up, and every point sound. */
-  isWhole(moment: string, allowed: string[]): Promise<void>;
+/** What tests of faults and kills have in common: which moments they choose, and what every end of a run promises. */
+
+/** A run that must not take for ever: one that would is ended, and says so by `timedOut`. */
+export async function bounded(stack: Stack, env: Record<string, string>, ...argv: string[]) {
+  return await execa(process.execPath, [MAIN, ...argv], {
+    cwd: stack.directory,
+    env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...env },
+    stdin: 'ignore',
+    reject: false,
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
 }
 
-export async function twoStates(prefix: string): Promise<TwoStates> {
-  const stack = await aStack(prefix, (name) => ({
-    'compose.yaml': `
-name: ${name}
-services:
-  app:
-    image: ${name}-app:latest
-    stop_signal: SIGKILL
-    volumes: ['data:/data', './app.conf:/app.conf:ro', './files:/files']
-    healthcheck: { test: [CMD, 'true'], interval: 1s }
-  bystander:
-    image: busybox:latest
-    command: [sleep, infinity]
-    stop_signal: SIGKILL
-volumes:
-  data:
-`,
-    'app.conf': 'v1\n',
-    'files/deep/file': 'v1\n',
-  }));
-  const image = (version: string) => `${stack.name}-app:${version}`;
+type Ended = Awaited<ReturnType<typeof bounded>>;
 
-  const build = async (version: string) => {
-    const context = await mkdtemp(join(tmpdir(), `${stack.name}-build-`));
-    await writeFile(
-      join(context, 'Dockerfile'),
-      `FROM busybox:latest\nENV V=${version}\nCMD ["sleep", "infinity"]\n`,
-    );
-    await docker('build', '--quiet', '--label', `of=${stack.name}`, '--tag', image(version), context);
-    await rm(context, { recursive: true });
-  };
+/** What each way in which a rollback to v1 may end promises. `before`: the containers it found. */
+export async function keepsItsWord(
+  states: TwoStates,
+  moment: string,
+  ended: Ended,
+  before: unknown,
+): Promise<void> {
+  const { exitCode, stderr } = ended;
+  const told = `${moment}: exit ${exitCode}\n${stderr}`;
+  expect(ended.timedOut, told).toBe(false);
+  expect(stderr, told).not.toMatch(/this is a bug|^ +at /m);
+  expect([0, 1, 3, 20, 21], told).toContain(exitCode);
+  if (exitCode === 1 || exitCode === 3) expect(await containersOf(states.stack), told).toEqual(before);
+  if (exitCode === 21) await follow(states.stack, told, stderr);
+  if (exitCode === 0 && stderr.includes('it stays beside it, and undo archives it first')) {
+    expect(await states.state(), told).toBe('v1');
+    const undone = await cli(states.stack, 'undo', '--yes');
+    expect(undone.exitCode, `${told}\nundo: ${undone.stderr}`).toBe(0);
+    await states.isWhole(told, ['v2']);
+    return;
+  }
+  await states.isWhole(told, [exitCode === 0 ? 'v1' : 'v2']);
+}
 
-  const dataFolder = () => docker('volume', 'inspect', `${stack.name}_data`, '--format', '{{.Mountpoint}}');
+/** Does what the program says, with all well again. */
+async function follow(stack: Stack, told: string, stderr: string): Promise<void> {
+  const [, advice = ''] = /compose-rollback ((?:undo|resume|abort)(?: run-\w+)?)/.exec(stderr) ?? [];
+  expect(advice, told).not.toBe('');
+  const done = await cli(stack, ...advice.split(' '), ...(advice.startsWith('undo') ? ['--yes'] : []));
+  expect(done.exitCode, `${told}\n${advice}: ${done.stderr}`).toBe(0);
+}
 
-  const fill = async (version: string) => {
-    await writeFile(join(await dataFolder(), 'value'), `${version}\n`);
-    await stack.write({ 'files/deep/file': `${version}\n` });
-  };
+const ALL_FAULTS = process.env['FAULTS'] === 'all';
+const SAMPLE = Number(process.env['FAULTS'] ?? 1);
+export const FAULT_SEED = Number(process.env['FAULT_SEED'] ?? 1);
 
-  const change = async () => {
-    await docker('tag', image('v2'), image('latest'));
-    await stack.write({ 'app.conf': 'v2\n' });
-    await stack.compose('up', '-d');
-    await fill('v2');
-  };
+/** Which calls meet a fault: all of them with `FAULTS=all`, else a sample, another one for each `seed`. */
+export function chosenFaults(calls: readonly number[], seed: number): readonly number[] {
+  expect(calls, 'a run without a fault has counted the calls').not.toEqual([]);
+  return ALL_FAULTS ? calls : sample(calls, SAMPLE, FAULT_SEED + seed);
+}
 
-  const versionOf = async (id: string) => {
-    for (const version of ['v1', 'v2']) {
-      if ((await docker('image', 'inspect', image(version), '--format', '{{.Id}}')) === id) return version;
+/** All of them, to the end; what goes wrong is told at once, because all of them take hours. */
+export async function eachOf<T>(all: readonly T[], act: (one: T) => Promise<void>): Promise<void> {
+  const failures: string[] = [];
+  for (const one of all) {
+    try {
+      await act(one);
+    } catch (error) {
+      const failure = `${JSON.stringify(one)}: ${String(error)}`;
+      console.log(failure);
+      failures.push(failure);
     }
-    return id;
-  };
-
-  const state = async () => {
-    const containers = await containersOf(stack);
-    const app = Object.values(containers).find(({ service }) => service === 'app');
-    const facts = [
-      app?.state === 'running' ? await versionOf(app.image) : `app is ${app?.state}`,
-      await versionOf(await docker('image', 'inspect', image('latest'), '--format', '{{.Id}}')),
-      (await readFile(stack.path('app.conf'), 'utf8')).trim(),
-      (await readFile(stack.path('files/deep/file'), 'utf8')).trim(),
-      (await readFile(join(await dataFolder(), 'value'), 'utf8')).trim(),
-    ];
-    const running = Object.values(containers).every((container) => container.state === 'running');
-    if (!running) facts.push('not everything runs');
-    return new Set(facts).size === 1 ? (facts[0] ?? '') : facts.join(' ');
-  };
-
-  /** Whatever a process that ended badly could have left lying about. */
-  const leftovers = async (): Promise<string[]> => {
-    const backups = stack.path('rollback/backups');
-    const points = (await readdir(backups)).filter((name) => name.startsWith('rb-'));
-    const tags = Object.keys(await keptTags(stack));
-    const holds = await readdir(join(backups, 'holds')).catch(() => []);
-    const beside = [...(await readdir(dirname(await dataFolder()))), ...(await readdir(stack.directory))];
-    const helpers = ['ps', '-a', '--no-trunc', '--filter', 'label=compose-rollback.helper'];
-    // Named by what they mount: other tests have helpers too.
-    const mounting = (await docker(...helpers, '--format', '{{.ID}} {{.Mounts}}')).split('\n');
-    const { runs } = JSON.parse((await ok(stack, 'runs', '--json')).stdout);
-    const listed = JSON.parse((await ok(stack, 'list', '--safety', '--json')).stdout);
-    const known: string[] = listed.points.map(({ id }: { id: string }) => id);
-    return [
-      ...(await readdir(backups)).filter((name) => /^\.(?:tmp|trash)-/.test(name)),
-      ...holds.map((name) => `hold ${name}`),
-      ...beside.filter((name) => name.includes('compose-rollback-')),
-      ...tags.filter((tag) => !points.some((id) => tag.includes(id))),
-      ...mounting.filter((mounts) => mounts.includes(stack.name)).map((helper) => `helper ${helper}`),
-      ...runs
-        .filter(({ ended }: { ended: string | null }) => ended === null)
-        .map(({ id }: { id: string }) => `unfinished ${id}`),
-      ...points.filter((id) => !known.includes(id)).map((id) => `unlisted ${id}`),
-      ...known.filter((id) => !points.includes(id)).map((id) => `listed ${id}`),
-    ];
-  };
-
-  for (const version of ['v1', 'v2']) await build(version);
-  await docker('tag', image('v1'), image('latest'));
-  await stack.compose('up', '-d');
-  await fill('v1');
-  const recorded = ['--include-volumes', '--save-images', 'always', '--pin'];
-  const { stdout: point } = await ok(stack, 'create', '--quiet', ...recorded);
-  await change();
-
-  return {
-    stack,
-    point,
-    state,
-    async toV2() {
-      if ((await state()) !== 'v2') await change();
-      expect(await state()).toBe('v2');
-    },
-    async isWhole(moment, allowed) {
-      const swept = await cli(stack, 'cleanup', '--keep-last', '100', '--yes');
-      expect(swept.exitCode, `${moment}: ${swept.stderr}`).toBe(0);
-      expect(allowed, moment).toContain(await state());
-      expect(await leftovers(), moment).toEqual([]);
-      const verified = await cli(stack, 'verify', '--all');
-      expect(verified.exitCode, `${moment}: ${verified.stderr}`).toBe(0);
-    },
-  };
+  }
+  expect(failures).toEqual([]);
 }
 
 /** A linear congruential generator: the same seed gives the same sample everywhere. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { MAIN, type Stack } from './e2e.js';
-import { sample } from './faults.js';
+import { eachOf, sample } from './faults.js';
 
 /** The program killed at its durable steps, see kill.mjs. `KILLS=all` tries every step, `KILLS=journal` every write to a run's journal; else a sample, chosen by `KILL_SEED`. */
 
@@ -61,14 +61,9 @@ export async function everyKill(
   expect(whole.exitCode, whole.stderr).toBe(0);
   const moments = kills(whole.steps);
   console.log(`${argv().slice(0, 2).join(' ')}: ${whole.steps} steps, ${moments.length} kills`);
-  for (const kill of moments) {
-    const moment = `${argv().join(' ')} killed ${kill.when} step ${kill.at} of ${whole.steps}`;
-    try {
-      await reset();
-      await runKilled(stack, kill, ...argv());
-      await check(moment);
-    } catch (error) {
-      throw new Error(moment, { cause: error });
-    }
-  }
+  await eachOf(moments, async (kill) => {
+    await reset();
+    await runKilled(stack, kill, ...argv());
+    await check(`${argv().join(' ')} killed ${kill.when} step ${kill.at} of ${whole.steps}`);
+  });
 }

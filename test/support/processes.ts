@@ -19,9 +19,14 @@ export interface Running {
 
 /** Starts `compose-rollback ARGV…` in the stack's directory without a terminal; killed when the test ends, if it runs by then. */
 export function begin(stack: Stack, ...argv: string[]): Running {
+  return beginWith(stack, {}, ...argv);
+}
+
+/** As `begin`, with more variables in the shell. */
+export function beginWith(stack: Stack, env: Record<string, string>, ...argv: string[]): Running {
   const child = spawn(process.execPath, [MAIN, ...argv], {
     cwd: stack.directory,
-    env: { ...process.env, COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+    env: { ...process.env, COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
