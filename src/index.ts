@@ -2,6 +2,7 @@
 export { RollbackManager } from './manager.js';
 export type { ConfirmDeletion, ListRequest } from './manager.js';
 export { Migration } from './migration.js';
+export type { Moved } from './migration.js';
 export type { FinalizeReport, FinalizeRequest, Leftovers } from './migrate/move/finalize.js';
 export type { MoveOutcome } from './migrate/move/move.js';
 export type { BackOptions, ManagerOptions, MoveOptions, RollbackOptions, UndoOptions } from './options.js';

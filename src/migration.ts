@@ -1,7 +1,7 @@
 import type { BackOptions, ManagerOptions, MoveOptions, UndoOptions } from './options.js';
 import { change, look, read } from './access.js';
 import type { FinalizeReport, FinalizeRequest } from './migrate/move/finalize.js';
-import { RollbackError } from './model/errors.js';
+import { messageOf, RollbackError } from './model/errors.js';
 import type { MoveKind, MovePlan } from './model/move.js';
 import { isMove } from './model/names.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
@@ -18,12 +18,17 @@ import type { Readiness } from './model/readiness.js';
 import { withoutKeys } from './model/secrets.js';
 import type { Source } from './migrate/source.js';
 import type { ValidateRequest } from './migrate/validate/validate.js';
-import type { QuadletReport, QuadletRequest } from './migrate/quadlet/files.js';
+import type { PreparedQuadlet, QuadletReport, QuadletRequest } from './migrate/quadlet/files.js';
 
 /** A move by which a project came to where it is. */
-interface Moved {
+interface LastMove {
   run: RunSummary;
   plan: MovePlan;
+}
+
+export interface Moved extends MoveOutcome {
+  /** The units that were written. */
+  quadlet: QuadletReport | null;
 }
 
 /** Moving a project between Docker and Podman: the use-cases. Every method throws RollbackError and nothing else on purpose. */
@@ -89,10 +94,16 @@ export class Migration {
 
   /** The project as units for Podman and systemd, from its files alone. Throws `provider-failed`, and `usage` when a file is there already. */
   async quadlet(request: QuadletRequest = {}): Promise<QuadletReport> {
-    const { makeQuadlet } = await import('./work.js');
+    const { report, write } = await this.units(request);
+    await write();
+    return report;
+  }
+
+  private async units(request: QuadletRequest): Promise<PreparedQuadlet> {
+    const { prepareQuadlet } = await import('./work.js');
     const { project, reading, store } = await openFiles(this.options);
     store.close();
-    return makeQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
+    return prepareQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
   }
 
   /** The project on Docker; where nobody answers there, what its files say. */
@@ -115,19 +126,30 @@ export class Migration {
     }
   }
 
-  /** Moves the project to the other engine. Throws `blocked`, `stale`, `declined`, `returned`, `not-returned`, `interrupted`. */
+  /**
+   * Moves the project to the other engine. Throws `blocked`, `stale`, `declined`, `returned`, `not-returned`, `interrupted`; `usage` or `provider-failed` when
+   * units could not be written, and `failed` when they could not after all: then the project was moved.
+   */
   async move(
     kind: MoveKind,
-    { dryRun = false, targetHost, confirm }: MoveOptions = {},
-  ): Promise<MoveOutcome> {
+    { dryRun = false, targetHost, quadlet, confirm }: MoveOptions = {},
+  ): Promise<Moved> {
     const { assertFinished, move } = await import('./work.js');
+    const units = quadlet === undefined ? undefined : await this.units({ output: quadlet });
     const ends = endsOf(this.options, kind, { target: targetHost });
     const act = async (sides: Sides) => {
       if (!dryRun) await assertFinished(sides.source);
       return await move(kind, sides, { dryRun, confirm });
     };
-    if (dryRun) return await lookAtBoth(ends, act);
-    return await changeBoth(ends, kind, subjectsOf, act);
+    const outcome = dryRun ? await lookAtBoth(ends, act) : await changeBoth(ends, kind, subjectsOf, act);
+    if (!units || dryRun) return { ...outcome, quadlet: null };
+    await units.write().catch((error: unknown) => {
+      throw new RollbackError('failed', `the project was moved, but not its units: ${messageOf(error)}`, {
+        hint: 'write them with compose-rollback migrate quadlet --output DIR',
+        cause: error,
+      });
+    });
+    return { ...outcome, quadlet: units.report };
   }
 
   /** Removes what the project left where it was before its last move. Throws `blocked`, `declined`, `no-such-run`. */
@@ -199,7 +221,7 @@ export class Migration {
   }
 
   /** The move that `undo` would take back: the named run, or the newest. Undefined when that is no move that was done. Throws `usage`. */
-  async toUndo(named: string | undefined): Promise<Moved | undefined> {
+  async toUndo(named: string | undefined): Promise<LastMove | undefined> {
     const { findRun, lastMove } = await import('./work.js');
     return await read(this.options, async ({ store, project }) => {
       const undone = await findRun(store, project, named);
@@ -213,7 +235,7 @@ export class Migration {
   }
 
   /** Takes the last move back: the project runs where it ran, as it did then; what was written since stays where it went. Throws as `move`. */
-  async undo({ run, plan }: Moved, options: UndoOptions = {}): Promise<MoveOutcome> {
+  async undo({ run, plan }: LastMove, options: UndoOptions = {}): Promise<MoveOutcome> {
     const { dryRun = false, confirm } = options;
     assertWhole(options);
     const { assertFinished, move, openTarget } = await import('./work.js');

@@ -64,6 +64,8 @@ export interface MoveOptions {
   dryRun?: boolean | undefined;
   /** Address of the engine to move to; found where it usually is when absent. */
   targetHost?: string | undefined;
+  /** Where to write the project as Quadlet units once it runs on Podman; absent: nowhere. */
+  quadlet?: string | undefined;
   /** Asked once with the plan before anything changes; absent means yes. */
   confirm?: ((plan: MovePlan) => Promise<boolean>) | undefined;
 }

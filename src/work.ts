@@ -10,7 +10,7 @@ export { abortMove, rescueSource, resumeMove } from './migrate/move/resume.js';
 export { verifyService } from './handlers/verify.js';
 export { makeBackup, previewBackup } from './migrate/backup/backup.js';
 export { diagnose, diagnoseAll } from './migrate/diagnose/diagnose.js';
-export { makeQuadlet } from './migrate/quadlet/files.js';
+export { prepareQuadlet } from './migrate/quadlet/files.js';
 export { recoverPodman, recoverProject } from './migrate/recover/scenarios.js';
 export { sourceOf, sourceOfFiles } from './migrate/source.js';
 export { validate } from './migrate/validate/validate.js';

@@ -1,4 +1,5 @@
-import { ENGINE_NAMES, type MoveOutcome, type Verdict } from '../index.js';
+import { ENGINE_NAMES, type MoveOutcome, type Moved, type Verdict } from '../index.js';
+import { tellUnits } from './migrate/quadlet.js';
 import type { Session } from './session.js';
 import { printable } from './text.js';
 
@@ -6,13 +7,15 @@ import { printable } from './text.js';
 
 export function tellMove(
   session: Session,
-  { plan, result, run, point, warnings }: MoveOutcome,
+  outcome: MoveOutcome | Moved,
   verdicts: ReadonlyMap<string, Verdict>,
 ): void {
   const { output } = session;
+  const { plan, result, run, point, warnings } = outcome;
+  const quadlet = 'quadlet' in outcome ? outcome.quadlet : null;
   if (output.options.json) {
     const { project, source, target } = plan;
-    const document = { type: 'move-result', result, project, source, target, run, point, warnings };
+    const document = { type: 'move-result', result, project, source, target, run, point, warnings, quadlet };
     output.record({ ...document, verdicts: Object.fromEntries(verdicts) });
   }
   if (output.options.quiet) return;
@@ -28,6 +31,7 @@ export function tellMove(
     ...(back === null ? [] : [back]),
     `To take this back, with ${here} as it is now: compose-rollback undo ${run}`,
   );
+  if (quadlet) tellUnits(session, quadlet);
 }
 
 export function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>): string[] {

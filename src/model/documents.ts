@@ -146,7 +146,7 @@ const errorSchema = z.object({
     hint: z.string().nullable(),
   }),
   /** Of a dry run that is blocked: the plan with its blockers. */
-  plan: planSchema.optional(),
+  plan: z.union([planSchema, movePlanSchema]).optional(),
 });
 
 /** The end of `resume` or `abort` where there was no run to finish, or it was taken back. */
@@ -154,6 +154,16 @@ const recoverySchema = z.object({
   type: z.literal('result'),
   result: z.enum(['returned', 'nothing-to-do']),
   run: z.string().nullable(),
+});
+
+const quadletSchema = z.object({
+  project: z.string(),
+  podman: z.string(),
+  /** Null when nothing was written. */
+  directory: z.string().nullable(),
+  units: z.array(z.object({ name: z.string(), text: z.string() })),
+  environments: z.array(z.object({ name: z.string(), variables: z.array(z.string()) })),
+  remarks: z.array(z.object({ about: z.string(), remark: z.string() })),
 });
 
 /** What a move prints, one a line. */
@@ -168,8 +178,11 @@ const moveLineSchema = z.union([
     run: z.string().nullable(),
     point: z.string().nullable(),
     warnings: z.array(z.string()),
+    /** The units that were written with it. */
+    quadlet: quadletSchema.nullable(),
     verdicts: z.record(z.string(), verdictSchema),
   }),
+  errorSchema,
 ]);
 
 const finalizeSchema = z.object({
@@ -240,16 +253,6 @@ const readinessSchema = z.object({
   fixed: z.array(z.string()),
   report: z.string().nullable(),
 }) satisfies z.ZodType<Readiness>;
-
-const quadletSchema = z.object({
-  project: z.string(),
-  podman: z.string(),
-  /** Null when nothing was written. */
-  directory: z.string().nullable(),
-  units: z.array(z.object({ name: z.string(), text: z.string() })),
-  environments: z.array(z.object({ name: z.string(), variables: z.array(z.string()) })),
-  remarks: z.array(z.object({ about: z.string(), remark: z.string() })),
-});
 
 /** One line of a run's output. */
 const runLineSchema = z.union([eventSchema, resultSchema, errorSchema]);

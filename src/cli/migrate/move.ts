@@ -8,9 +8,16 @@ import type { Session } from '../session.js';
 interface Options {
   dryRun?: boolean;
   targetHost?: string;
+  quadlet?: string;
 }
 
 export const definitionOf = (kind: MoveKind) => (command: Command, session: () => Session) => {
+  if (kind === 'to-podman') {
+    command.option(
+      '--quadlet <dir>',
+      'afterwards write it as units for systemd too, as migrate quadlet does',
+    );
+  }
   command
     .option('--dry-run', 'print the plan, change nothing')
     .option('--target-host <address>', 'address of the engine to move to, such as unix:///…')
@@ -24,12 +31,12 @@ export const definitionOf = (kind: MoveKind) => (command: Command, session: () =
 async function moveProject(
   session: Session,
   kind: MoveKind,
-  { dryRun = false, targetHost }: Options,
+  { dryRun = false, targetHost, quadlet }: Options,
 ): Promise<void> {
   await performRun(session, {
     yes: session.globals.yes,
     dryRun,
     what: 'the move',
-    start: (library, run) => session.migration(library).move(kind, { targetHost, ...run }),
+    start: (library, run) => session.migration(library).move(kind, { targetHost, quadlet, ...run }),
   });
 }

@@ -32,6 +32,14 @@ async function quadlet(session: Session, options: Options): Promise<void> {
   output.note(...notes(report));
 }
 
+/** Of units that were written with something else. */
+export function tellUnits({ output }: Session, report: QuadletReport): void {
+  const { directory } = report;
+  if (directory === null || output.options.quiet) return;
+  output.print(...written(report, directory, output.style('green', '✓')));
+  output.note(...notes(report));
+}
+
 function shown({ units, environments }: QuadletReport): string[] {
   return [
     ...units.flatMap(({ name, text }) => [`==> ${printable(name)} <==`, ...printableLines(text)]),

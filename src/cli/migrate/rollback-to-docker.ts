@@ -30,7 +30,7 @@ async function rollbackToDocker(
   await performRun(session, {
     yes: force || session.globals.yes,
     dryRun: verifyOnly,
-    what: 'the way back to Docker',
+    what: 'rollback to Docker',
     start: async (library, run) => {
       const migration = session.migration(library);
       const outcome = await migration.rollbackToDocker({ keepData, targetHost, ...run });

@@ -3,9 +3,10 @@ import { MOVE_FORMAT, type MoveKind, type MoveOperation, type MovePlan } from '.
 import { ENGINE_NAMES } from '../../model/names.js';
 import type { Findings, Remark } from '../../model/plan.js';
 import type { Observation } from '../../model/project.js';
-import { waves } from '../../plan/order.js';
+import { dependenciesOf, waves } from '../../plan/order.js';
 import { isUp } from '../../plan/services.js';
-import { isTag, shortId, type Target } from '../../plan/target.js';
+import { isTag, shortId, usualReplicas, type Target } from '../../plan/target.js';
+import { plural } from '../../plan/text.js';
 
 /** Everything a plan of a move is made from. */
 export interface MoveFacts {
@@ -92,10 +93,8 @@ const runningServices = (observation: Observation): string[] =>
 
 /** Services that run, dependencies first. */
 function startOrder(observation: Observation): string[][] {
-  const modelled = Object.entries(observation.model?.services ?? {}).map(
-    ([name, { depends_on }]) => [name, new Set(Object.keys(depends_on))] as const,
-  );
-  return waves(runningServices(observation), new Map(modelled));
+  const { model } = observation;
+  return waves(runningServices(observation), model ? dependenciesOf(model) : new Map());
 }
 
 export function engineName({ kind, rootless }: Pick<EngineIdentity, 'kind' | 'rootless'>): string {
@@ -305,7 +304,7 @@ function blockers(facts: MoveFacts): Remark[] {
       .map(({ name }) =>
         remark('data-gone', `the data of ${name} is not on ${there} any more`, carriesOver(kind)),
       ),
-    ...(goal ? [] : imageBlockers(facts)),
+    ...(goal ? [] : [...serviceBlockers(source, target), ...imageBlockers(facts)]),
     ...portBlockers(source, findings),
     ...obstacles,
     ...findings.missingExternal
@@ -332,6 +331,26 @@ function volumeBlockers({ name, from, to, users }: VolumeFacts, there: string): 
       ? [remark('volume-in-use', `${users.join(', ')}, of others, run with ${name}`, 'stop them first')]
       : []),
   ];
+}
+
+/** What would not come up there as it runs here. */
+function serviceBlockers(source: Observation, { provider }: Observation): Remark[] {
+  const { model, services } = source;
+  if (!model) return [];
+  return Object.values(services).flatMap(({ name, containers }) => {
+    if (!model.services[name]) {
+      if (!containers.some(isUp)) return [];
+      const hint = 'stop it, or have the files define it; is a --profile missing?';
+      return remark('not-defined', `${name} runs, and the compose files do not define it`, hint);
+    }
+    const count = containers.length;
+    if (provider.replaces || count === 0 || count === usualReplicas(source, name)) return [];
+    return remark(
+      'replicas',
+      `${name} has ${plural(count, 'container')}, and ${provider.name} makes as many as the files say`,
+      'set deploy.replicas in the compose file',
+    );
+  });
 }
 
 function imageBlockers(facts: MoveFacts): Remark[] {

@@ -31,23 +31,30 @@ export interface QuadletReport {
   remarks: QuadletRemark[];
 }
 
-/** Throws `provider-failed` when the files do not resolve, `usage` when something is there and not `force`. */
-export async function makeQuadlet(
+/** Units that could be written now. */
+export interface PreparedQuadlet {
+  report: QuadletReport;
+  /** Throws `usage` when something is there by now, `failed` when it cannot be written. */
+  write: () => Promise<void>;
+}
+
+/** Throws `provider-failed` when the files do not resolve, `usage` when something is there and not `force`. Writes nothing. */
+export async function prepareQuadlet(
   { name: project, profiles }: Project,
   { model, modelError }: Reading,
   env: Environment,
   { output, force = false }: QuadletRequest,
-): Promise<QuadletReport> {
+): Promise<PreparedQuadlet> {
   if (!model) {
     throw new RollbackError('provider-failed', 'the compose files do not resolve', {
       details: modelError?.split('\n') ?? [],
     });
   }
-  const quadlet = quadletOf(model, { project, profiles });
+  const files = filesOf(quadletOf(model, { project, profiles }));
   const directory = output === undefined ? null : resolve(output);
-  if (directory !== null) await writeFiles(directory, filesOf(quadlet), force);
+  if (directory !== null) await findReplaced(directory, files, force);
   const { units, environments, remarks } = quadletOf(withoutSecrets(model, env), { project, profiles });
-  return {
+  const report = {
     project,
     podman: QUADLET_PODMAN,
     directory,
@@ -58,6 +65,10 @@ export async function makeQuadlet(
     })),
     remarks,
   };
+  const write = async () => {
+    if (directory !== null) await writeFiles(directory, files, force);
+  };
+  return { report, write };
 }
 
 function filesOf({ units, environments }: Quadlet): { name: string; text: string }[] {
@@ -76,7 +87,7 @@ async function writeFiles(
 ): Promise<void> {
   await explained('write the units', async () => {
     await mkdir(directory, { recursive: true });
-    const there = await assertFree(directory, files, force);
+    const there = await findReplaced(directory, files, force);
     for (const { name, text } of files) {
       const path = join(directory, name);
       if (there.has(name))
@@ -86,12 +97,18 @@ async function writeFiles(
   });
 }
 
-/** Names of those that are there, and may be replaced. */
-async function assertFree(
+/** Names of those that are there, and may be replaced. Throws `usage` when one may not. */
+async function findReplaced(
   directory: string,
   files: { name: string }[],
   force: boolean,
 ): Promise<ReadonlySet<string>> {
+  const place = await lstatIfThere(directory);
+  if (place && !place.isDirectory() && !place.isSymbolicLink()) {
+    throw new RollbackError('usage', `${quoted(directory)} is no directory; nothing was written`, {
+      hint: 'choose another one',
+    });
+  }
   const there = new Set<string>();
   for (const { name } of files) {
     const found = await lstatIfThere(join(directory, name));

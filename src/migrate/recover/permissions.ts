@@ -112,7 +112,7 @@ async function startsWith(env: Environment, path: string, text: string): Promise
 const wordsOfPodman = async (env: Environment) => (await findPodmanProblems(env))[0]?.evidence;
 
 /**
- * The fewest lines (from 0) without which Podman starts: those that it names, and at most one that it does not; all of them when nothing less helps.
+ * The fewest lines (from 0) without which Podman starts: of those that it names, and at most one that it does not; of all of them when nothing less helps.
  * Undefined when not even that does.
  */
 async function withoutTheFewest(
@@ -121,22 +121,24 @@ async function withoutTheFewest(
 ): Promise<ReadonlySet<number> | undefined> {
   const says = (left: Iterable<number>) => attempt(commented(lines, new Set(left)));
   const settings = lines.flatMap((line, index) => (/^\s*(?:#|$)/.test(line) ? [] : [index]));
-  const named = await namedLines(settings, says);
+  const named = await namedLines(lines, settings, says);
   const unnamed = settings.filter((index) => !named.has(index));
   for (const left of [[...named], ...unnamed.map((index) => [...named, index])]) {
     if ((await says(left)) === undefined) return await needed(left, says);
   }
-  return (await says(settings)) === undefined ? new Set(settings) : undefined;
+  return (await says(settings)) === undefined ? await needed(settings, says) : undefined;
 }
 
 type Says = (left: Iterable<number>) => Promise<string | undefined>;
 
-/** Podman names one line at a time, now and then the one after it. */
-async function namedLines(settings: number[], says: Says): Promise<ReadonlySet<number>> {
+/** Podman names one line at a time, now and then the one after it; where a value does not end, far from its key. */
+async function namedLines(lines: string[], settings: number[], says: Says): Promise<ReadonlySet<number>> {
   const left = new Set<number>();
   for (let words = await says(left); words !== undefined; words = await says(left)) {
     const line = Number(/\bline (\d+)/.exec(words)?.[1]);
-    const next = [line - 1, line - 2].find((index) => settings.includes(index) && !left.has(index));
+    const key = /\blast key \\?"(?:[^"]*\.)?([^".\\]+)\\?"/.exec(words)?.[1];
+    const begun = lines.findLastIndex((text, index) => index < line && text.split('=')[0]?.trim() === key);
+    const next = [begun, line - 1, line - 2].find((index) => settings.includes(index) && !left.has(index));
     if (next === undefined) break;
     left.add(next);
   }

@@ -62,7 +62,11 @@ export interface Recovery {
 /** Throws `declined` or `stale` with nothing touched, `failed` when there is no place to log to; everything else is told by the result. */
 export async function recover(treatment: Treatment, request: RecoverRequest): Promise<Recovery> {
   const { recovery, steps } = await prepare(treatment);
-  if (request.dryRun || recovery.findings.length === 0) return recovery;
+  if (request.dryRun) return recovery;
+  if (recovery.findings.length === 0) {
+    await logRecovery(treatment.directory, [`${treatment.scenario}: nothing to mend`]);
+    return recovery;
+  }
   if (recovery.obstacles.length > 0) return await blocked(treatment, recovery);
   if (!request.confirm) return await carryOut(treatment, recovery, steps, request);
   if (!(await request.confirm(recovery))) {

@@ -1,28 +1,22 @@
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { Recovery } from '../../../src/index.js';
-import { documentOf } from '../../support/cli.js';
 import { PODMAN } from '../../support/engine.js';
 import {
   aStack,
   cli,
-  cliWith,
   containersOf,
   create,
   docker,
   freePort,
-  snapshot,
   type CliResult,
   type Stack,
 } from '../../support/e2e.js';
+import { containerOf, leavesAllButTheLog, LOG, recovered } from '../../support/recovery.js';
 
-/** Each scenario mends what was really broken, and nothing else; or says why it cannot, and touches nothing. */
+/** Each scenario mends what was really broken, and nothing else; or says why it cannot, and touches nothing. Of rights and owners: migrate-recover-rights. */
 
 const IDLE = `sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
-const LOG = 'migration-recovery.log';
 
 let stack: Stack;
 let port: number;
@@ -34,8 +28,6 @@ services:
     image: ${name}-api
     build: ./api
     command: ${IDLE}
-    user: '1000:1000'
-    volumes: ['data:/data']
     depends_on: [store]
     healthcheck: { test: [CMD, 'true'], interval: 1s }
   store:
@@ -51,10 +43,9 @@ services:
     image: busybox:latest
     command: ${work}
     restart: unless-stopped
-volumes: { data: {} }
 `;
 
-const DOCKERFILE = 'FROM busybox:latest\nRUN mkdir /data && chown 1000:1000 /data\n';
+const DOCKERFILE = 'FROM busybox:latest\nRUN mkdir /built\n';
 
 beforeAll(async () => {
   port = await freePort();
@@ -73,35 +64,9 @@ afterAll(async () => {
 const recover = (scenario: string, ...argv: string[]): Promise<CliResult> =>
   cli(stack, 'migrate', 'recover', scenario, ...argv);
 
-/** What it tells programs. */
-async function told(
-  scenario: string,
-  ...argv: string[]
-): Promise<Recovery & { exitCode: number | undefined }> {
-  const { exitCode, stdout } = await recover(scenario, ...argv, '--json');
-  documentOf('migrate-recover', stdout);
-  return { ...JSON.parse(stdout), exitCode };
-}
-
-async function serviceOf(name: string) {
-  const found = Object.entries(await containersOf(stack)).find(([, { service }]) => service === name);
-  if (!found) throw new Error(`${name} has no container`);
-  return { container: found[0], ...found[1] };
-}
-
-/** Looks at the data as containers see it. */
-const inData = (...argv: string[]) =>
-  docker('run', '--rm', '--volume', `${stack.name}_data:/data`, 'busybox:latest', ...argv);
-
-/** All but the log is as it was. */
-async function leavesAlone<T>(act: () => Promise<T>): Promise<T> {
-  const before = await snapshot(stack);
-  const result = await act();
-  const after = await snapshot(stack);
-  for (const { files } of [before, after]) delete files[LOG];
-  expect([after.containers, after.files, after.tags]).toEqual([before.containers, before.files, before.tags]);
-  return result;
-}
+const told = (scenario: string, ...argv: string[]) => recovered(stack, scenario, ...argv);
+const serviceOf = (name: string) => containerOf(stack, name);
+const leavesAlone = <T>(act: () => Promise<T>) => leavesAllButTheLog(stack, act);
 
 test.each(['failed-build', 'failed-startup', 'network-issues', 'volume-issues'])(
   '%s: nothing to mend in a stack that is well',
@@ -201,63 +166,6 @@ describe('network-issues', () => {
   });
 });
 
-describe('volume-issues', () => {
-  test('data of the wrong owner is given to its service, and nothing else of it changes', async () => {
-    await inData('sh', '-c', 'mkdir /data/in && echo kept > /data/in/file && echo other > /data/other');
-    await inData('sh', '-c', 'chown -R 0:0 /data && chown 7:7 /data/other && chmod 640 /data/in/file');
-    const plan = await leavesAlone(() => told('volume-issues', '--dry-run'));
-    expect(plan.steps).toContainEqual(
-      expect.stringMatching(new RegExp(`give 3 paths of ${stack.name}_data from 0 to 1000:1000: `)),
-    );
-    expect(await inData('stat', '-c', '%u', '/data')).toBe('0');
-    const { exitCode, result } = await told('volume-issues', '--yes');
-    expect([exitCode, result]).toEqual([0, 'healthy']);
-    const seen = await inData('stat', '-c', '%u:%g %a', '/data', '/data/in/file', '/data/other');
-    expect(seen.split('\n')).toEqual(['1000:1000 755', '1000:1000 640', '7:7 644']);
-    expect(await inData('cat', '/data/in/file', '/data/other')).toBe('kept\nother');
-    await docker('exec', (await serviceOf('api')).container, 'touch', '/data/in/new');
-  });
-
-  test('data that another service writes to as another user is not taken from it', async () => {
-    await inData('chown', '999', '/data');
-    const name = `${stack.name}-other`;
-    const volume = `${stack.name}_data:/data`;
-    await docker(
-      'run',
-      '--detach',
-      '--name',
-      name,
-      '--user',
-      '999',
-      '--volume',
-      volume,
-      'busybox:latest',
-      'sleep',
-      '600',
-    );
-    const { exitCode, result, obstacles } = await leavesAlone(() => told('volume-issues', '--yes'));
-    await docker('rm', '--force', name);
-    expect([exitCode, result]).toEqual([1, 'blocked']);
-    expect(obstacles[0]?.evidence).toContain(`${name} writes to it as another user`);
-    expect((await told('volume-issues', '--yes')).result).toBe('healthy');
-  });
-
-  test('a volume that is gone comes back with its data, and is never started empty', async () => {
-    await create(stack, '--include-volumes');
-    const before = await inData('sh', '-c', 'cd /data && find . -exec stat -c "%n %u:%g %a" {} +');
-    await stack.compose('rm', '--stop', '--force', 'api');
-    await docker('volume', 'rm', `${stack.name}_data`);
-    const blocked = await leavesAlone(() => told('failed-startup', '--yes'));
-    expect([blocked.exitCode, blocked.result]).toEqual([1, 'blocked']);
-    expect(blocked.obstacles.map(({ cause }) => cause)).toEqual(['its volume is gone']);
-    const { exitCode, result } = await told('volume-issues', '--yes');
-    expect([exitCode, result]).toEqual([0, 'healthy']);
-    expect((await serviceOf('api')).state).toBe('running');
-    expect(await inData('sh', '-c', 'cd /data && find . -exec stat -c "%n %u:%g %a" {} +')).toBe(before);
-    expect(await inData('cat', '/data/in/file')).toBe('kept');
-  });
-});
-
 describe('failed-build', () => {
   test('a build file that does not parse is named by its line; corrected, it is built', async () => {
     await stack.compose('rm', '--stop', '--force', 'api');
@@ -278,68 +186,12 @@ describe('failed-build', () => {
   });
 });
 
-describe('permission-issues', () => {
-  const REAL = process.env['PODMAN'] ?? '/PODMAN-is-not-set';
-
-  /** The lab's Podman with a configuration and a store of its own. */
-  async function podmanWith(configuration: (text: string) => string) {
-    const home = join(stack.locks, 'podman');
-    await mkdir(home, { recursive: true });
-    const program = (await readFile(REAL, 'utf8')).replaceAll(/ CONTAINERS_(?:STORAGE_)?CONF=\S+/g, ' X=x');
-    await writeFile(join(home, 'podman'), program);
-    await chmod(join(home, 'podman'), 0o755);
-    const store = join(home, 'storage.conf');
-    await writeFile(
-      store,
-      `[storage]\ndriver = "vfs"\ngraphroot = "${home}/graph"\nrunroot = "${home}/run"\n`,
-    );
-    const conf = join(home, 'containers.conf');
-    const good = await readFile(join(dirname(REAL), '../containers.conf'), 'utf8');
-    await writeFile(conf, configuration(good), { mode: 0o640 });
-    const env = {
-      CONTAINERS_CONF: conf,
-      CONTAINERS_STORAGE_CONF: store,
-      PATH: `${home}:${process.env['PATH']}`,
-    };
-    return { conf, good, env, info: () => execa(join(home, 'podman'), ['info'], { env }) };
-  }
-
-  test('a containers.conf that Podman refuses is mended by the line, and kept as it was', async () => {
-    const broken = (text: string) =>
-      text
-        .replace(/^cgroup_manager.*$/m, 'cgroup_manager = 5')
-        .replace(/^runtime = .*$/m, 'runtime = "none"');
-    const { conf, good, env, info } = await podmanWith(broken);
-    await expect(info()).rejects.toThrow(/cgroup_manager/);
-    const call = (...argv: string[]) =>
-      cliWith(stack, { env }, 'migrate', 'recover', 'permission-issues', ...argv);
-    const rehearsed = await leavesAlone(() => call('--dry-run'));
-    expect([rehearsed.exitCode, rehearsed.stdout]).toEqual([
-      0,
-      expect.stringContaining('a containers.conf is broken'),
-    ]);
-    expect(await readFile(conf, 'utf8')).toBe(broken(good));
-    const { exitCode, stdout } = await call('--yes');
-    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('What was found is mended')]);
-    await info();
-    const commented = broken(good)
-      .replace('cgroup_manager', '# cgroup_manager')
-      .replace('runtime = ', '# runtime = ');
-    expect(await readFile(conf, 'utf8')).toBe(commented);
-    const names = await readdir(dirname(conf));
-    const aside = names.find((name) => /^containers\.conf\.\d{4}-.*Z$/.test(name)) ?? '';
-    expect(await readFile(join(dirname(conf), aside), 'utf8')).toBe(broken(good));
-  });
-});
-
 test('all of it is logged', async () => {
   const log = await readFile(stack.path(LOG), 'utf8');
   for (const text of [
     'failed-startup: start store',
     'network-issues: found: web: it is cut off from a network',
-    'volume-issues: give 3 paths',
     'failed-build: in the way: api: its build file does not parse',
-    'permission-issues: healthy',
   ]) {
     expect(log).toContain(text);
   }

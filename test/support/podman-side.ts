@@ -1,0 +1,42 @@
+import { dirname } from 'node:path';
+import { execa } from 'execa';
+import { afterAll } from 'vitest';
+import type { Stack } from './e2e.js';
+
+/** The Podman beside Docker, for tests of what is between them (`eval "$(test/lab/podman.sh env)"`). */
+
+const { PODMAN = '/PODMAN-is-not-set', PATH = '' } = process.env;
+
+/** For programs that look for podman themselves. */
+export const PATH_WITH_PODMAN = `${dirname(PODMAN)}:${PATH}`;
+
+/** Runs the `podman` program; its stdout, trimmed. Throws with its stderr when it fails. */
+export async function podman(...argv: string[]): Promise<string> {
+  return (await execa(PODMAN, argv, { stdin: 'ignore' })).stdout;
+}
+
+/** What the project has there, by name: containers, running or not, or networks, or volumes. */
+export async function atPodman(what: 'container' | 'network' | 'volume', project: string): Promise<string[]> {
+  const filter = ['--filter', `label=com.docker.compose.project=${project}`];
+  const [all, name] = what === 'container' ? [['--all'], '{{.Names}}'] : [[], '{{.Name}}'];
+  return lines(await podman(what, 'ls', ...all, '--format', name, ...filter)).toSorted();
+}
+
+/** When the test file ends, nothing of the project is left there, its images included. */
+export function leaveNothingAtPodman(stack: () => Stack): void {
+  afterAll(async () => {
+    const { name } = stack();
+    const containers = await atPodman('container', name);
+    if (containers.length > 0) await podman('rm', '--force', '--time', '1', ...containers);
+    for (const what of ['network', 'volume'] as const) {
+      const found = await atPodman(what, name);
+      if (found.length > 0) await podman(what, 'rm', '--force', ...found);
+    }
+    const images = lines(await podman('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).filter((tag) =>
+      tag.replace(/^(?:localhost|docker\.io\/library)\//, '').startsWith(name),
+    );
+    if (images.length > 0) await podman('image', 'rm', '--force', ...images);
+  });
+}
+
+const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
