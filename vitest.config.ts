@@ -20,6 +20,12 @@ const { env } = process;
 
 const before = (program: string) => `${dirname(program)}:${env['PATH']}`;
 
+/** The same tests on another Docker, or by another compose: where there is what `own` tells of. */
+function onDocker(name: string, own: Record<string, string | undefined>, include: string[]) {
+  if (Object.values(own).includes(undefined)) return [];
+  return [{ test: { name, include, env: own, ...onEngine } }];
+}
+
 /** The same tests on a Podman that `test/lab/podman.sh` started: its socket and its program, for docker's CLI and for ours. */
 function onPodman(
   name: string,
@@ -32,11 +38,17 @@ function onPodman(
   return [{ test: { name, include, exclude: [...ALONE, ...BETWEEN], env: own, ...onEngine } }];
 }
 
+/** What engines of another version may do otherwise, and what most people come for. */
+const CORE = [
+  'test/conformance/engine{,-images,-volumes}.test.ts',
+  'test/e2e/{image-moved,volumes,binds,variables,digest-pinned,missing-image,images}/case.test.ts',
+];
 /** Of all tests those that show what may differ: data, files, variables. */
 const SAMPLE = ['test/e2e/{binds,volumes,variables}/case.test.ts'];
 const rootful = [env['PODMAN_HOST'], env['PODMAN']];
 const rootless = [env['PODMAN_ROOTLESS_HOST'], env['PODMAN_ROOTLESS']];
 const compose = env['PODMAN_COMPOSE'];
+const legacy = env['COMPOSE_V1'];
 
 export default defineConfig({
   test: {
@@ -81,6 +93,12 @@ export default defineConfig({
         'test/e2e/{image-moved,migrate-recover-rights,podman-compose}/case.test.ts',
         ...SAMPLE,
       ]),
+      ...onDocker('docker-v1', { TEST_COMPOSE_V1: legacy, COMPOSE_ROLLBACK_PROVIDER: legacy }, [
+        'test/e2e/image-moved/case.test.ts',
+        ...SAMPLE,
+      ]),
+      ...onDocker('docker-26', { DOCKER_HOST: env['DOCKER_26_HOST'] }, CORE),
+      ...onPodman('podman-5', [env['PODMAN_5_HOST'], env['PODMAN_5']], CORE),
       ...(rootless[1] === undefined
         ? []
         : [

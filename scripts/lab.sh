@@ -294,6 +294,7 @@ down() {
   esac
   if [[ -d $LAB ]]; then serialise; fi
   "$REPO/test/lab/podman.sh" down
+  "$REPO/test/lab/newer.sh" down
   stop_engine
   if [[ $purge == yes ]]; then
     rm -rf "${LAB:?}" "${LAB_RUN:?}"
@@ -357,15 +358,14 @@ end_leftovers() {
 }
 
 leftovers() {
-  local dir line id
+  local dir line
   for dir in /proc/[0-9]*; do
     line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue
     case $line in
       *containerd*" $LAB_RUN/exec/"*) printf '%s\n' "${dir#/proc/}" ;;
     esac
-    id=$(sed -n 's|.*/docker[/-]\([0-9a-f]\{64\}\).*|\1|p' "$dir/cgroup" 2>/dev/null | head -n 1) || continue
-    if [[ -n $id && -d $LAB/docker/containers/$id ]]; then printf '%s\n' "${dir#/proc/}"; fi
   done
+  container_pids "$LAB/docker/containers"
 }
 
 no_leftovers() { [[ -z $(leftovers) ]]; }

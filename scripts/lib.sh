@@ -59,6 +59,14 @@ LAB_SOCKET=$LAB_RUN/docker.sock
 LAB_PID=$LAB_RUN/dockerd.pid
 LAB_HOST=unix://$LAB_SOCKET
 
+# Of Debian, where newer engines and a newer podman-compose come from.
+NEWER_SUITE=trixie
+
+# What compose files name: those of the example stack, and those that only tests use.
+STACK_IMAGES=(redis:7-alpine prom/prometheus:latest grafana/grafana:latest node:20-alpine)
+TEST_IMAGES=(postgres:15-alpine busybox:latest)
+LAB_IMAGES=("${STACK_IMAGES[@]}" "${TEST_IMAGES[@]}")
+
 if [[ -x $LAB_BIN/docker ]] && ! have docker; then
   PATH=$PATH:$LAB_BIN
 fi
@@ -320,4 +328,35 @@ lab_library_path() {
   local triplet
   triplet=$(cd /usr/lib && printf '%s\n' *-linux-gnu* | head -n 1)
   printf '%s\n' "$LAB_ROOT/usr/lib/$triplet:$LAB_ROOT/lib/$triplet"
+}
+
+# ---------------------------------------------------------------- images for Podman
+
+# With the names that they have in the engine that runs. The script that calls it says what `podman` is.
+load_into_podman() {
+  local id image long
+  for image in "${LAB_IMAGES[@]}"; do
+    long=docker.io/$(long_name "$image")
+    if podman image exists "$long"; then continue; fi
+    # An archive gives names without a registry; a short name means Docker's.
+    docker save "$image" | podman load --quiet >/dev/null
+    id=$(podman image inspect --format '{{.Id}}' "localhost/$image")
+    podman tag "$id" "$long"
+    podman untag "$id" "localhost/$image"
+  done
+}
+
+long_name() { case $1 in */*) printf '%s\n' "$1" ;; *) printf 'library/%s\n' "$1" ;; esac; }
+
+# ---------------------------------------------------------------- what a killed engine leaves
+
+# container_pids DIRECTORY...: processes whose control group has the name of a container that an engine keeps in such a directory.
+container_pids() {
+  local dir id data
+  for dir in /proc/[0-9]*; do
+    id=$(sed -n 's|.*[/-]\([0-9a-f]\{64\}\).*|\1|p' "$dir/cgroup" 2>/dev/null | head -n 1) || continue
+    for data in "$@"; do
+      if [[ -n $id && -d $data/$id ]]; then printf '%s\n' "${dir#/proc/}"; fi
+    done
+  done
 }

@@ -2,7 +2,8 @@
 # All checks and tests: lint, formatting, types, dead code; unit, conformance and end-to-end tests on real engines.
 #
 #   scripts/test.sh                        everything: Docker and Podman in full, samples of what else they come as
-#   scripts/test.sh --engine NAME          one of them: docker, podman, podman-compose, podman-rootless; may be repeated
+#   scripts/test.sh --engine NAME          one of them, may be repeated: docker, docker-v1 (compose 1), docker-26, podman,
+#                                          podman-compose, podman-rootless, podman-5
 #   scripts/test.sh [vitest arguments]     e.g. scripts/test.sh --project unit, scripts/test.sh test/e2e/undo
 #
 # Installs what is missing, starts engines where none answers (Debian, root) and stops only what it started.
@@ -12,8 +13,11 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+ENGINES=(docker docker-v1 docker-26 podman podman-compose podman-rootless podman-5)
 RESULTS=
+WITHIN=() # what vitest is called by, where that is not this shell
 STARTED_PODMAN=no
+STARTED_NEWER=no
 
 main() {
   local extra_failures=0 status=0 engines=()
@@ -22,7 +26,7 @@ main() {
     shift || true
   done
   assert_engines ${engines[@]+"${engines[@]}"}
-  if ((${#engines[@]} == 0 && $# == 0)); then engines=(docker podman podman-compose podman-rootless); fi
+  if ((${#engines[@]} == 0 && $# == 0)); then engines=("${ENGINES[@]}"); fi
   trap finish EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
@@ -59,12 +63,17 @@ main() {
     for engine in "${engines[@]}"; do
       case $engine in
         docker) projects+=(unit conformance e2e faults alone) ;;
-        podman | podman-compose) projects+=("$engine") ;;
+        docker-v1 | podman | podman-compose) projects+=("$engine") ;;
       esac
     done
     say "test: ${engines[*]}"
     if ((${#projects[@]})); then vitest all "${projects[@]/#/--project=}" "$@" || status=$?; fi
-    if [[ " ${engines[*]} " == *" podman-rootless "* ]]; then rootless "$@" || status=$?; fi
+    for engine in "${engines[@]}"; do
+      case $engine in
+        podman-rootless) rootless "$@" || status=$? ;;
+        docker-26 | podman-5) newer "$engine" "$@" || status=$? ;;
+      esac
+    done
   fi
   summary "$extra_failures"
   if ((status == 0 && extra_failures > 0)); then status=1; fi
@@ -74,10 +83,7 @@ main() {
 assert_engines() {
   local engine
   for engine in "$@"; do
-    case $engine in
-      docker | podman | podman-compose | podman-rootless) ;;
-      *) die "test.sh: there is no engine '$engine' (there are docker, podman, podman-compose, podman-rootless)" ;;
-    esac
+    [[ " ${ENGINES[*]} " == *" $engine "* ]] || die "test.sh: there is no engine '$engine' (there are ${ENGINES[*]})"
   done
 }
 
@@ -85,13 +91,23 @@ assert_engines() {
 vitest() {
   local name=$1
   shift
-  npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
+  ${WITHIN[@]+"${WITHIN[@]}"} npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
+}
+
+# newer ENGINE ARGUMENT...: in the network where the published ports of its containers are.
+newer() {
+  local engine=$1 WITHIN=("$REPO/test/lab/newer.sh" run "$1")
+  shift
+  [[ -n $("$REPO/test/lab/newer.sh" env docker-26)$("$REPO/test/lab/newer.sh" env podman-5) ]] || STARTED_NEWER=yes
+  "$REPO/test/lab/newer.sh" up "$engine" || return
+  if [[ -z $("$REPO/test/lab/newer.sh" env "$engine") ]]; then return 0; fi
+  vitest "$engine" "--project=$engine" "$@"
 }
 
 # What a user without root has is tested by a user without root, in a copy that is theirs.
 rootless() {
   STARTED_PODMAN=yes
-  "$REPO/test/lab/podman.sh" up rootless
+  "$REPO/test/lab/podman.sh" up rootless || return
   eval "$("$REPO/test/lab/podman.sh" env rootless)"
   if [[ -z ${PODMAN_ROOTLESS:-} ]]; then return 0; fi
   local copy=$LAB/podman-rootless/repo user
@@ -100,13 +116,8 @@ rootless() {
   mkdir -p "$copy/tmp"
   cp -a "$REPO"/{compose.example.yaml,dist,node_modules,package.json,src,test,tsconfig.json,vitest.config.ts} "$copy"
   chown -R "$user:$user" "$copy" "$RESULTS"
-  (cd "$copy" && TMPDIR=$copy/tmp vitest_as_user rootless --project=podman-rootless --project=rootless-move "$@")
-}
-
-vitest_as_user() {
-  local name=$1
-  shift
-  "$REPO/test/lab/podman.sh" run npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
+  local WITHIN=("$REPO/test/lab/podman.sh" run)
+  (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move "$@")
 }
 
 # summary N: the counts of vitest's reports; N failures of ours (checks, build) and files that did not even load count.
@@ -136,6 +147,7 @@ finish() {
   trap - EXIT
   trap '' INT TERM
   if [[ -n $RESULTS ]]; then rm -rf "$RESULTS"; fi
+  if [[ $STARTED_NEWER == yes ]]; then "$REPO/test/lab/newer.sh" down >&2 || true; fi
   if [[ $STARTED_PODMAN == yes ]]; then "$REPO/test/lab/podman.sh" down >&2 || true; fi
   release_engine >&2 || true
   exit "$status"

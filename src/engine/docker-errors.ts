@@ -18,6 +18,11 @@ export function statusOf(thrown: unknown): number | undefined {
     : undefined;
 }
 
+/** A container is not in a state for that; Podman calls it a server error. */
+export function isConflict(thrown: unknown): boolean {
+  return [409, 500].includes(statusOf(thrown) ?? 0);
+}
+
 /**
  * `failed` with the engine's own words when it answered, `engine-unreachable` when it could not be reached; anything else comes back
  * as it is, since it is a mistake of ours.

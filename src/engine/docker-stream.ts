@@ -61,12 +61,12 @@ export function demultiplex(bytes: Buffer): Output {
 }
 
 /** What an engine tells about a long work, a JSON document a line. Throws `failed` when one of them is an error, the status was 200 by then, or ends early. */
-export function progressOf(bytes: Buffer): { stream?: string }[] {
+export function progressOf(bytes: Buffer): { stream?: string; status?: string }[] {
   const lines = bytes
     .toString()
     .split('\n')
     .filter((line) => line.trim() !== '')
-    .map((line): { stream?: string; error?: string } => parseAnswer(line));
+    .map((line): { stream?: string; status?: string; error?: string } => parseAnswer(line));
   const failed = lines.find(({ error }) => error !== undefined);
   if (failed) throw new RollbackError('failed', `the engine says: ${failed.error}`);
   return lines;

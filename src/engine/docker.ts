@@ -14,7 +14,7 @@ import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { readWholeAnswers } from './docker-answers.js';
 import { connection } from './docker-connection.js';
-import { statusOf, toEngineError } from './docker-errors.js';
+import { isConflict, statusOf, toEngineError } from './docker-errors.js';
 import { outputOf, runToEnd } from './docker-exec.js';
 import {
   toContainer,
@@ -109,12 +109,11 @@ export class DockerEngine implements Engine {
     } catch (thrown) {
       if (statusOf(thrown) === 404) return;
       if (statusOf(thrown) !== 409) throw toEngineError(thrown, this.endpoint);
-      // The last reference of an image that a container uses. Forcing would take the image away from a stopped container, so the
-      // reference is moved to an empty image and goes with that.
-      const blank = await this.ask(
-        this.docker.importImage(Readable.from([EMPTY_TAR]), { repo: repository, tag }),
-      );
-      await this.ask(buffer(blank));
+      // The last reference of an image that a container uses. Forcing would take the image away from a stopped container, and importing onto
+      // the reference from any (containerd's store). The reference is moved to an empty image and goes with that.
+      const imported = await this.ask(this.docker.importImage(Readable.from([EMPTY_TAR]), {}));
+      const [blank] = await this.#progress(imported);
+      await this.tag(blank?.status ?? '', reference);
       await this.ask(removal(), 404);
     }
   }
@@ -286,7 +285,7 @@ export class DockerEngine implements Engine {
 
   async loadImages(archive: Readable): Promise<string[]> {
     const answer = await this.ask(this.docker.loadImage(archive, { quiet: true }));
-    return progressOf(await this.ask(buffer(this.#readable(answer)))).flatMap(({ stream }) => {
+    return (await this.#progress(answer)).flatMap(({ stream }) => {
       const loaded = /^Loaded image(?: ID)?: (\S+)/.exec(stream ?? '')?.[1];
       return loaded === undefined ? [] : [this.nameOf(loaded)];
     });
@@ -314,8 +313,7 @@ export class DockerEngine implements Engine {
   }
 
   async pull(reference: string): Promise<void> {
-    const answer = await this.ask(this.docker.pull(reference));
-    progressOf(await this.ask(buffer(this.#readable(answer))));
+    await this.#progress(await this.ask(this.docker.pull(reference)));
   }
 
   async hasNetwork(name: string): Promise<boolean> {
@@ -356,6 +354,10 @@ export class DockerEngine implements Engine {
     return name;
   }
 
+  async #progress(answer: NodeJS.ReadableStream) {
+    return progressOf(await this.ask(buffer(this.#readable(answer))));
+  }
+
   #readable(stream: NodeJS.ReadableStream): Readable {
     return sentBy(this.endpoint, stream);
   }
@@ -392,9 +394,4 @@ export class DockerEngine implements Engine {
       throw toEngineError(thrown, this.endpoint);
     }
   }
-}
-
-/** A container is not in a state for that; Podman calls it a server error. */
-function isConflict(thrown: unknown): boolean {
-  return [409, 500].includes(statusOf(thrown) ?? 0);
 }

@@ -152,6 +152,18 @@ export class PodmanEngine extends DockerEngine {
     throw withoutOwners();
   }
 
+  /** 5.4.2 leaves out what was asked for. */
+  override async pull(reference: string): Promise<void> {
+    try {
+      await super.pull(reference);
+    } catch (thrown) {
+      if (!(thrown instanceof RollbackError) || thrown.code !== 'failed') throw thrown;
+      throw new RollbackError('failed', `${reference} cannot be pulled: ${thrown.message}`, {
+        cause: thrown,
+      });
+    }
+  }
+
   override async loadImages(archive: Readable): Promise<string[]> {
     return await super.loadImages(await unzipped(archive));
   }

@@ -15,8 +15,6 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 LABEL=compose-rollback.lab=stand-in
-STACK_IMAGES=(redis:7-alpine prom/prometheus:latest grafana/grafana:latest node:20-alpine)
-TEST_IMAGES=(postgres:15-alpine busybox:latest)
 
 FIRST_ANSWER=10 # seconds a registry gets to say that it has the image
 PULL_LIMIT=900  # seconds a pull may take in all, once the registry has answered
@@ -51,7 +49,7 @@ has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
 list() {
   local image kind
-  for image in "${STACK_IMAGES[@]}" "${TEST_IMAGES[@]}"; do
+  for image in "${LAB_IMAGES[@]}"; do
     if ! has_image "$image"; then
       kind=missing
     elif [[ $(docker image inspect --format '{{index .Config.Labels "compose-rollback.lab"}}' "$image") == stand-in ]]; then

@@ -10,9 +10,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
-IMAGES=(redis:7-alpine prom/prometheus:latest grafana/grafana:latest node:20-alpine postgres:15-alpine busybox:latest)
 LAB_USER=compose-rollback-lab
-NEWER_SUITE=trixie
 FIRST_SUB_ID=1000000
 
 main() {
@@ -100,7 +98,7 @@ up() {
   write_program
   write_compose "$HOME_DIR/bin" "$LAB_ROOT" "$(lab_file usr/bin/podman-compose)"
   if [[ -z $OWNER ]]; then unpack_newer_compose; fi
-  load_images
+  load_into_podman
   (cd / && as_owner setsid nohup "$PROGRAM" system service --time=0 "unix://$SOCKET") >"$HOME_DIR/service.log" 2>&1 </dev/null &
   until_true 30 answers || die "Podman does not answer; see $HOME_DIR/service.log"
   say "lab: Podman $(podman version --format '{{.Client.Version}}') runs $INSTANCE at unix://$SOCKET"
@@ -136,21 +134,6 @@ remove_user() {
   rm -f "$LAB/tun.before"
   rmdir --ignore-fail-on-non-empty /var/lib/cni
 }
-
-load_images() {
-  local id image long
-  for image in "${IMAGES[@]}"; do
-    long=docker.io/$(long_name "$image")
-    if podman image exists "$long"; then continue; fi
-    # An archive gives names without a registry; a short name means Docker's.
-    docker save "$image" | podman load --quiet >/dev/null
-    id=$(podman image inspect --format '{{.Id}}' "localhost/$image")
-    podman tag "$id" "$long"
-    podman untag "$id" "localhost/$image"
-  done
-}
-
-long_name() { case $1 in */*) printf '%s\n' "$1" ;; *) printf 'library/%s\n' "$1" ;; esac; }
 
 answers() { [[ -S $SOCKET ]] && curl -fsS --max-time 5 --unix-socket "$SOCKET" http://d/_ping >/dev/null 2>&1; }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll } from 'vitest';
-import { docker, testProject, type TestProject } from './engine.js';
+import { COMPOSE_V1, docker, testProject, type TestProject } from './engine.js';
 
 /**
  * What end-to-end tests work with: a real stack, the built program as a user runs it, and facts to compare before and after. Nothing
@@ -65,6 +65,12 @@ export interface CliResult {
   stderr: string;
 }
 
+/** What our program has in its environment besides what the tests have. */
+export function environmentOf(stack: Stack): Record<string, string> {
+  const name = COMPOSE_V1 === undefined ? {} : { COMPOSE_PROJECT_NAME: stack.name };
+  return { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...name };
+}
+
 /** `compose-rollback ARGV…` in the stack's directory, without a terminal. A failure is a result, not an error. */
 export async function cli(stack: Stack, ...argv: string[]): Promise<CliResult> {
   return await cliWith(stack, {}, ...argv);
@@ -78,7 +84,7 @@ export async function cliWith(
 ): Promise<CliResult> {
   const { exitCode, stdout, stderr } = await execa(process.execPath, [MAIN, ...argv], {
     cwd,
-    env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...env },
+    env: { ...environmentOf(stack), ...env },
     stdin: 'ignore',
     reject: false,
   });

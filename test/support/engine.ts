@@ -48,6 +48,9 @@ export async function runToEnd(...argv: string[]): Promise<void> {
 /** The podman-compose that stands for compose where that is what is tested. */
 export const PODMAN_COMPOSE = process.env['TEST_PODMAN_COMPOSE'];
 
+/** The docker-compose 1.x that stands for compose where that is what is tested. */
+export const COMPOSE_V1 = process.env['TEST_COMPOSE_V1'];
+
 /**
  * Runs `docker compose ARGV…`; its stdout. Podman leaves health checks to systemd: where that is not there, compose would wait for ever for
  * what nobody checks, so that checks are run meanwhile.
@@ -57,7 +60,8 @@ export async function compose(
   options: { cwd: string; env?: NodeJS.ProcessEnv },
 ): Promise<string> {
   if (PODMAN_COMPOSE !== undefined) return await podmanCompose(PODMAN_COMPOSE, argv, options);
-  const running = execa('docker', ['compose', ...argv], { ...options, stdin: 'ignore' });
+  const [program, ...words] = COMPOSE_V1 === undefined ? ['docker', 'compose'] : [COMPOSE_V1];
+  const running = execa(program, [...words, ...argv], { ...options, stdin: 'ignore' });
   if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
   return (await running).stdout;
 }
@@ -113,7 +117,8 @@ export async function testProject(prefix: string): Promise<TestProject> {
       for (const [relative, text] of Object.entries(files)) {
         last = join(directory, relative);
         await mkdir(dirname(last), { recursive: true });
-        await writeFile(last, text);
+        // Version 1 knows no name in a file.
+        await writeFile(last, COMPOSE_V1 === undefined ? text : text.replace(/^name: .*\n/m, ''));
         await chmod(last, mode);
       }
       return last;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { Terminal } from './cli.js';
-import { type CliResult, MAIN, type Stack, until } from './e2e.js';
+import { type CliResult, environmentOf, MAIN, type Stack, until } from './e2e.js';
 
 /** The program while it runs: without a terminal, to be signalled; or on one, to be typed at. */
 
@@ -26,7 +26,7 @@ export function begin(stack: Stack, ...argv: string[]): Running {
 export function beginWith(stack: Stack, env: Record<string, string>, ...argv: string[]): Running {
   const child = spawn(process.execPath, [MAIN, ...argv], {
     cwd: stack.directory,
-    env: { ...process.env, COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...env },
+    env: { ...process.env, ...environmentOf(stack), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -35,7 +35,7 @@ export function beginWith(stack: Stack, env: Record<string, string>, ...argv: st
 
 /** The same on a terminal; taken away when the test ends. */
 export function atTerminal(stack: Stack, ...argv: string[]): Terminal {
-  const env = { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks };
+  const env = environmentOf(stack);
   const terminal = new Terminal([process.execPath, MAIN, ...argv], { cwd: stack.directory, env });
   onTestFinished(() => terminal.close());
   return terminal;

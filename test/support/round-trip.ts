@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { cliWith, type CliResult, containersOf, type ContainerFacts, filesOf, type Stack } from './e2e.js';
-import { compose, PODMAN_COMPOSE } from './engine.js';
+import { compose, COMPOSE_V1, PODMAN_COMPOSE } from './engine.js';
 
 /** There and back again: a project is recorded, becomes another, is the recorded one by a rollback and the other one by undo. */
 
@@ -41,8 +41,8 @@ export async function stateOf(stack: Stack): Promise<State> {
 /** `docker compose ARGV…` as a user types it; its stdout. */
 export async function composeAs(stack: Stack, call: Call, ...argv: string[]): Promise<string> {
   const { flags = [], env = {}, cwd = stack.directory } = call;
-  // podman-compose takes a project's name from its folder.
-  const name = PODMAN_COMPOSE === undefined ? [] : ['-p', stack.name];
+  // podman-compose takes a project's name from its folder, and version 1 knows none in a file.
+  const name = (PODMAN_COMPOSE ?? COMPOSE_V1) === undefined ? [] : ['-p', stack.name];
   return await compose([...name, ...flags, ...argv], { cwd, env: { PWD: cwd, ...env } });
 }
 

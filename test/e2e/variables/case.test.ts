@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { execa } from 'execa';
 import { beforeAll, expect, test } from 'vitest';
 import {
   answer,
@@ -13,6 +12,7 @@ import {
   type CliResult,
   type Stack,
 } from '../../support/e2e.js';
+import { composeAs } from '../../support/round-trip.js';
 
 /** Variables that were only in the shell which started the stack: in effect again after a rollback, and never told. */
 
@@ -47,7 +47,7 @@ services:
 /** `TAG=… PASSWORD=… docker compose up -d` */
 async function up(version: 'v2' | 'v3'): Promise<void> {
   const env = { TAG: version, PASSWORD: PASSWORDS[version] };
-  await execa('docker', ['compose', 'up', '-d'], { cwd: stack.directory, env, stdin: 'ignore' });
+  await composeAs(stack, { env }, 'up', '-d');
   await until(async () => (await answer(port)) === version, `the API answers ${version}`);
 }
 

@@ -8,6 +8,7 @@ import {
   cli,
   containersOf,
   docker,
+  environmentOf,
   json,
   MAIN,
   ok,
@@ -102,10 +103,11 @@ const testAsRoot = ROOT ? test : () => undefined;
 
 /** Somebody who may talk to the engine and not read its folders. */
 async function asUser(...argv: string[]): Promise<CliResult> {
-  const user = ['--reuid=4321', '--regid=0', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+  const { gid } = await stat((process.env['DOCKER_HOST'] ?? '/var/run/docker.sock').replace('unix://', ''));
+  const user = ['--reuid=4321', `--regid=${gid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
   const { exitCode, stdout, stderr } = await execa('setpriv', [...user, process.execPath, MAIN, ...argv], {
     cwd: stack.directory,
-    env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, HOME: '/nonexistent' },
+    env: { ...environmentOf(stack), HOME: '/nonexistent' },
     stdin: 'ignore',
     reject: false,
   });
@@ -291,7 +293,7 @@ describeAsRoot('while much data is read', () => {
   test('its service waits, and goes on when we are killed', async () => {
     const run = execa(process.execPath, [MAIN, 'create', '--include-volumes'], {
       cwd: stack.directory,
-      env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+      env: environmentOf(stack),
       stdin: 'ignore',
       reject: false,
     });
@@ -312,7 +314,7 @@ describeAsRoot('while much data is read', () => {
     const point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
     const run = execa(process.execPath, [MAIN, 'rollback', point, '--yes'], {
       cwd: stack.directory,
-      env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+      env: environmentOf(stack),
       stdin: 'ignore',
       reject: false,
     });
