@@ -50,6 +50,11 @@ export function buildFileErrors(text: string): BuildFileError[] {
   ].toSorted((a, b) => a.line - b.line);
 }
 
+/** What its RUN instructions have the shell do, as a builder gives it to the shell. */
+export function shellTexts(text: string): string[] {
+  return readInstructions(text).flatMap(({ name, rest }) => (name === 'RUN' ? [rest] : []));
+}
+
 function problemsOf({ line, name, rest, unended }: Instruction): BuildFileError[] {
   const problem = (text: string) => [{ line, problem: text }];
   if (!INSTRUCTIONS.has(name)) return problem(`unknown instruction ${name}`);

@@ -166,6 +166,12 @@ describe('network-issues', () => {
   });
 });
 
+/** Docker's classic builder leaves those of failed builds. */
+async function containersThatRan(text: string): Promise<string[]> {
+  const rows = await docker('ps', '--all', '--no-trunc', '--format', '{{.Names}} {{.Command}}');
+  return rows.split('\n').flatMap((row) => (row.includes(text) ? (row.split(' ')[0] ?? []) : []));
+}
+
 describe('failed-build', () => {
   test('a build file that does not parse is named by its line; corrected, it is built', async () => {
     await stack.compose('rm', '--stop', '--force', 'api');
@@ -174,9 +180,16 @@ describe('failed-build', () => {
     const blocked = await leavesAlone(() => told('failed-build', '--yes'));
     expect([blocked.exitCode, blocked.result]).toEqual([1, 'blocked']);
     expect(blocked.obstacles[0]?.evidence).toBe('api/Dockerfile, line 3: unknown instruction RUNN');
-    await stack.write({ 'api/Dockerfile': `${DOCKERFILE}RUN echo no luck && false\n` });
+    const text = `echo no luck for ${stack.name} && false`;
+    await stack.write({ 'api/Dockerfile': `${DOCKERFILE}RUN ${text}\n` });
+    await expect(stack.compose('build', 'api')).rejects.toThrow(/no luck/);
+    const left = await containersThatRan(text);
+    if (!PODMAN && process.env['DOCKER_BUILDKIT'] === '0') expect(left).toHaveLength(1);
     const failed = await told('failed-build', '--yes');
     expect([failed.exitCode, failed.result, failed.left.length]).toEqual([1, 'not-healthy', 1]);
+    const cleaning = left.map((name) => `remove what a failed build of api left: ${name}`);
+    expect(failed.steps).toEqual([...cleaning, 'build api']);
+    expect(await containersThatRan(text)).toEqual([]);
     await stack.write({ 'api/Dockerfile': DOCKERFILE });
     expect((await told('failed-startup', '--yes')).obstacles).toHaveLength(1);
     const { exitCode, result } = await told('failed-build', '--yes');
