@@ -77,6 +77,13 @@ describe('recover', () => {
     expect(await log()).toContain('in the way: web: elsewhere');
   });
 
+  it('tells, and logs, that there was nothing to mend', async () => {
+    const { done, steps: all } = steps('stop');
+    const recovery = await recover(treatment([[]], { steps: all }), {});
+    expect([recovery.result, recovery.steps, done]).toEqual(['nothing-to-do', [], []]);
+    expect(await log()).toMatch(/: nothing to mend\n$/);
+  });
+
   it('does and logs nothing in a dry run, nor when it is declined', async () => {
     const { done, steps: all } = steps('stop');
     const ill = treatment([[down]], { steps: all });
