@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clearPodman } from '../support/between.js';
+import { clearPodman } from '../support/podman-side.js';
 import { aStack, ok, type Stack } from '../support/e2e.js';
 import { HOURS } from '../support/faults.js';
 import { everyKill, runKilled } from '../support/kills.js';

@@ -1,7 +1,5 @@
 import { dirname } from 'node:path';
 import { execa } from 'execa';
-import { afterAll } from 'vitest';
-import type { Stack } from './e2e.js';
 
 /** The Podman beside Docker, for tests of what is between them (`eval "$(test/lab/podman.sh env)"`). */
 
@@ -22,21 +20,18 @@ export async function atPodman(what: 'container' | 'network' | 'volume', project
   return lines(await podman(what, 'ls', ...all, '--format', name, ...filter)).toSorted();
 }
 
-/** When the test file ends, nothing of the project is left there, its images included. */
-export function leaveNothingAtPodman(stack: () => Stack): void {
-  afterAll(async () => {
-    const { name } = stack();
-    const containers = await atPodman('container', name);
-    if (containers.length > 0) await podman('rm', '--force', '--time', '1', ...containers);
-    for (const what of ['network', 'volume'] as const) {
-      const found = await atPodman(what, name);
-      if (found.length > 0) await podman(what, 'rm', '--force', ...found);
-    }
-    const images = lines(await podman('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).filter((tag) =>
-      tag.replace(/^(?:localhost|docker\.io\/library)\//, '').startsWith(name),
-    );
-    if (images.length > 0) await podman('image', 'rm', '--force', ...images);
-  });
+/** Nothing of the project is left there, its images included. */
+export async function clearPodman(project: string): Promise<void> {
+  const containers = await atPodman('container', project);
+  if (containers.length > 0) await podman('rm', '--force', '--time', '1', ...containers);
+  for (const what of ['network', 'volume'] as const) {
+    const found = await atPodman(what, project);
+    if (found.length > 0) await podman(what, 'rm', '--force', ...found);
+  }
+  const images = lines(await podman('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).filter((tag) =>
+    tag.replace(/^(?:localhost|docker\.io\/library)\//, '').startsWith(project),
+  );
+  if (images.length > 0) await podman('image', 'rm', '--force', ...images);
 }
 
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');

@@ -1,13 +1,12 @@
-import { dirname } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { clearPodman, podman } from '../../support/between.js';
+import { atPodman, clearPodman, PATH_WITH_PODMAN, podman } from '../../support/podman-side.js';
 import { aStack, cliWith, type Stack } from '../../support/e2e.js';
 import { docker } from '../../support/engine.js';
 
 /** A service that is only built is called otherwise by podman-compose: its image goes over all the same, and nothing is built. */
 
-const { PODMAN_HOST = '', PODMAN = '', PODMAN_COMPOSE = '', DOCKER_HOST = '', PATH = '' } = process.env;
-const env = { COMPOSE_ROLLBACK_PROVIDER: PODMAN_COMPOSE, PATH: `${dirname(PODMAN)}:${PATH}` };
+const { PODMAN_HOST = '', PODMAN_COMPOSE = '', DOCKER_HOST = '' } = process.env;
+const env = { COMPOSE_ROLLBACK_PROVIDER: PODMAN_COMPOSE, PATH: PATH_WITH_PODMAN };
 const forth = ['migrate', 'to-podman', '--target-host', PODMAN_HOST, '--yes'];
 const back = ['migrate', 'to-docker', '--host', PODMAN_HOST, '--target-host', DOCKER_HOST, '--yes'];
 
@@ -28,10 +27,7 @@ volumes: { data: {} }
   await stack.write({ Dockerfile: 'FROM not-to-be-built\n' });
 });
 
-afterAll(async () => {
-  await clearPodman(stack.name);
-  await podman('image', 'rm', '--force', `${stack.name}_web`);
-});
+afterAll(() => clearPodman(stack.name));
 
 const bare = (id: string) => id.replace('sha256:', '');
 
@@ -41,14 +37,8 @@ test('to podman-compose and back to docker compose', async () => {
 
   const there = await cliWith(stack, { env }, ...forth);
   expect([there.exitCode, there.stderr]).toEqual([0, expect.anything()]);
-  const name = await podman(
-    'ps',
-    '--format',
-    '{{.Names}}',
-    '--filter',
-    `label=com.docker.compose.project=${stack.name}`,
-  );
-  expect(name).toBe(`${stack.name}_web_1`);
+  const name = `${stack.name}_web_1`;
+  expect(await atPodman('container', stack.name)).toEqual([name]);
   expect(bare(await podman('inspect', '--format', '{{.Image}}', name))).toBe(image);
   expect(await podman('exec', name, 'cat', '/data/of')).toBe('docker');
   await podman('exec', name, 'sh', '-c', 'echo podman > /data/of');

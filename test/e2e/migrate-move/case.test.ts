@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clearPodman, podman } from '../../support/between.js';
+import { clearPodman, podman } from '../../support/podman-side.js';
 import { aStack, answer, buildApi, cli, cliWith, freePort, json, ok, type Stack } from '../../support/e2e.js';
 import { docker } from '../../support/engine.js';
 

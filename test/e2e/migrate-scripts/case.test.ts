@@ -16,7 +16,7 @@ import {
   type ContainerFacts,
   type Stack,
 } from '../../support/e2e.js';
-import { atPodman, leaveNothingAtPodman, PATH_WITH_PODMAN, podman } from '../../support/podman-side.js';
+import { atPodman, clearPodman, PATH_WITH_PODMAN, podman } from '../../support/podman-side.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
 /** "Testing the Rollback Mechanism", and what to do after a migration that failed: the reference's own commands, as it shows them. */
@@ -60,7 +60,7 @@ beforeAll(async () => {
   await stack.compose('exec', '-T', 'api', 'sh', '-c', 'echo precious > /data/file');
 });
 
-leaveNothingAtPodman(() => stack);
+afterAll(() => clearPodman(stack.name));
 afterAll(() => rm(withoutPodman, { recursive: true }));
 
 /** A PATH with all that is on this one, but for what belongs to Podman. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { documentOf } from '../../support/cli.js';
 import { aStack, cli, containersOf, filesOf, ok, type Stack } from '../../support/e2e.js';
-import { atPodman, leaveNothingAtPodman } from '../../support/podman-side.js';
+import { atPodman, clearPodman } from '../../support/podman-side.js';
 import { leavesAllAsItWas } from '../../support/untouched.js';
 
 /** A move to Podman that leaves units for systemd behind: what `migrate quadlet` writes, once the project runs there. */
@@ -37,7 +37,7 @@ volumes: { data: {} }
   await ok(stack, 'create'); // with it the backup directory
 });
 
-leaveNothingAtPodman(() => stack);
+afterAll(() => clearPodman(stack.name));
 afterAll(() => rm(home, { recursive: true }));
 
 const toPodman = (...argv: string[]) =>
