@@ -39,7 +39,10 @@ export function endsOfMove(
   options: ManagerOptions,
   { kind, source, target }: Pick<MovePlan, 'kind' | 'source' | 'target'>,
 ): Ends {
-  return endsOf(options, kind, { source: source.host ?? undefined, target: target.host ?? undefined });
+  return endsOf({ ...options, host: undefined, context: undefined }, kind, {
+    source: source.host ?? undefined,
+    target: target.host ?? undefined,
+  });
 }
 
 export function lookAtBoth<T>(ends: Ends, act: (sides: Sides) => Promise<T>): Promise<T> {

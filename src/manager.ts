@@ -172,13 +172,15 @@ export class RollbackManager {
     const migration = new Migration(this.options);
     const moved = await migration.toUndo(run);
     if (moved) return migration.undo(moved, options);
-    const { findUndoable, keepFirst, openTarget, reachOf } = await import('./work.js');
+    const { assertSameEngine, findUndoable, keepFirst, openTarget, reachOf } = await import('./work.js');
     return this.converge('undo', options, async (workspace) => {
       const { store, project } = workspace;
       const undone = await findUndoable(store, project.name, run);
-      if (!options.dryRun) await keepFirst(workspace, undone);
       const reach = await reachOf(store, undone.id);
-      return { ...(await openTarget(store, undone.safety)), undone, reach };
+      const target = await openTarget(store, undone.safety);
+      assertSameEngine(undone, target, workspace);
+      if (!options.dryRun) await keepFirst(workspace, undone);
+      return { ...target, undone, reach };
     });
   }
 

@@ -160,7 +160,7 @@ export class Migration {
       assertEngines(sides, plan);
       await assertFinished(sides.source);
       const report = await finalize(sides, plan, request);
-      if (report.result !== 'planned') await unpinMoves(sides.source.store, sides.source.project.name);
+      if (!request.dryRun) await unpinMoves(sides.source.store, sides.source.project.name);
       return report;
     };
     const subjects = ({ result, point }: FinalizeReport) =>
@@ -225,9 +225,10 @@ export class Migration {
     const { findRun, lastMove } = await import('./work.js');
     return await read(this.options, async ({ store, project }) => {
       const undone = await findRun(store, project, named);
-      if (!undone || !isMove(undone.kind) || undone.result !== 'done') return undefined;
       const last = await lastMove(store, project);
-      if (!last || last.run.id === undone.id) return last;
+      if (!last || last.run.id === undone?.id) return last;
+      if (named === undefined) return undone && undone.started > last.run.started ? undefined : last;
+      if (!undone || !isMove(undone.kind) || undone.result !== 'done') return undefined;
       throw new RollbackError('usage', `the project was moved again since ${undone.id}`, {
         hint: `compose-rollback undo ${last.run.id} takes that back first`,
       });
@@ -308,6 +309,6 @@ const subjectsOf = ({ point, run }: MoveOutcome) => [point, run].filter((id) => 
 function assertWhole({ services, configOnly, returnOnFailure, plan }: UndoOptions): void {
   if (!services && !configOnly && returnOnFailure !== false && !plan) return;
   throw new RollbackError('usage', 'a move between engines is taken back whole, or not at all', {
-    hint: 'leave --config-only and --no-return out',
+    hint: 'leave out what narrows it, such as --config-only or --no-return',
   });
 }

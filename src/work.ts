@@ -37,7 +37,7 @@ export { prepare } from './rollback/prepare.js';
 export { abortRun, assertFinished, findUnfinished, resumeRun } from './rollback/resume.js';
 export { blockedByDamage, rollback } from './rollback/rollback.js';
 export { serviceTarget } from './rollback/service.js';
-export { findRun, findUndoable, keepFirst, reachOf } from './rollback/undo.js';
+export { assertSameEngine, findRun, findUndoable, keepFirst, reachOf } from './rollback/undo.js';
 export { releaseDeadHolds } from './run/hold.js';
 export { handlerContext, observePresent, withLabels } from './run/workspace.js';
 export { acquireLock } from './store/lock.js';

@@ -55,7 +55,7 @@ export const movePlanSchema = z.object({
   /** The point whose files and images the target starts with; null for what runs at the source. */
   goal: z.string().nullable(),
   /** The move that this one takes back; null for none. */
-  undoes: z.string().nullable(),
+  undoes: z.string().nullable().default(null),
   /** `existing`: there is one at the target, whose data is replaced. */
   volumes: z.array(
     z.object({

@@ -1,5 +1,5 @@
 import { waitFor, waiting } from '../handlers/waiting.js';
-import { RollbackError } from '../model/errors.js';
+import { messageOf, RollbackError } from '../model/errors.js';
 import { assertDescription, assertPointName } from '../model/names.js';
 import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
@@ -78,7 +78,8 @@ async function untilUsable({ engine, emit, signal }: Workspace, observation: Obs
       .map(({ id }) => wait(name, id)),
   );
   await Promise.all(waits).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
+    // The point is made, whatever comes of this.
+    if (!signal.aborted) emit({ type: 'warning', message: `health is not known: ${messageOf(error)}` });
   });
 }
 

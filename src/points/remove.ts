@@ -1,6 +1,6 @@
 import { RollbackError } from '../model/errors.js';
 import type { Engine } from '../engine/engine.js';
-import { KEPT_REPOSITORY } from '../model/names.js';
+import { isMove, KEPT_REPOSITORY } from '../model/names.js';
 import type { Point, PointSummary, SealedPoint } from '../model/point.js';
 import { chooseCopier, locateData } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
@@ -10,7 +10,10 @@ import { selectOld, surplus } from './retention.js';
 /** Points that runs without an end still need. */
 export async function neededPoints(workspace: Workspace): Promise<Set<string>> {
   const runs = (await workspace.store.readIndex())?.runs({ project: workspace.project.name }) ?? [];
-  return new Set(runs.flatMap((run) => (run.ended === null ? [run.target, run.safety] : [])));
+  const undone = (id: string | null) => runs.flatMap((run) => (run.id === id ? [run.target] : []));
+  return new Set(
+    runs.flatMap((run) => (run.ended === null ? [run.target, run.safety, ...undone(run.undoes)] : [])),
+  );
 }
 
 /** What retention and clean-up leave alone: those, and what `undo` without argument goes back to. */
@@ -18,7 +21,7 @@ async function keptPoints(workspace: Workspace): Promise<Set<string>> {
   const runs = (await workspace.store.readIndex())?.runs({ project: workspace.project.name }) ?? [];
   const undoable = runs.find(({ result }) => result === 'done');
   const needed = await neededPoints(workspace);
-  return undoable ? needed.add(undoable.safety) : needed;
+  return undoable ? needed.add(isMove(undoable.kind) ? undoable.target : undoable.safety) : needed;
 }
 
 /** Throws `usage`, with nothing deleted, when an unfinished run needs one of these points. */

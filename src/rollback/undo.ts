@@ -1,6 +1,7 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import { quoted, RUN_ID } from '../model/names.js';
+import { ENGINE_NAMES, isMove, quoted, RUN_ID } from '../model/names.js';
 import type { RunSummary } from '../model/run.js';
+import type { Target } from '../plan/target.js';
 import { readJournal } from '../store/journal.js';
 import { keepReplaced } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
@@ -36,6 +37,11 @@ export async function findUndoable(
       hint: '`compose-rollback runs` shows the others',
     });
   }
+  if (isMove(found.kind)) {
+    throw new RollbackError('blocked', `${found.id}, a move to another engine, is not ended`, {
+      hint: 'compose-rollback resume finishes it, compose-rollback abort takes it back',
+    });
+  }
   return found;
 }
 
@@ -47,6 +53,19 @@ export async function findRun(
 ): Promise<RunSummary | undefined> {
   const runs = (await store.readIndex())?.runs({ project }) ?? [];
   return runs.find(({ id, result }) => (run === undefined ? result === 'done' : id === run));
+}
+
+/** What was kept before a move is that of another engine. Throws `usage`. */
+export function assertSameEngine(
+  { id }: RunSummary,
+  { point }: Pick<Target, 'point'>,
+  { identity }: Workspace,
+): void {
+  const { kind } = point.metadata.engine;
+  if (kind === identity.kind) return;
+  throw new RollbackError('usage', `${id} was a run on ${ENGINE_NAMES[kind]}, before the project was moved`, {
+    hint: `undo the move first, or go to its safety point: compose-rollback rollback ${point.id}`,
+  });
 }
 
 /** What a run reached besides the project's own files and containers: taking it back has to go there too. */

@@ -50,6 +50,7 @@ export function aMove(from: Stack | Observation, facts: Partial<MoveFacts> = {})
     directories: [],
     hosts: { source: HOSTS[source.engine.kind], target: HOSTS[target.engine.kind] },
     held: [],
+    files: [],
     names: {},
     goal: undefined,
     data: true,

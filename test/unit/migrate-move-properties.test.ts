@@ -68,6 +68,7 @@ const meetings: fc.Arbitrary<MoveFacts> = fc
       held: held ? [{ id: 'old-1', restart: 'always' }] : [],
       goal: toGoal ? aPoint(recorded) : undefined,
       data,
+      files: [],
       names: {},
       undoes: null,
       findings: {

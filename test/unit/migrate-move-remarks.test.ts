@@ -3,7 +3,7 @@ import type { Remark } from '../../src/model/plan.js';
 import type { MoveFacts } from '../../src/migrate/move/plan.js';
 import { aPoint } from '../support/mirror.js';
 import { aMove, atPodman, data, SHOP } from '../support/moves.js';
-import { aPresent, type Stack } from '../support/planning.js';
+import { aPresent, POINT, type Stack } from '../support/planning.js';
 
 /** What a move is blocked by, and what it tells beforehand. */
 
@@ -222,6 +222,15 @@ describe('a move tells', () => {
         'volume-missing',
         'shop_data is not on Podman and comes up empty',
         'add --keep-data to carry it over',
+      ),
+    ],
+    [
+      'which files become what they were',
+      { goal: aPoint(SHOP), files: ['.env', 'compose.yaml'] },
+      remark(
+        'files-replaced',
+        `.env, compose.yaml will be as in ${POINT}`,
+        'the point that is made before keeps them',
       ),
     ],
     [

@@ -40,10 +40,10 @@ const PROJECT_LABEL = 'com.docker.compose.project';
  */
 export async function finalize(
   { source, target }: Sides,
-  { running }: MovePlan,
+  { operations }: MovePlan,
   { volumes = false, dryRun = false, confirm }: FinalizeRequest,
 ): Promise<FinalizeReport> {
-  const services = [...new Set(running.map(({ service }) => service))];
+  const services = operations.flatMap((one) => (one.kind === 'start-target' ? one.services : []));
   await assertMoved({ source, target }, services);
   const containers = await source.engine.containers({ project: source.project.name });
   const networks = await labelled(source, 'network');

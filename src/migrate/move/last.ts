@@ -1,7 +1,7 @@
 import { RollbackError } from '../../model/errors.js';
 import { movePlanSchema, type MovePlan } from '../../model/move.js';
 import { isMove } from '../../model/names.js';
-import type { JournalRecord, RunSummary } from '../../model/run.js';
+import type { RunSummary } from '../../model/run.js';
 import { readIfOpen } from '../../points/find.js';
 import { listJournals, readJournal, runSummary } from '../../store/journal.js';
 import type { Store } from '../../store/store.js';
@@ -22,28 +22,34 @@ export async function lastMove(
   project: string,
 ): Promise<{ run: RunSummary; plan: MovePlan } | undefined> {
   const runs = (await store.readIndex())?.runs({ project }) ?? [];
-  const run = runs.find(({ kind, result }) => isMove(kind) && result === 'done');
-  return run && { run, plan: await readMovePlan(store, run.id) };
+  for (const known of runs.filter(({ kind }) => isMove(kind))) {
+    // Who was killed at the very end has not told the index.
+    const run = known.ended === null ? await summaryOf(store, known.id) : known;
+    if (run?.result === 'done') return { run, plan: await readMovePlan(store, run.id) };
+  }
+  return undefined;
 }
 
 /** The move that was begun and not ended, by its journal: who was killed may not have told the index. */
 export async function unfinishedMove(store: Store, project: string): Promise<RunSummary | undefined> {
   const known = (await store.readIndex())?.runs({ project }) ?? [];
-  const ended = new Set(known.flatMap(({ id, ended: end }) => (end === null ? [] : [id])));
+  const unfinished = known.find(({ kind, ended }) => isMove(kind) && ended === null);
+  if (unfinished) return unfinished;
+  const ids = new Set(known.map(({ id }) => id));
   for (const id of await listJournals(store.dir)) {
-    if (ended.has(id)) continue;
-    const run = runSummary(await readIfSound(store.dir.journalFile(id)));
+    if (ids.has(id)) continue;
+    const run = await summaryOf(store, id);
     if (run && run.project === project && isMove(run.kind) && run.ended === null) return run;
   }
   return undefined;
 }
 
-/** A journal that cannot be read is told by whoever tidies up. */
-async function readIfSound(path: string): Promise<JournalRecord[]> {
+/** By its journal; undefined for one that cannot be read, which whoever tidies up tells. */
+async function summaryOf(store: Store, run: string): Promise<RunSummary | undefined> {
   try {
-    return await readJournal(path);
+    return runSummary(await readJournal(store.dir.journalFile(run)));
   } catch (error) {
-    if (error instanceof RollbackError && error.code === 'damaged') return [];
+    if (error instanceof RollbackError && ['damaged', 'no-such-run'].includes(error.code)) return undefined;
     throw error;
   }
 }

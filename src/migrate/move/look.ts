@@ -2,7 +2,7 @@ import { isStarted } from '../../engine/discovery.js';
 import type { ComposeModel } from '../../model/compose.js';
 import type { Container } from '../../model/engine.js';
 import type { MoveKind, MovePlan } from '../../model/move.js';
-import type { Remark } from '../../model/plan.js';
+import type { Operation } from '../../model/plan.js';
 import type { Observation } from '../../model/project.js';
 import { isUp } from '../../plan/services.js';
 import type { Target } from '../../plan/target.js';
@@ -75,8 +75,8 @@ export async function prepareMove(
     names: builtNames(target, observation.model),
     hosts: { source: hostOf(source), target: hostOf(target) },
     held: await heldAt(target, present),
-    obstacles: goal ? await obstaclesTo(goal, target) : [],
-    ...(await lookAt({ source, target }, observation, goal?.model ?? observation.model)),
+    ...(goal ? await lookAtGoal(goal, target) : { obstacles: [], files: [] }),
+    ...(await lookAt({ source, target }, observation, { goal, data })),
   });
   source.emit({ type: 'move-plan', plan });
   return { source, target, plan, observation, present, goal };
@@ -90,15 +90,22 @@ function builtNames({ project, provider }: Workspace, model: ComposeModel | unde
   );
 }
 
-async function lookAt(sides: Sides, observation: Observation, model: ComposeModel | undefined) {
+async function lookAt(sides: Sides, observation: Observation, { goal, data }: Destination) {
   const { source, target } = sides;
-  const { sources, skipped } = await dataSources(observation, {
+  const model = goal?.model ?? observation.model;
+  // Data that goes over is that of what runs; data that does not is that of what will run.
+  const stays = goal && !data;
+  const { sources, skipped } = await dataSources(stays ? asAt(goal, observation) : observation, {
     services: undefined,
     backupDir: source.store.path,
     listed: source.config.data_directories,
   });
   const [volumes, directories, findings] = await Promise.all([
-    Promise.all(volumesIn(sources, observation).map((data) => lookAtVolume(sides, data))),
+    Promise.all(
+      (stays ? sources.filter(({ kind }) => kind === 'volume') : volumesIn(sources, observation)).map((one) =>
+        lookAtVolume(sides, one),
+      ),
+    ),
     strangeDirectories(
       target,
       sources.filter(({ kind }) => kind === 'bind'),
@@ -109,11 +116,29 @@ async function lookAt(sides: Sides, observation: Observation, model: ComposeMode
   return { volumes, directories, findings, shared, left: skipped };
 }
 
-/** All that a rollback to the goal would be blocked by, but for ports that the source still holds. */
-async function obstaclesTo(goal: Target, target: Workspace): Promise<Remark[]> {
-  const { plan } = await prepare({ ...target, emit: () => undefined }, goal, START);
-  return plan.blockers.filter(({ code }) => code !== 'port-taken' && code !== 'external-missing');
+/** What runs at the goal, by its files. */
+function asAt({ point, model }: Target, observation: Observation): Observation {
+  const running = Object.keys(point.containers).filter((name) => (point.containers[name]?.running ?? 0) > 0);
+  return {
+    ...observation,
+    model,
+    services: Object.fromEntries(
+      running.map((name) => [name, { name, containers: [], filesHash: undefined }]),
+    ),
+  };
 }
+
+/** All that a rollback to the goal would be blocked by, but for ports that the source still holds, and the files it would change. */
+async function lookAtGoal(goal: Target, target: Workspace): Promise<Pick<MoveFacts, 'obstacles' | 'files'>> {
+  const { plan } = await prepare({ ...target, emit: () => undefined }, goal, START);
+  return {
+    obstacles: plan.blockers.filter(({ code }) => code !== 'port-taken' && code !== 'external-missing'),
+    files: plan.operations.flatMap((operation) => (isOfFile(operation) ? [operation.path] : [])),
+  };
+}
+
+const isOfFile = (operation: Operation) =>
+  operation.kind === 'restore-file' || operation.kind === 'restore-link' || operation.kind === 'remove-file';
 
 const hostOf = ({ endpoint }: Workspace) => (isStarted(endpoint) ? null : endpoint.host);
 

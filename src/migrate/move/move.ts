@@ -10,7 +10,15 @@ import { RunLog } from '../../rollback/run-log.js';
 import { execute } from '../../run/executor.js';
 import { locateData } from '../../run/data.js';
 import { prepareMove, START, type Destination, type PreparedMove, type Sides } from './look.js';
-import { clearTarget, leaveTarget, movers, startSource, tidyTarget, type Undertaking } from './movers.js';
+import {
+  clearTarget,
+  holdTarget,
+  leaveTarget,
+  movers,
+  startSource,
+  tidyTarget,
+  type Undertaking,
+} from './movers.js';
 import { engineName } from './plan.js';
 
 export interface MoveRequest extends Destination {
@@ -153,7 +161,7 @@ export function takeBack(
   const start = () => startSource(undertaking);
   const way = progress.started
     ? { finish: () => start().then(() => leaveTarget(undertaking)) }
-    : { first: start, finish: () => clearTarget(undertaking) };
+    : { first: start, finish: () => holdTarget(undertaking).then(() => clearTarget(undertaking)) };
   return goBack(target, {
     ...way,
     error,

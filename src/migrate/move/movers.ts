@@ -164,10 +164,15 @@ export async function clearTarget({ target, plan }: Undertaking): Promise<void> 
   }
 }
 
+/** What an earlier move held there is held again. */
+export async function holdTarget({ target, plan }: Undertaking): Promise<void> {
+  for (const { id } of plan.held) await target.engine.setRestart(id, 'no');
+}
+
 /** What was written at the target since it began to start stays there, in its volumes. */
 export async function leaveTarget(undertaking: Undertaking): Promise<void> {
   const { target, plan } = undertaking;
-  for (const { id } of plan.held) await target.engine.setRestart(id, 'no');
+  await holdTarget(undertaking);
   for (const volume of plan.volumes.filter(({ existing, to }) => existing && to === 'host')) {
     const warning = await keepParked(undertaking, volume);
     if (warning !== null) target.emit({ type: 'warning', message: warning });

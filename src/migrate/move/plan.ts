@@ -20,6 +20,8 @@ export interface MoveFacts {
   shared: string[];
   /** What stands in the way of starting the goal at the target. */
   obstacles: Remark[];
+  /** Files of the project that become what they were at the goal. */
+  files: string[];
   /** Directories of the machine that both sides share, and why the target's services would not see them as they are. */
   directories: { name: string; services: string[]; problem: string }[];
   /** What images of services that are only built are called there, by service. */
@@ -187,10 +189,19 @@ const remark = (code: string, message: string, hint: string | null = null): Rema
 });
 
 function risks(facts: MoveFacts): Remark[] {
-  const { source, target, volumes, directories, data, left, shared, goal } = facts;
+  const { source, target, volumes, directories, data, left, shared, goal, files } = facts;
   const there = engineName(target.engine);
   const slow = volumes.filter(({ from, to }) => from.driver === 'api' || to.driver === 'api');
   return [
+    ...(files.length > 0
+      ? [
+          remark(
+            'files-replaced',
+            `${files.join(', ')} will be as in ${goal?.point.id}`,
+            'the point that is made before keeps them',
+          ),
+        ]
+      : []),
     ...(data ? [] : unmoved(facts)),
     ...left.map(({ path, reason }) =>
       remark(

@@ -25,7 +25,9 @@ export async function resumeMove(sides: Sides, unfinished: RunSummary): Promise<
   if (fallen !== undefined) throw await takeBack(undertaking, undefined, fallen);
   if (undertaking.progress.started) await assertStopped(undertaking);
   else await unswapTarget(undertaking);
-  return await carryOut(undertaking);
+  // It may take a key, which shall not be missed once the source is down.
+  const goal = await undertaking.goal();
+  return await carryOut({ ...undertaking, goal: () => Promise.resolve(goal) });
 }
 
 /** The source runs again as before. Throws `not-returned` when that fails. */
