@@ -133,7 +133,7 @@ CONF
 start_docker() { exec_in_tree dockerd --data-root "$DATA" --host "unix://$SOCKET" --pidfile "$RUN_DIR/dockerd.pid"; }
 start_podman() { exec_in_tree podman system service --time=0 "unix://$SOCKET"; }
 
-# start_in_tree FUNCTION: in namespaces of its own, a session of its own; its process is what they are entered through.
+# start_in_tree FUNCTION: in namespaces and a session of its own.
 start_in_tree() {
   export -f start_docker start_podman enter_tree exec_in_tree
   export TREE NEWER DATA LAB_RUN RUN_DIR SOCKET
@@ -156,11 +156,12 @@ enter_tree() {
   pivot_root . old
 }
 
-# exec_in_tree COMMAND...: with nothing left of the machine's files and variables.
+# exec_in_tree COMMAND...: with nothing left of the machine's files and variables. The shell stays: namespaces are entered through it, since
+# Podman's own first thread may end up in the network of a container.
 exec_in_tree() {
   # shellcheck disable=SC2016 # the inner shell's
   exec /usr/bin/busybox env -i PATH=/usr/sbin:/usr/bin HOME=/root PODMAN_IGNORE_CGROUPSV1_WARNING=1 \
-    busybox sh -ec 'busybox umount -l /old; busybox ip link set lo up; exec "$@"' sh "$@"
+    busybox sh -ec 'busybox umount -l /old; busybox ip link set lo up; "$@"; exit' sh "$@"
 }
 
 # ---------------------------------------------------------------- images
