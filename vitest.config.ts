@@ -104,7 +104,10 @@ export default defineConfig({
         'test/e2e/image-moved/case.test.ts',
         ...SAMPLE,
       ]),
-      ...onDocker('docker-26', { DOCKER_HOST: env['DOCKER_26_HOST'] }, CORE),
+      ...onDocker('docker-26', { DOCKER_HOST: env['DOCKER_26_HOST'] }, [
+        'test/conformance/provider.test.ts',
+        ...CORE,
+      ]),
       ...onPodman('podman-5', [env['PODMAN_5_HOST'], env['PODMAN_5']], CORE),
       ...(rootless[1] === undefined
         ? []

@@ -2,7 +2,11 @@ import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
 import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
 import { connectEngine } from './connect.js';
+import type { Engine } from './engine.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
+
+/** It replaces containers by what an image says in `ContainerConfig`, which later versions of Docker's API leave out. */
+const LAST_API_MINOR = 44;
 
 /**
  * Compose version 1 (1.28 and later), in Python and no longer maintained. What differs from version 2: it prints YAML of another
@@ -37,8 +41,12 @@ export class ComposeV1 extends ComposeBase implements ComposeProvider {
     options: { start: boolean; scale: Record<string, number> },
   ): Promise<void> {
     if (services.length === 0) return;
-    await this.#assertImages(request, services);
-    await this.#run(request, upCommand(services, options));
+    const engine = await connectEngine(this.program.endpoint);
+    await this.#assertImages(engine, request, services);
+    const { apiVersion } = await engine.identity();
+    const newer = Number(apiVersion.split('.')[1]) > LAST_API_MINOR;
+    const env = newer ? { COMPOSE_API_VERSION: `1.${LAST_API_MINOR}`, ...request.env } : request.env;
+    await this.#run({ ...request, env }, upCommand(services, options));
   }
 
   defaultImage(project: string, service: string): string {
@@ -46,11 +54,8 @@ export class ComposeV1 extends ComposeBase implements ComposeProvider {
   }
 
   /** Version 1 pulls what is missing and cannot be told not to. */
-  async #assertImages(request: ComposeRequest, services: string[]): Promise<void> {
-    const [model, engine] = await Promise.all([
-      this.config(request, { allProfiles: true }),
-      connectEngine(this.program.endpoint),
-    ]);
+  async #assertImages(engine: Engine, request: ComposeRequest, services: string[]): Promise<void> {
+    const model = await this.config(request, { allProfiles: true });
     for (const service of services) {
       const reference = model.services[service]?.image ?? this.defaultImage(request.name, service);
       if ((await engine.image(reference)) === undefined) {
