@@ -22,6 +22,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   // It takes both engines.
   'compose-rollback migrate to-podman --dry-run': 'test/e2e/migrate-move',
   'compose-rollback migrate to-podman': 'test/e2e/migrate-move',
+  'compose-rollback migrate to-podman --quadlet units': 'test/e2e/migrate-to-units',
   'compose-rollback migrate to-docker': 'test/e2e/migrate-move',
   'compose-rollback undo': 'test/e2e/migrate-move',
   'compose-rollback migrate finalize': 'test/e2e/migrate-move',
