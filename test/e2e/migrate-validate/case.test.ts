@@ -131,7 +131,7 @@ describe('what is not there is found, and breaks nothing', () => {
     expect(grave(report)).toEqual(['docker.daemon', 'logs.driver']);
   });
 
-  test('podman-compose alone: what it reads, and leaves out', async () => {
+  test('podman-compose asked for: what it reads, and leaves out; Docker has its own', async () => {
     await rewrite(`    stop_grace_period: 1m`);
     const alone = {
       COMPOSE_ROLLBACK_PROVIDER: process.env['PODMAN_COMPOSE'] ?? '/PODMAN_COMPOSE-is-not-set',
@@ -139,7 +139,7 @@ describe('what is not there is found, and breaks nothing', () => {
     const report = await readiness([], alone);
     await rewrite('');
     expect(report.target.provider).toBe('podman-compose');
-    expect(grave(report)).toEqual(['docker.compose', 'compose.stop-grace-period']);
+    expect(grave(report)).toEqual(['compose.stop-grace-period']);
   });
 
   test('files that do not resolve', async () => {
