@@ -176,11 +176,10 @@ export class RollbackManager {
     return this.converge('undo', options, async (workspace) => {
       const { store, project } = workspace;
       const undone = await findUndoable(store, project.name, run);
-      const reach = await reachOf(store, undone.id);
-      const target = await openTarget(store, undone.safety);
-      assertSameEngine(undone, target, workspace);
+      assertSameEngine(undone, await store.readRecord(undone.safety), workspace);
       if (!options.dryRun) await keepFirst(workspace, undone);
-      return { ...target, undone, reach };
+      const reach = await reachOf(store, undone.id);
+      return { ...(await openTarget(store, undone.safety)), undone, reach };
     });
   }
 

@@ -1,7 +1,7 @@
 import { messageOf, RollbackError } from '../model/errors.js';
 import { ENGINE_NAMES, isMove, quoted, RUN_ID } from '../model/names.js';
+import type { Point, SealedPoint } from '../model/point.js';
 import type { RunSummary } from '../model/run.js';
-import type { Target } from '../plan/target.js';
 import { readJournal } from '../store/journal.js';
 import { keepReplaced } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
@@ -57,14 +57,14 @@ export async function findRun(
 
 /** What was kept before a move is that of another engine. Throws `usage`. */
 export function assertSameEngine(
-  { id }: RunSummary,
-  { point }: Pick<Target, 'point'>,
+  { id, safety }: RunSummary,
+  { metadata }: Point | SealedPoint,
   { identity }: Workspace,
 ): void {
-  const { kind } = point.metadata.engine;
+  const { kind } = metadata.engine;
   if (kind === identity.kind) return;
   throw new RollbackError('usage', `${id} was a run on ${ENGINE_NAMES[kind]}, before the project was moved`, {
-    hint: `undo the move first, or go to its safety point: compose-rollback rollback ${point.id}`,
+    hint: `undo the move first, or go to its safety point: compose-rollback rollback ${safety}`,
   });
 }
 
