@@ -118,6 +118,8 @@ export default defineConfig({
                 include: ['test/e2e/migrate-move/case.test.ts'],
                 env: { PODMAN_HOST: rootless[0], PODMAN: rootless[1], PATH: before(rootless[1]) },
                 ...onEngine,
+                // After those that break and mend the same user's Podman.
+                sequence: { groupOrder: 2 },
               },
             },
           ]),
