@@ -97,9 +97,13 @@ export default defineConfig({
       }),
       ...onPodman('podman-rootless', rootless, [
         'test/conformance/engine.test.ts',
-        'test/e2e/{image-moved,migrate-recover-rights,podman-compose}/case.test.ts',
+        'test/e2e/{image-moved,podman-compose}/case.test.ts',
         ...SAMPLE,
       ]),
+      // After all others of that user: it breaks and mends their Podman.
+      ...onPodman('rootless-rights', rootless, ['test/e2e/migrate-recover-rights/case.test.ts']).map(
+        ({ test }) => ({ test: { ...test, sequence: { groupOrder: 3 } } }),
+      ),
       ...onDocker('docker-v1', { TEST_COMPOSE_V1: legacy, COMPOSE_ROLLBACK_PROVIDER: legacy }, [
         'test/e2e/image-moved/case.test.ts',
         ...SAMPLE,
@@ -118,8 +122,6 @@ export default defineConfig({
                 include: ['test/e2e/migrate-move/case.test.ts'],
                 env: { PODMAN_HOST: rootless[0], PODMAN: rootless[1], PATH: before(rootless[1]) },
                 ...onEngine,
-                // After those that break and mend the same user's Podman.
-                sequence: { groupOrder: 2 },
               },
             },
           ]),

@@ -117,7 +117,7 @@ rootless() {
   cp -a "$REPO"/{compose.example.yaml,dist,node_modules,package.json,src,test,tsconfig.json,vitest.config.ts} "$copy"
   chown -R "$user:$user" "$copy" "$RESULTS"
   local WITHIN=("$REPO/test/lab/podman.sh" run)
-  (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move "$@")
+  (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move --project=rootless-rights "$@")
 }
 
 # summary N: the counts of vitest's reports; N failures of ours (checks, build) and files that did not even load count.
