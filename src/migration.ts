@@ -135,6 +135,8 @@ export class Migration {
     { dryRun = false, targetHost, quadlet, confirm }: MoveOptions = {},
   ): Promise<Moved> {
     const { assertFinished, move } = await import('./work.js');
+    if (quadlet !== undefined && kind === 'to-docker')
+      throw new RollbackError('usage', 'Docker takes no Quadlet units', { hint: 'leave quadlet out' });
     const units = quadlet === undefined ? undefined : await this.units({ output: quadlet });
     const ends = endsOf(this.options, kind, { target: targetHost });
     const act = async (sides: Sides) => {

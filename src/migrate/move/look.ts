@@ -100,12 +100,9 @@ async function lookAt(sides: Sides, observation: Observation, { goal, data }: De
     backupDir: source.store.path,
     listed: source.config.data_directories,
   });
+  const concerned = stays ? sources.filter(({ kind }) => kind === 'volume') : volumesIn(sources, observation);
   const [volumes, directories, findings] = await Promise.all([
-    Promise.all(
-      (stays ? sources.filter(({ kind }) => kind === 'volume') : volumesIn(sources, observation)).map((one) =>
-        lookAtVolume(sides, one),
-      ),
-    ),
+    Promise.all(concerned.map((one) => lookAtVolume(sides, one))),
     strangeDirectories(
       target,
       sources.filter(({ kind }) => kind === 'bind'),
