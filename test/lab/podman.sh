@@ -178,7 +178,7 @@ CONF
 
 # A podman for PATH: with the configuration above, and the paths on which Podman and its helpers find each other.
 write_program() {
-  mkdir -p "$HOME_DIR/bin"
+  mkdir -p "$HOME_DIR/bin" "$HOME_DIR/no-packages"
   {
     printf '#!/bin/sh\n# Podman, unpacked and set up by test/lab/podman.sh.\n'
     printf 'unset DOCKER_HOST DOCKER_CONFIG\n'
@@ -187,6 +187,8 @@ write_program() {
     # shellcheck disable=SC2016 # the PATH of whoever calls it
     printf 'export PATH=%q:"$PATH":/usr/sbin:/sbin\n' "$LAB_ROOT/usr/bin:$LAB/sbin:$LAB_ROOT/usr/sbin"
     printf 'export LD_LIBRARY_PATH=%q XTABLES_LIBDIR=%q\n' "$(lab_library_path)" "$(lab_file 'usr/lib/*-linux-gnu*/xtables' || true)"
+    # Measured, 4.3.1: each question about the engine asks dpkg which packages its helpers are from, 50 of its 55 ms.
+    printf 'export DPKG_ADMINDIR=%q\n' "$HOME_DIR/no-packages"
     printf 'exec %q "$@"\n' "$(lab_file usr/bin/podman)"
   } >"$PROGRAM"
   chmod 0755 "$PROGRAM"
