@@ -37,12 +37,14 @@ export async function docker(...argv: string[]): Promise<string> {
   return again ? await docker(...argv) : (await execa('docker', argv, { stdin: 'ignore' })).stdout;
 }
 
-/** Runs a container to its end and removes it. (Attached, it would hang on Podman 4.3.1 without systemd.) */
-export async function runToEnd(...argv: string[]): Promise<void> {
+/** Runs a container to its end and removes it; what it said. (Attached, it would hang on Podman 4.3.1 without systemd.) */
+export async function runToEnd(...argv: string[]): Promise<string> {
   const id = await docker('run', '--detach', ...argv);
   const exitCode = await docker('wait', id);
+  const said = await docker('logs', id);
   await docker('rm', id);
-  if (exitCode !== '0') throw new Error(`docker run ${argv.join(' ')} ended with ${exitCode}`);
+  if (exitCode !== '0') throw new Error(`docker run ${argv.join(' ')} ended with ${exitCode}: ${said}`);
+  return said;
 }
 
 /** The podman-compose that stands for compose where that is what is tested. */

@@ -4,13 +4,21 @@ import { lastLines } from '../../handlers/containers.js';
 import { withoutKeys } from '../../model/secrets.js';
 import type { Finding } from './finding.js';
 
-/** Whether Podman itself gets going for this user; nothing where there is no Podman. */
-export async function findPodmanProblems(env: Record<string, string | undefined>): Promise<Finding[]> {
+type Environment = Record<string, string | undefined>;
+
+/** What Podman, called with these options of its own, says when it does not get going; undefined when it does, or where there is none. */
+export async function whyPodmanFails(env: Environment, options: string[] = []): Promise<string | undefined> {
   const program = await findProgram('podman', env);
-  if (program === undefined) return [];
-  const { exitCode, stderr, problem } = await runProgram([program, 'info'], { env: withoutKeys(env) });
-  if (exitCode === 0) return [];
-  const evidence = lastLines(stderr) || problem || 'it says nothing';
+  if (program === undefined) return undefined;
+  const call = [program, ...options, 'info'];
+  const { exitCode, stderr, problem } = await runProgram(call, { env: withoutKeys(env) });
+  return exitCode === 0 ? undefined : lastLines(stderr) || problem || 'it says nothing';
+}
+
+/** Whether Podman itself gets going for this user; nothing where there is no Podman. */
+export async function findPodmanProblems(env: Environment): Promise<Finding[]> {
+  const evidence = await whyPodmanFails(env);
+  if (evidence === undefined) return [];
   const broken = /containers\.conf|toml/i.test(evidence);
   return [
     {

@@ -10,7 +10,7 @@ import { restoreFile } from '../../project/write.js';
 import { explained } from '../../store/files.js';
 import type { Diagnosis, Finding } from '../diagnose/finding.js';
 import { lookAtMachine } from '../validate/machine-facts.js';
-import { findPodmanProblems } from '../diagnose/podman.js';
+import { findPodmanProblems, whyPodmanFails } from '../diagnose/podman.js';
 import type { Remedy, Step } from './recovery.js';
 
 /** What keeps Podman from starting for the user who calls. Only a file of that user is ever changed. */
@@ -86,30 +86,30 @@ const commented = (lines: string[], left: ReadonlySet<number>) =>
 
 /**
  * Tries a text in the place of the configuration, without touching that; what Podman says, undefined when it starts. With a store of its own: it writes
- * down in the real one what a configuration leaves open.
+ * down in the real one what a configuration leaves open. (Where it is, options say: what a storage.conf says of that, Podman 4.3.1 passes over in favour
+ * of a store that its user has, measured.)
  */
 async function startsWith(env: Environment, path: string, text: string): Promise<string | undefined> {
-  const trial = await mkdtemp(join(tmpdir(), 'compose-rollback-'));
+  // A runroot of more than 50 characters Podman refuses.
+  const trial = await mkdtemp(join(env['XDG_RUNTIME_DIR'] || tmpdir(), 'try-'));
   try {
     const store = join(trial, 'storage.conf');
-    const places = ['graphroot', 'runroot'].map((name) => `${name} = ${JSON.stringify(join(trial, name))}\n`);
-    await writeFile(store, `[storage]\ndriver = "vfs"\n${places.join('')}`);
+    await writeFile(store, '[storage]\ndriver = "vfs"\n');
+    const places = ['--root', join(trial, 'root'), '--runroot', join(trial, 'run')];
     const folder = join(trial, 'containers');
     await mkdir(folder);
     const file = join(folder, 'containers.conf');
     await writeFile(file, text);
     const own = { ...env, CONTAINERS_STORAGE_CONF: store };
-    if (env['CONTAINERS_CONF']) return await wordsOfPodman({ ...own, CONTAINERS_CONF: file });
+    if (env['CONTAINERS_CONF']) return await whyPodmanFails({ ...own, CONTAINERS_CONF: file }, places);
     for (const name of await readdir(dirname(path))) {
       if (name !== basename(path)) await symlink(join(dirname(path), name), join(folder, name));
     }
-    return await wordsOfPodman({ ...own, XDG_CONFIG_HOME: trial });
+    return await whyPodmanFails({ ...own, XDG_CONFIG_HOME: trial }, places);
   } finally {
     await rm(trial, { recursive: true, force: true });
   }
 }
-
-const wordsOfPodman = async (env: Environment) => (await findPodmanProblems(env))[0]?.evidence;
 
 /**
  * The fewest lines (from 0) without which Podman starts: of those that it names, and at most one that it does not; of all of them when nothing less helps.

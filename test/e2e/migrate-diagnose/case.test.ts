@@ -2,7 +2,7 @@ import { readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { documentOf } from '../../support/cli.js';
-import { PODMAN } from '../../support/engine.js';
+import { PODMAN, runToEnd } from '../../support/engine.js';
 import {
   aStack,
   cli,
@@ -229,7 +229,7 @@ describe('networks', () => {
 
 test('a volume that its service may not write to, with the numbers', async () => {
   const chown = (owner: string) =>
-    docker('run', '--rm', '--volume', `${stack.name}_data:/data`, 'busybox:latest', 'chown', owner, '/data');
+    runToEnd('--volume', `${stack.name}_data:/data`, 'busybox:latest', 'chown', owner, '/data');
   await chown('0:0');
   expect(await findings()).toEqual([
     expect.objectContaining({

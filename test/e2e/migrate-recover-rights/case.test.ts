@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { PODMAN } from '../../support/engine.js';
+import { PODMAN, runToEnd } from '../../support/engine.js';
 import { aStack, cliWith, create, docker, MAIN, type Stack } from '../../support/e2e.js';
 import { containerOf, leavesAllButTheLog, LOG, recovered } from '../../support/recovery.js';
 
@@ -39,7 +39,7 @@ const serviceOf = (name: string) => containerOf(stack, name);
 
 /** Looks at the data as containers see it. */
 const inData = (...argv: string[]) =>
-  docker('run', '--rm', '--volume', `${stack.name}_data:/data`, 'busybox:latest', ...argv);
+  runToEnd('--volume', `${stack.name}_data:/data`, 'busybox:latest', ...argv);
 
 const mountpoint = () => docker('volume', 'inspect', '--format', '{{.Mountpoint}}', `${stack.name}_data`);
 
@@ -142,7 +142,9 @@ describe('permission-issues', () => {
     };
     const podman = (argv: string[], input?: Buffer) =>
       execa(join(home, 'podman'), argv, { env, ...(input ? { input } : { stdin: 'ignore' as const }) });
-    return { conf, good, env, podman };
+    const stores = async () =>
+      (await readdir(home)).filter((name) => ['.local', 'graph', 'run'].includes(name));
+    return { conf, good, env, podman, stores };
   }
 
   const recover = (env: Record<string, string | undefined>, ...argv: string[]) =>
@@ -161,7 +163,7 @@ describe('permission-issues', () => {
       text
         .replace(/^cgroup_manager.*$/m, 'cgroup_manager = 5')
         .replace(/^runtime = .*$/m, 'runtime = "none"');
-    const { conf, good, env, podman } = await podmanWith('variable', broken);
+    const { conf, good, env, podman, stores } = await podmanWith('variable', broken);
     await expect(podman(['info'])).rejects.toThrow(/cgroup_manager/);
     const rehearsed = await leavesAlone(() => recover(env, '--dry-run'));
     expect([rehearsed.exitCode, rehearsed.stdout]).toEqual([
@@ -169,6 +171,8 @@ describe('permission-issues', () => {
       expect.stringContaining('a containers.conf is broken'),
     ]);
     expect(await readFile(conf, 'utf8')).toBe(broken(good));
+    // What is tried, is tried elsewhere.
+    expect(await stores()).toEqual([]);
     const { exitCode, stdout } = await recover(env, '--yes');
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining('What was found is mended')]);
     await podman(['info']);
@@ -182,8 +186,10 @@ describe('permission-issues', () => {
   // Root's Podman reads none in a home.
   test.runIf(ROOTLESS)('so is the one in the home of a user, whose containers run then', async () => {
     const broken = (text: string) => text.replace(/^cgroup_manager.*$/m, 'cgroup_manager = [');
-    const { conf, good, env, podman } = await podmanWith('home', broken);
+    const { conf, good, env, podman, stores } = await podmanWith('home', broken);
     await expect(podman(['info'])).rejects.toThrow(/containers\.conf|toml/);
+    await recover(env, '--dry-run');
+    expect(await stores()).toEqual([]);
     const { exitCode, stdout } = await recover(env, '--yes');
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining('What was found is mended')]);
     expect(await readFile(conf, 'utf8')).toBe(broken(good).replace('cgroup_manager', '# cgroup_manager'));
