@@ -7,7 +7,7 @@ import { aStack, ok, type Stack } from '../support/e2e.js';
 import { HOURS } from '../support/faults.js';
 import { everyKill, runKilled } from '../support/kills.js';
 
-/** A move that is killed at any step is finished by `resume` and taken back by `abort`: the project runs at one side, with its data, and nothing is left over. */
+/** A move, or the undo of one, that is killed at any step is finished by `resume` and taken back by `abort`: the project runs at one side, with its data, and nothing is left over. */
 
 const { PODMAN_HOST: PODMAN = '', DOCKER_HOST: DOCKER = '' } = process.env;
 const SERVICES = ['cache', 'web'];
@@ -58,30 +58,36 @@ interface Way {
   source: string;
   target: string;
   argv: string[];
+  /** The data goes with it; else each side keeps its own. */
+  carries: boolean;
   /** It runs at the source alone. */
   reset(): Promise<void>;
+}
+
+const toPodman = ['migrate', 'to-podman', '--target-host', PODMAN, '--yes'];
+
+async function atDockerAlone(): Promise<void> {
+  await clearPodman(stack.name);
+  await at(DOCKER, 'update', '--restart', 'always', ...(await containers(DOCKER)));
+  await at(DOCKER, 'start', ...(await containers(DOCKER)));
+  await write(DOCKER);
 }
 
 const WAYS: Record<string, Way> = {
   'to a Podman that has nothing of it': {
     source: DOCKER,
     target: PODMAN,
-    argv: ['migrate', 'to-podman', '--target-host', PODMAN, '--yes'],
-    reset: async () => {
-      await clearPodman(stack.name);
-      await at(DOCKER, 'update', '--restart', 'always', ...(await containers(DOCKER)));
-      await at(DOCKER, 'start', ...(await containers(DOCKER)));
-      await write(DOCKER);
-    },
+    argv: toPodman,
+    carries: true,
+    reset: atDockerAlone,
   },
   'to a Docker that has data and stopped containers of it': {
     source: PODMAN,
     target: DOCKER,
     argv: ['migrate', 'to-docker', '--host', PODMAN, '--target-host', DOCKER, '--yes'],
+    carries: true,
     reset: async () => {
-      if ((await containers(PODMAN)).length === 0) {
-        await ok(stack, 'migrate', 'to-podman', '--target-host', PODMAN, '--yes');
-      }
+      if ((await containers(PODMAN)).length === 0) await ok(stack, ...toPodman);
       await at(PODMAN, 'start', ...(await containers(PODMAN)));
       await at(DOCKER, 'compose', 'create');
       await at(DOCKER, 'update', '--restart', 'no', ...(await containers(DOCKER)));
@@ -90,10 +96,21 @@ const WAYS: Record<string, Way> = {
       await write(DOCKER);
     },
   },
+  'to Podman, undone': {
+    source: PODMAN,
+    target: DOCKER,
+    argv: ['undo', '--yes'],
+    carries: false,
+    reset: async () => {
+      await atDockerAlone();
+      await ok(stack, ...toPodman);
+      await write(PODMAN);
+    },
+  },
 };
 
-/** It runs at one side, whole, with the data of the source; the other has its own, or that. Returns where it runs. */
-async function isWhole({ source, target }: Way, moment: string): Promise<string> {
+/** It runs at one side, whole, with the data it should have there; the other has its own, or that. Returns where it runs. */
+async function isWhole({ source, target, carries }: Way, moment: string): Promise<string> {
   const [here, there] = [await running(source), await running(target)];
   expect([here.toSorted(), there.toSorted()], moment).toContainEqual(SERVICES);
   expect([here, there], moment).toContainEqual([]);
@@ -101,7 +118,7 @@ async function isWhole({ source, target }: Way, moment: string): Promise<string>
   for (const service of SERVICES) {
     const script = 'cat /data/of; stat -c " %u:%g" /data /data/of';
     const found = await at(host, 'compose', 'exec', '-T', service, 'sh', '-c', script);
-    expect(found, moment).toBe(`${service} of ${source} 7:7\n 7:7`);
+    expect(found, moment).toBe(`${service} of ${carries ? source : host} 7:7\n 7:7`);
   }
   expect(await containers(source), moment).toHaveLength(SERVICES.length);
   for (const side of [source, target]) {
@@ -113,14 +130,14 @@ async function isWhole({ source, target }: Way, moment: string): Promise<string>
         beside.filter((name) => name.includes('compose-rollback')),
         moment,
       ).toEqual([]);
-      const owners = side === source ? [source] : [source, target];
+      const owners = carries && side === target ? [source, target] : [side];
       expect(
         owners.map((owner) => `${service} of ${owner}`),
         moment,
       ).toContain(await readFile(join(place, 'of'), 'utf8'));
     }
   }
-  if (source === DOCKER) {
+  if (source === DOCKER || !carries) {
     const format = '{{.HostConfig.RestartPolicy.Name}}';
     const policies = await at(DOCKER, 'inspect', '--format', format, ...(await containers(DOCKER)));
     expect(new Set(policies.split('\n')), moment).toEqual(new Set([host === DOCKER ? 'always' : 'no']));
