@@ -37,7 +37,7 @@ export async function docker(...argv: string[]): Promise<string> {
   return again ? await docker(...argv) : (await execa('docker', argv, { stdin: 'ignore' })).stdout;
 }
 
-/** Runs a container to its end and removes it; what it said. (Attached, it would hang on Podman 4.3.1 without systemd.) */
+/** Runs a container to its end and removes it; what it said. (Detached: who attaches to Podman 4.3.1 waits forever where its own clean-up is missing.) */
 export async function runToEnd(...argv: string[]): Promise<string> {
   const id = await docker('run', '--detach', ...argv);
   const exitCode = await docker('wait', id);
