@@ -86,26 +86,28 @@ const commented = (lines: string[], left: ReadonlySet<number>) =>
 
 /**
  * Tries a text in the place of the configuration, without touching that; what Podman says, undefined when it starts. With a store of its own: it writes
- * down in the real one what a configuration leaves open. (Where it is, options say: what a storage.conf says of that, Podman 4.3.1 passes over in favour
- * of a store that its user has, measured.)
+ * down in the real one what a configuration leaves open. (Options say where, too: what a storage.conf says of that, Podman 4.3.1 passes over in favour of
+ * a store that its user has; root's does not start without. Measured.)
  */
 async function startsWith(env: Environment, path: string, text: string): Promise<string | undefined> {
   // A runroot of more than 50 characters Podman refuses.
   const trial = await mkdtemp(join(env['XDG_RUNTIME_DIR'] || tmpdir(), 'try-'));
   try {
     const store = join(trial, 'storage.conf');
-    await writeFile(store, '[storage]\ndriver = "vfs"\n');
-    const places = ['--root', join(trial, 'root'), '--runroot', join(trial, 'run')];
+    const [root, run] = [join(trial, 'root'), join(trial, 'run')];
+    const places = `graphroot = ${JSON.stringify(root)}\nrunroot = ${JSON.stringify(run)}\n`;
+    await writeFile(store, `[storage]\ndriver = "vfs"\n${places}`);
+    const options = ['--root', root, '--runroot', run];
     const folder = join(trial, 'containers');
     await mkdir(folder);
     const file = join(folder, 'containers.conf');
     await writeFile(file, text);
     const own = { ...env, CONTAINERS_STORAGE_CONF: store };
-    if (env['CONTAINERS_CONF']) return await whyPodmanFails({ ...own, CONTAINERS_CONF: file }, places);
+    if (env['CONTAINERS_CONF']) return await whyPodmanFails({ ...own, CONTAINERS_CONF: file }, options);
     for (const name of await readdir(dirname(path))) {
       if (name !== basename(path)) await symlink(join(dirname(path), name), join(folder, name));
     }
-    return await whyPodmanFails({ ...own, XDG_CONFIG_HOME: trial }, places);
+    return await whyPodmanFails({ ...own, XDG_CONFIG_HOME: trial }, options);
   } finally {
     await rm(trial, { recursive: true, force: true });
   }

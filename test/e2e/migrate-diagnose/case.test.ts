@@ -62,7 +62,7 @@ beforeAll(async () => {
   port = await freePort();
   stack = await aStack('e2e-diagnose', (name) => ({
     'compose.yaml': compose(name),
-    'api/Dockerfile': 'FROM busybox:latest\nRUN mkdir /data && chown 1000:1000 /data\n',
+    'api/Dockerfile': `FROM busybox:latest\nLABEL of=${name}\nRUN mkdir /data && chown 1000:1000 /data\n`,
   }));
   await docker('network', 'create', '--label', `of=${stack.name}`, `${stack.name}-outside`);
   await stack.compose('up', '--detach', '--build');

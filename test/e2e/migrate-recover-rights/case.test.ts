@@ -27,7 +27,7 @@ services:
     volumes: ['data:/data']
 volumes: { data: {} }
 `,
-    'api/Dockerfile': 'FROM busybox:latest\nRUN mkdir /data && chown 1000:1000 /data\n',
+    'api/Dockerfile': `FROM busybox:latest\nLABEL of=${name}\nRUN mkdir /data && chown 1000:1000 /data\n`,
   }));
   await stack.compose('up', '--detach', '--build');
   await create(stack); // With it comes the backup directory.

@@ -23,7 +23,7 @@ import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
 const SCRIPTS = fileURLToPath(new URL('../../../scripts', import.meta.url));
 const IDLE = `sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
-const CONTAINERFILE = 'FROM busybox:latest\nRUN mkdir /built\n';
+const CONTAINERFILE = 'FROM busybox:latest\nRUN mkdir /built-by-script\n';
 const REPORT = 'migration-prerequisites-report.txt';
 const LOG = 'migration-recovery.log';
 
