@@ -120,11 +120,13 @@ rootless() {
   (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move --project=rootless-rights "$@")
 }
 
-# summary N: the counts of vitest's reports; N failures of ours (checks, build) and files that did not even load count.
+# summary N: what failed, by name, and the counts of vitest's reports; N failures of ours (checks, build) and files that
+# did not even load count.
 summary() {
   # shellcheck disable=SC2016 # this is JavaScript
   node -e '
     const fs = require("node:fs");
+    const path = require("node:path");
     const [folder, extra] = process.argv.slice(1);
     const counts = { passed: 0, failed: Number(extra), skipped: 0 };
     const files = folder === "" ? [] : fs.readdirSync(folder);
@@ -134,8 +136,12 @@ summary() {
       counts.passed += report.numPassedTests;
       counts.failed += report.numFailedTests;
       counts.skipped += report.numPendingTests + report.numTodoTests;
-      const broken = report.testResults.filter((suite) => suite.status === "failed" && !suite.assertionResults.some((test) => test.status === "failed"));
-      counts.failed += broken.length;
+      for (const suite of report.testResults.filter(({ status }) => status === "failed")) {
+        const failed = suite.assertionResults.filter(({ status }) => status === "failed");
+        if (failed.length === 0) counts.failed += 1;
+        const names = failed.length > 0 ? failed.map(({ fullName }) => fullName) : ["(did not run to its end)"];
+        for (const name of names) console.log(`failed: ${path.basename(file, ".json")}: ${suite.name.replace(/^.*\/(?=test\/)/, "")}: ${name}`);
+      }
     }
     console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   ' "$RESULTS" "$1"
