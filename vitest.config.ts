@@ -105,8 +105,7 @@ export default defineConfig({
         ({ test }) => ({ test: { ...test, sequence: { groupOrder: 3 } } }),
       ),
       ...onDocker('docker-v1', { TEST_COMPOSE_V1: legacy, COMPOSE_ROLLBACK_PROVIDER: legacy }, [
-        'test/e2e/image-moved/case.test.ts',
-        ...SAMPLE,
+        'test/e2e/{image-moved,variables}/case.test.ts',
       ]),
       ...onDocker('docker-26', { DOCKER_HOST: env['DOCKER_26_HOST'] }, [
         'test/conformance/provider.test.ts',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -8,6 +8,7 @@ import { HELPER_LABEL } from '../../src/model/engine.js';
 import { ApiDriver, NOT_CARRIED } from '../../src/volumes/api.js';
 import { type Place, volumePlace } from '../../src/volumes/driver.js';
 import { HostDriver } from '../../src/volumes/host.js';
+import { inspectTar } from '../../src/volumes/tar.js';
 import { connectTestEngine, docker } from '../support/engine.js';
 import {
   adorn,
@@ -141,6 +142,41 @@ describe('XFS that can share blocks', () => {
   });
 
   volumeSuite('host, XFS', () => Promise.resolve(hostSubject(() => directory(mount))));
+});
+
+/** Once through each of those who read archives, and not through the engine: that takes minutes, and reads by the same code. */
+describe('a file whose size takes more than 32 bits', { timeout: 600_000 }, () => {
+  const SIZE = 4 * 1024 ** 3 + 7;
+
+  /** A few bytes here and there, and holes. */
+  async function large(): Promise<string> {
+    const path = join(await scratch(), 'large');
+    const file = await open(path, 'w');
+    for (const at of [0, 2 ** 31 + 1, SIZE - 4]) await file.write(Buffer.from('mark'), 0, 4, at);
+    await file.close();
+    return path;
+  }
+
+  it('comes back', async () => {
+    const { driver, restore } = hostSubject(() => directory());
+    const [original, place] = [await large(), await directory()];
+    await tool(place.path, 'cp', '--sparse=always', original, 'large');
+    const archive = join(await scratch(), 'archive');
+    expect(await archiveTo(archive, driver, place, 'zstd')).toMatchObject({ bytes: SIZE });
+    await rm(join(place.path, 'large'));
+    await restore(place, reading(archive), 'zstd', never);
+    await tool(place.path, 'cmp', 'large', original);
+  });
+
+  it('is read whole, holes and all, and what comes after it', async () => {
+    const path = await large();
+    await writeFile(join(dirname(path), 'small'), 'small');
+    const argv = ['--create', '--file=-', `--directory=${dirname(path)}`, 'large', 'small'];
+    const { stdout } = execa('tar', argv, { encoding: 'buffer', buffer: false });
+    const sizes: Record<string, number> = {};
+    for await (const { name, size } of inspectTar(stdout)) sizes[name.toString()] = size;
+    expect(sizes).toEqual({ large: SIZE, small: 5 });
+  });
 });
 
 /** `cap_net_raw+ep`. */

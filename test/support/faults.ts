@@ -12,7 +12,7 @@ export async function bounded(stack: Stack, env: Record<string, string>, ...argv
     env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...env },
     stdin: 'ignore',
     reject: false,
-    timeout: 60_000,
+    timeout: 180_000,
     killSignal: 'SIGKILL',
   });
 }
