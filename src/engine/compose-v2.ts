@@ -1,5 +1,6 @@
 import type { ComposeModel } from '../model/compose.js';
 import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
+import { overStumbles } from './podman-stumbles.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
 
 /** Compose version 2 and later, as the docker CLI's plug-in or on its own. */
@@ -32,7 +33,10 @@ export class ComposeV2 extends ComposeBase implements ComposeProvider {
     // Without a name it would mean all of them.
     if (services.length === 0) return;
     const [up = '', ...words] = upCommand(services, options);
-    await runCompose(this.program, request, request.profiles, [up, '--pull=never', ...words]);
+    // What is as it should be by then is left alone the next time.
+    await overStumbles(() =>
+      runCompose(this.program, request, request.profiles, [up, '--pull=never', ...words]),
+    );
   }
 
   defaultImage(project: string, service: string): string {

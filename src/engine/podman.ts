@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import * as z from 'zod';
 import type { Container, EngineIdentity, Image } from '../model/engine.js';
-import { messageOf, RollbackError } from '../model/errors.js';
+import { RollbackError } from '../model/errors.js';
 import { isLocal } from './endpoint.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
+import { overStumbles } from './podman-stumbles.js';
 import { parseTag, qualified } from './reference.js';
 
 const infoSchema = z.object({
@@ -19,9 +20,6 @@ const infoSchema = z.object({
   store: z.object({ graphDriverName: z.string(), graphRoot: z.string() }),
   version: z.object({ Version: z.string(), APIVersion: z.string() }),
 });
-
-/** How often it may stumble over what goes away. */
-const STUMBLES = 5;
 
 const containerSchema = z.object({
   Dependencies: z.array(z.string()).nullish(),
@@ -80,19 +78,8 @@ export class PodmanEngine extends DockerEngine {
     return document === undefined ? undefined : containerSchema.parse(document);
   }
 
-  /** It looks at everything there is for most questions, and stumbles over what somebody removes meanwhile: asked again, that is gone. */
-  protected override async asked<T>(
-    question: () => Promise<T>,
-    ...expected: number[]
-  ): Promise<T | undefined> {
-    for (let left = STUMBLES; left > 0; left--) {
-      try {
-        return await this.ask(question(), ...expected);
-      } catch (thrown) {
-        if (!/(?:image|layer) not known|no such container/.test(messageOf(thrown))) throw thrown;
-      }
-    }
-    return await this.ask(question(), ...expected);
+  protected override asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined> {
+    return overStumbles(() => this.ask(question(), ...expected));
   }
 
   /** Runs the check: nobody else may do so. */

@@ -108,8 +108,8 @@ describe('when the services do not start there', () => {
     const before = await atDocker();
     await inside(DOCKER, 'api', ': > /data/not-there');
     const { exitCode, stderr } = await move(...forth, '--yes');
-    await inside(DOCKER, 'api', 'rm /data/not-there');
     expect([exitCode, stderr]).toEqual([20, expect.stringContaining('the earlier state is back')]);
+    await inside(DOCKER, 'api', 'rm /data/not-there');
     expect(await atDocker()).toEqual(before);
     expect(await answer(port)).toBe('v1');
     expect(await podman('ps', '--all', '--quiet', '--filter', ofProject())).toBe('');
