@@ -122,7 +122,8 @@ prepare_user() {
   chmod 0666 /dev/net/tun
   # Measured, 4.3.1: where this is not there, it mounts over all of /var/lib, and the lab is gone.
   mkdir -p /var/lib/cni
-  chown -R "$OWNER:$OWNER" "$HOME_DIR" "$RUN_DIR"
+  # What images and containers have there is of their own users.
+  find "$HOME_DIR" "$RUN_DIR" -path "$HOME_DIR/home/.local" -prune -o -exec chown --no-dereference "$OWNER:$OWNER" {} +
   chmod 0700 "$RUN_DIR"
   # As members of the group docker have it: they move their stacks away from there.
   if [[ -S $LAB_RUN/docker.sock ]]; then chgrp "$OWNER" "$LAB_RUN/docker.sock"; fi
