@@ -22,6 +22,8 @@ const infoSchema = z.object({
 });
 
 const containerSchema = z.object({
+  State: z.object({ Status: z.string() }),
+  HostConfig: z.object({ RestartPolicy: z.object({ Name: z.string() }) }),
   Dependencies: z.array(z.string()).nullish(),
   Config: z.object({
     CreateCommand: z.array(z.string()).nullish(),
@@ -123,12 +125,33 @@ export class PodmanEngine extends DockerEngine {
 
   /**
    * A paused one has to run first. What was made over Docker's API without a grace time has one of 0 (measured, 4.3.1): it would be killed
-   * at once, and lose what it has not written.
+   * at once, and lose what it has not written. What ends by itself is started again even when it was stopped in between (measured, 4.3.1), so
+   * it is stopped until it rests. Throws `failed` when it never does.
    */
   override async stop(id: string): Promise<void> {
     if ((await this.container(id))?.state === 'paused') await this.start(id);
-    const { StopTimeout: own } = (await this.inspected(id))?.Config ?? {};
-    await this.ask(this.docker.getContainer(id).stop({ t: own || GRACE_SECONDS }), 304, 404);
+    const { Config: config, HostConfig: host } = (await this.inspected(id)) ?? {};
+    const restarts = !['', 'no'].includes(host?.RestartPolicy.Name ?? '');
+    const grace = config?.StopTimeout || GRACE_SECONDS;
+    const deadline = Date.now() + LOOP_MS;
+    do {
+      await this.ask(this.docker.getContainer(id).stop({ t: grace }), 304, 404);
+      if (!restarts || (await this.comesToRest(id))) return;
+    } while (Date.now() < deadline);
+    throw new RollbackError('failed', `container ${id.slice(0, 12)} runs again whenever it is stopped`, {
+      hint: `see what starts it, or remove it: podman rm --force ${id.slice(0, 12)}`,
+    });
+  }
+
+  /** `stopped` is what nobody has cleaned up after yet: whoever comes to do so may start it again, and comes at once or never. */
+  private async comesToRest(id: string): Promise<boolean> {
+    const deadline = Date.now() + CLEANUP_MS;
+    for (;;) {
+      const status = (await this.inspected(id))?.State.Status ?? 'gone';
+      if (['running', 'initialized'].includes(status)) return false;
+      if (!['stopped', 'stopping'].includes(status) || Date.now() > deadline) return true;
+      await delay(CLEANUP_POLL_MS);
+    }
   }
 
   override readArchive(): Promise<Readable> {
@@ -197,6 +220,11 @@ const BESIDE_DEFINITION =
   /^(?:-d$|--pull=|--name=|com\.docker\.compose\.(?:project\.config_files|container-number)=|io\.podman\.compose\.(?:config-hash|version)=)/;
 /** As Docker gives, and compose. */
 const GRACE_SECONDS = 10;
+/** To catch what runs for a few milliseconds at a time. */
+const LOOP_MS = 60_000;
+/** Podman starts a process for that, which takes a second on a small machine at work. */
+const CLEANUP_MS = 10_000;
+const CLEANUP_POLL_MS = 10;
 const REQUIRES = '--requires=';
 /** What every container has of its own, some of it from its first start on. */
 const OWN_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;

@@ -1,11 +1,12 @@
 import { createConnection, createServer } from 'node:net';
 import { once } from 'node:events';
-import { afterEach, expect, it, vi } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
 import { clientOf, DockerEngine } from '../../src/engine/docker.js';
 import { socketPath, type Endpoint } from '../../src/engine/endpoint.js';
-import { connectTestEngine, testProject } from '../support/engine.js';
+import { connectTestEngine, docker, testProject } from '../support/engine.js';
 import { engineProxy } from '../support/engine-proxy.js';
 import { engineSuite } from './engine-suite.js';
 
@@ -108,4 +109,18 @@ it('asks the endpoint it was given, whatever the environment says', async () => 
   vi.stubEnv('DOCKER_HOST', 'tcp://127.0.0.1:1');
   vi.stubEnv('DOCKER_TLS_VERIFY', '1');
   expect((await (await connectEngine(endpoint)).identity()).id).toBe(id);
+});
+
+it('stops what ends by itself and is started again, over and over', { timeout: 240_000 }, async () => {
+  const engine = await connectTestEngine();
+  const argv = ['run', '--detach', '--restart=always', 'busybox:latest', 'sh', '-c', 'exit 3'];
+  for (let round = 0; round < 4; round += 1) {
+    const id = await docker(...argv);
+    onTestFinished(() => engine.removeHelper(id));
+    await sleep(150 * round); // somewhere between an end and a start
+    await engine.stop(id);
+    await sleep(500); // for whoever would start it all the same
+    expect((await engine.container(id))?.state).toBe('exited');
+    await engine.remove(id);
+  }
 });
