@@ -23,7 +23,7 @@ const infoSchema = z.object({
 
 const containerSchema = z.object({
   State: z.object({ Status: z.string() }),
-  HostConfig: z.object({ RestartPolicy: z.object({ Name: z.string() }) }),
+  HostConfig: z.object({ RestartPolicy: z.object({ Name: z.string() }).nullish() }),
   Dependencies: z.array(z.string()).nullish(),
   Config: z.object({
     CreateCommand: z.array(z.string()).nullish(),
@@ -131,7 +131,7 @@ export class PodmanEngine extends DockerEngine {
   override async stop(id: string): Promise<void> {
     if ((await this.container(id))?.state === 'paused') await this.start(id);
     const { Config: config, HostConfig: host } = (await this.inspected(id)) ?? {};
-    const restarts = !['', 'no'].includes(host?.RestartPolicy.Name ?? '');
+    const restarts = !['', 'no'].includes(host?.RestartPolicy?.Name ?? '');
     const grace = config?.StopTimeout || GRACE_SECONDS;
     const deadline = Date.now() + LOOP_MS;
     do {

@@ -115,7 +115,8 @@ describe('without a health check', () => {
       for (const local of [true, false]) {
         const verdict = await verify(stack.context(service, { config: { health_timeout: 1 }, local }));
         expect(verdict.status).toBe('fail');
-        expect(verdict.reason).toMatch(/^nothing listens on port 8080/);
+        // A machine at work may come to a single try, which took no time.
+        expect(verdict.reason).toMatch(/^nothing listens on port 8080(?: for |$)/);
       }
     },
   );
