@@ -120,14 +120,15 @@ rootless() {
   (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move --project=rootless-rights "$@")
 }
 
-# summary N: what failed, by name, and the counts of vitest's reports; N failures of ours (checks, build) and files that
-# did not even load count.
+# summary N: what failed, with the first line of why, and the counts of vitest's reports; N failures of ours (checks, build)
+# and files that did not even load count.
 summary() {
   # shellcheck disable=SC2016 # this is JavaScript
   node -e '
     const fs = require("node:fs");
     const path = require("node:path");
     const [folder, extra] = process.argv.slice(1);
+    const reason = (text = "") => text.trim().split("\n", 1)[0].slice(0, 300);
     const counts = { passed: 0, failed: Number(extra), skipped: 0 };
     const files = folder === "" ? [] : fs.readdirSync(folder);
     if (folder !== "" && files.length === 0) counts.failed += 1;
@@ -139,7 +140,8 @@ summary() {
       for (const suite of report.testResults.filter(({ status }) => status === "failed")) {
         const failed = suite.assertionResults.filter(({ status }) => status === "failed");
         if (failed.length === 0) counts.failed += 1;
-        const names = failed.length > 0 ? failed.map(({ fullName }) => fullName) : ["(did not run to its end)"];
+        const names = failed.map(({ fullName, failureMessages }) => `${fullName}: ${reason(failureMessages[0])}`);
+        if (failed.length === 0) names.push(`(did not run to its end): ${reason(suite.message)}`);
         for (const name of names) console.log(`failed: ${path.basename(file, ".json")}: ${suite.name.replace(/^.*\/(?=test\/)/, "")}: ${name}`);
       }
     }

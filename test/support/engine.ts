@@ -27,14 +27,18 @@ export async function connectTestEngine(): Promise<Engine> {
 
 /** Runs the `docker` program; its stdout, trimmed. Throws with its stderr when it fails. */
 export async function docker(...argv: string[]): Promise<string> {
-  const { failed, stdout, stderr } = await execa('docker', argv, {
-    stdin: 'ignore',
-    reject: PODMAN === undefined,
-  });
-  if (!failed) return stdout;
-  // Podman stumbles over what other tests remove meanwhile.
-  const again = /(?:image|layer) not known|does not exist in database/.test(stderr);
-  return again ? await docker(...argv) : (await execa('docker', argv, { stdin: 'ignore' })).stdout;
+  return await overStumbles(async () => await execa('docker', argv, { stdin: 'ignore' }));
+}
+
+/** Podman stumbles over what other tests remove meanwhile. */
+async function overStumbles(run: () => Promise<{ stdout: string }>, left = 5): Promise<string> {
+  try {
+    return (await run()).stdout;
+  } catch (error) {
+    const stumbled = /(?:image|layer) not known|does not exist in database/.test(String(error));
+    if (PODMAN === undefined || !stumbled || left === 0) throw error;
+    return await overStumbles(run, left - 1);
+  }
 }
 
 /** Runs a container to its end and removes it; what it said. (Detached: who attaches to Podman 4.3.1 waits forever where its own clean-up is missing.) */
@@ -63,9 +67,11 @@ export async function compose(
 ): Promise<string> {
   if (PODMAN_COMPOSE !== undefined) return await podmanCompose(PODMAN_COMPOSE, argv, options);
   const [program, ...words] = COMPOSE_V1 === undefined ? ['docker', 'compose'] : [COMPOSE_V1];
-  const running = execa(program, [...words, ...argv], { ...options, stdin: 'ignore' });
-  if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
-  return (await running).stdout;
+  return await overStumbles(async () => {
+    const running = execa(program, [...words, ...argv], { ...options, stdin: 'ignore' });
+    if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
+    return await running;
+  });
 }
 
 async function checkHealthUntil(podman: string, running: PromiseLike<unknown>): Promise<void> {

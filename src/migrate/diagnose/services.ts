@@ -87,11 +87,12 @@ async function healthOf({ engine }: Workspace, { id }: Container): Promise<Conta
 }
 
 /** Some services do their work and end. One that somebody reaches, checks, restarts or waits for is none of them. */
-function hasFinished({ service = '', exitCode }: Container, { model }: Observation): boolean {
+function hasFinished({ service = '', exitCode, restart }: Container, { model }: Observation): boolean {
   const definition = model?.services[service];
   if (exitCode !== 0) return false;
-  if (!model || !definition) return true;
-  const restarts = ['always', 'unless-stopped'].includes(definition.restart ?? 'no');
+  // A move holds back the container's own policy: the model's is what is meant, where there is one.
+  const restarts = ['always', 'unless-stopped'].includes(definition ? (definition.restart ?? 'no') : restart);
+  if (!model || !definition) return !restarts;
   const awaited = Object.values(model.services).some(
     ({ depends_on: needs }) => (needs[service]?.condition ?? '') === 'service_healthy',
   );
