@@ -11,7 +11,7 @@ const onEngine = {
 /** One file after the other: these compare the whole engine before and after. */
 const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
 /** What is between both engines is told of them by other variables. */
-const BETWEEN = ['test/e2e/migrate-{built,move,scripts,to-units,validate}/case.test.ts'];
+const BETWEEN = ['test/e2e/migrate-{built,move,scripts,space,to-units,validate}/case.test.ts'];
 const ONLY_PODMAN = ['test/{conformance,e2e}/podman-*{.test.ts,/case.test.ts}'];
 /** podman-compose and Podman as programs. */
 const FAULTS_OF_PROGRAMS = ['test/faults/program.test.ts'];

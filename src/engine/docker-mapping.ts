@@ -71,6 +71,7 @@ export interface InfoDocument {
   ID: string;
   Name: string;
   Driver: string;
+  DockerRootDir: string;
   SecurityOptions?: Maybe<string[]>;
   CgroupVersion?: Maybe<string>;
 }
@@ -174,6 +175,7 @@ export function toIdentity(info: InfoDocument, version: VersionDocument, host: s
     pauses: !rootless || info.CgroupVersion !== '1',
     changesRestart: true,
     storageDriver: info.Driver,
+    storageDirectory: info.DockerRootDir,
   };
 }
 

@@ -53,6 +53,7 @@ export class PodmanEngine extends DockerEngine {
       // Measured, 4.3.1: neither of its APIs has it.
       changesRestart: false,
       storageDriver: store.graphDriverName,
+      storageDirectory: store.graphRoot,
     };
   }
 

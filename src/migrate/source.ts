@@ -104,7 +104,7 @@ async function volumeBytes(workspace: Workspace, observation: Observation): Prom
     if (!place) continue; // It is made when its service first starts.
     const copier = await chooseCopier(workspace, place);
     if (copier.driver !== 'host') return undefined;
-    sum += (await copier.copier.listing(place, signal)).bytes;
+    sum += await copier.copier.usage(place, signal);
   }
   return sum;
 }

@@ -20,6 +20,8 @@ export interface EngineIdentity {
   /** Can the restart policy of a container be changed? */
   changesRestart: boolean;
   storageDriver: string;
+  /** Where it keeps images and volumes, on its host. */
+  storageDirectory: string;
 }
 
 export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';

@@ -1,4 +1,3 @@
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import type { ComposeModel } from '../model/compose.js';
@@ -7,6 +6,7 @@ import type { Target } from '../plan/target.js';
 import { hasCommit } from '../project/git.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../run/workspace.js';
+import { spaceIn } from '../store/space.js';
 import { findTakenPorts } from './ports.js';
 import { findVolumes, type Resumed } from './volumes.js';
 
@@ -138,6 +138,5 @@ async function lacksCommit({ project }: Workspace, commit: string | null): Promi
 
 /** A safety point holds about what the point holds; a megabyte is for the rest: journal, index, model. */
 async function findMissingBytes(workspace: Workspace, size: number): Promise<number> {
-  const { bavail, bsize } = await statfs(workspace.store.path);
-  return Math.max(0, size + 1_048_576 - bavail * bsize);
+  return Math.max(0, size + 1_048_576 - (await spaceIn(workspace.store.path)));
 }

@@ -1,4 +1,3 @@
-import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Container } from '../model/engine.js';
 import type { Plan, VolumeFinding } from '../model/plan.js';
@@ -7,6 +6,7 @@ import type { Target } from '../plan/target.js';
 import { isUp } from '../plan/services.js';
 import { chooseCopier, locateData, namespaceOf, type Copier, type DataName } from '../run/data.js';
 import type { Workspace } from '../run/workspace.js';
+import { spaceIn } from '../store/space.js';
 import type { Place } from '../volumes/driver.js';
 import { closedNamespace } from '../volumes/host-fitness.js';
 
@@ -103,8 +103,7 @@ function usersOf(place: Place, containers: Container[]): VolumeFinding['users'] 
 }
 
 async function missingBeside({ path }: Place, bytes: number): Promise<number> {
-  const { bavail, bsize } = await statfs(dirname(path));
-  return Math.max(0, bytes - bavail * bsize);
+  return Math.max(0, bytes - (await spaceIn(dirname(path))));
 }
 
 /** What a plan replaces, for its safety point: where the present data will lie until it is archived. */

@@ -84,11 +84,21 @@ function killGroup(pid: number): void {
   }
 }
 
-/** Runs a program to its end; its stdout. Throws `failed` with its words, beginning with what could not be done: "cannot <doing>". */
-export async function runTool(doing: string, argv: string[], signal?: AbortSignal): Promise<string> {
+/**
+ * Runs a program to its end; its stdout. Throws `failed` with its words, beginning with what could not be done: "cannot <doing>". With nothing but
+ * lines of `harmless` words it has not failed.
+ */
+export async function runTool(
+  doing: string,
+  argv: string[],
+  signal?: AbortSignal,
+  harmless?: RegExp,
+): Promise<string> {
   const result = await runProgram(argv, { env: ENV, ...(signal && { signal }) });
-  if (result.exitCode === 0) return result.stdout;
-  const why = result.stderr.split('\n')[0] || result.problem || `exit code ${result.exitCode}`;
+  const words = result.stderr.split('\n').filter(Boolean);
+  const fine = harmless !== undefined && words.length > 0 && words.every((line) => harmless.test(line));
+  if (result.exitCode === 0 || fine) return result.stdout;
+  const why = words[0] || result.problem || `exit code ${result.exitCode}`;
   throw new RollbackError('failed', `cannot ${doing}: ${why}`);
 }
 

@@ -33,7 +33,8 @@ export interface FindOptions {
   live?: boolean | undefined;
 }
 
-const GONE = /: No such file or directory$/;
+/** What programs say of a file that went away meanwhile. */
+export const GONE = /: No such file or directory$/;
 
 /** The place and all below it, directories before what they hold, in batches. Throws `failed` when something cannot be read. */
 export async function* findAll(place: Place, options: FindOptions = {}): AsyncGenerator<Found[]> {

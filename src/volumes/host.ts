@@ -8,6 +8,7 @@ import { type Listing, listPlace, settlePlace } from './host-listing.js';
 import { discardSibling, type Leftover, leftoversOf, type Sibling } from './host-siblings.js';
 import { stagePlace } from './host-stage.js';
 import { mendPlace, swapPlace, unswapPlace } from './host-swap.js';
+import { usageOfPlace } from './host-usage.js';
 
 /**
  * Copies and replaces data right in the file system, without an engine: for an engine on this machine, and a user who may write there.
@@ -37,6 +38,11 @@ export class HostDriver implements VolumeReader {
   /** See `listPlace`. */
   listing(place: Place, signal?: AbortSignal): Promise<Listing> {
     return listPlace(place, signal);
+  }
+
+  /** See `usageOfPlace`. */
+  usage(place: Place, signal: AbortSignal): Promise<number> {
+    return usageOfPlace(place, signal);
   }
 
   /** See `clonePlace`. */

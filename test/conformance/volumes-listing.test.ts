@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import type { Place } from '../../src/volumes/driver.js';
 import { HostDriver } from '../../src/volumes/host.js';
@@ -129,5 +130,33 @@ describe('listings', () => {
     const place = await placeWith({ one: '1' });
     await utimes(join(place.path, 'one'), 4_000_000_000, 4_000_000_000);
     expect(await settled(place)).toMatch(/^sha256:[0-9a-f]{64}$/);
+  });
+});
+
+describe('what a place takes on the disk', () => {
+  it('is without holes, and hard links count once', async () => {
+    const place = await placeWith({});
+    const empty = await host.usage(place, never);
+    await tool(place.path, 'dd', 'if=/dev/urandom', 'of=noise', 'bs=1M', 'count=2', 'status=none');
+    await tool(place.path, 'ln', 'noise', 'again');
+    await tool(place.path, 'truncate', '-s', '100G', 'hole');
+    await host.settle(place);
+    const taken = (await host.usage(place, never)) - empty;
+    expect(taken).toBeGreaterThanOrEqual(2 << 20);
+    expect(taken).toBeLessThan(3 << 20);
+  });
+
+  it('is told while files come and go, and not of what is gone itself', async () => {
+    const place = await placeWith({});
+    const script = 'while :; do touch a b c d e f g h; mkdir -p i/j/k; rm -r a b c d e f g h i; done';
+    const busy = execa('sh', ['-c', script], { cwd: place.path, reject: false });
+    try {
+      for (let at = 0; at < 50; at += 1) expect(await host.usage(place, never)).toBeGreaterThanOrEqual(0);
+    } finally {
+      busy.kill();
+      await busy;
+    }
+    await rm(place.path, { recursive: true });
+    await expect(host.usage(place, never)).rejects.toMatchObject({ code: 'failed' });
   });
 });

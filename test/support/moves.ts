@@ -1,6 +1,7 @@
 import type { MovePlan } from '../../src/model/move.js';
 import type { Observation } from '../../src/model/project.js';
-import { planMove, type MoveFacts, type VolumeFacts } from '../../src/migrate/move/plan.js';
+import type { MoveFacts, VolumeFacts } from '../../src/migrate/move/facts.js';
+import { planMove } from '../../src/migrate/move/plan.js';
 import { aPresent, type Stack } from './planning.js';
 
 /** Moves between engines, in the language of planning.ts: Docker's side is `aPresent(stack)`. */
@@ -32,7 +33,7 @@ export const data = someVolume('data', ['redis']);
 /** A volume that goes over as files lie, and is not there yet. */
 export function someVolume(name: string, services: string[]): VolumeFacts {
   const host = { driver: 'host', problem: null } as const;
-  return { name: `shop_${name}`, services, existing: false, from: host, to: host, users: [] };
+  return { name: `shop_${name}`, services, existing: false, from: host, to: host, users: [], bytes: 4096 };
 }
 
 /** `planMove` from Docker (or from what was observed) to a Podman that has nothing of it, unless facts say otherwise. */
@@ -55,6 +56,7 @@ export function aMove(from: Stack | Observation, facts: Partial<MoveFacts> = {})
     goal: undefined,
     data: true,
     undoes: null,
+    storage: null,
     findings: { takenPorts: [], missingExternal: [] },
     ...facts,
   });

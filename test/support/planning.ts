@@ -121,6 +121,7 @@ export function aPresent(stack: Stack = {}): Observation {
       pauses: true,
       changesRestart: true,
       storageDriver: 'overlay2',
+      storageDirectory: '/var/lib/docker',
     },
     provider: { name: 'docker compose', version: '2.26.1', replaces: stack.replaces ?? true },
     model: stack.modelError === undefined ? modelOf(services) : undefined,
@@ -364,12 +365,9 @@ export function traitsOf(kind: string, overrides: Partial<HandlerTraits> = {}): 
 export type Circumstances = { traits?: Traits; findings?: Partial<Findings>; options?: Partial<PlanOptions> };
 
 /** `plan` under usual circumstances: nothing found, generic handlers, the whole project. */
-export function planned(present: Observation, target: Target, circumstances: Circumstances = {}): Plan {
-  const findings = { ...noFindings, ...circumstances.findings };
-  return plan(present, target, circumstances.traits ?? {}, findings, {
-    ...options,
-    ...circumstances.options,
-  });
+export function planned(present: Observation, target: Target, given: Circumstances = {}): Plan {
+  const findings = { ...noFindings, ...given.findings };
+  return plan(present, target, given.traits ?? {}, findings, { ...options, ...given.options });
 }
 
 /** A whole plan from what a test is about; the head is that of `planned(…, aPoint(…))`. */

@@ -239,6 +239,7 @@ describe('toIdentity', () => {
     ID: 'ID',
     Name: 'host1',
     Driver: 'overlay2',
+    DockerRootDir: '/var/lib/docker',
     SecurityOptions: ['name=seccomp,profile=default', 'name=rootless'],
   };
   const version = { Version: '20.10.24', ApiVersion: '1.41' };
@@ -256,6 +257,7 @@ describe('toIdentity', () => {
       pauses: true,
       changesRestart: true,
       storageDriver: 'overlay2',
+      storageDirectory: '/var/lib/docker',
     });
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MovePlan } from '../../src/model/move.js';
 import type { Observation } from '../../src/model/project.js';
-import type { MoveFacts } from '../../src/migrate/move/plan.js';
+import type { MoveFacts } from '../../src/migrate/move/facts.js';
 import { aPoint } from '../support/mirror.js';
 import { aMove, atDocker, atPodman, data, outlineOf, restarting, someVolume } from '../support/moves.js';
 import { aPresent, imageId, POINT, type Stack } from '../support/planning.js';

@@ -10,7 +10,8 @@ import {
 import type { Observation } from '../../src/model/project.js';
 import { dependenciesOf, needs } from '../../src/plan/order.js';
 import { isUp } from '../../src/plan/services.js';
-import { planMove, type MoveFacts, type VolumeFacts } from '../../src/migrate/move/plan.js';
+import type { MoveFacts, VolumeFacts } from '../../src/migrate/move/facts.js';
+import { planMove } from '../../src/migrate/move/plan.js';
 import { aPoint } from '../support/mirror.js';
 import { atPodman } from '../support/moves.js';
 import { aPresent } from '../support/planning.js';
@@ -36,6 +37,7 @@ const volume = (name: string): fc.Arbitrary<VolumeFacts> =>
     from: access,
     to: access,
     users: fc.constantFrom([], [], [], ['blog-web-1']),
+    bytes: fc.nat(),
   });
 
 /** Two stacks of one project, at two engines, and all that could be found of them. */
@@ -49,8 +51,9 @@ const meetings: fc.Arbitrary<MoveFacts> = fc
     toGoal: fc.boolean(),
     data: fc.boolean(),
     taken: fc.boolean(),
+    storage: fc.option(fc.record({ directory: fc.constant('/var/lib/containers'), free: fc.nat() })),
   })
-  .map(({ stacks: { now, recorded }, back, policies, volumes, held, toGoal, data, taken }) => {
+  .map(({ stacks: { now, recorded }, back, policies, volumes, held, toGoal, data, taken, storage }) => {
     const [here, there] = back
       ? [atPodman(now), aPresent({ ...recorded, services: {} })]
       : [aPresent(now), atPodman({ ...recorded, services: {} })];
@@ -71,6 +74,7 @@ const meetings: fc.Arbitrary<MoveFacts> = fc
       files: [],
       names: {},
       undoes: null,
+      storage,
       findings: {
         takenPorts: taken ? [{ service: 'web', port: '*:80/tcp', holder: 'nginx' }] : [],
         missingExternal: [],
@@ -153,6 +157,14 @@ describe('every move', () => {
       const names = plan.volumes.map(({ name }) => name);
       if (!data) expect(names).toEqual([]);
       else if (plan.blockers.length === 0) expect(names).toEqual(volumes.map(({ name }) => name));
+    });
+  });
+
+  it('is blocked by data that does not fit, and by images never', () => {
+    everyPlan((plan, { data, volumes, storage }) => {
+      const needed = data ? volumes.reduce((sum, { bytes }) => sum + bytes, 0) : 0;
+      const fits = storage === null || needed <= storage.free;
+      expect(plan.blockers.some(({ code }) => code === 'disk-full')).toBe(!fits);
     });
   });
 

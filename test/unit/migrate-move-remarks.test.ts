@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Remark } from '../../src/model/plan.js';
-import type { MoveFacts } from '../../src/migrate/move/plan.js';
+import type { MoveFacts } from '../../src/migrate/move/facts.js';
 import { aPoint } from '../support/mirror.js';
 import { aMove, atPodman, data, SHOP } from '../support/moves.js';
 import { aPresent, POINT, type Stack } from '../support/planning.js';
@@ -137,6 +137,20 @@ describe('a move is blocked', () => {
       'a file is gone',
       null,
     ],
+    [
+      'by data that does not fit, all of it together',
+      SHOP,
+      {
+        volumes: [
+          { ...data, bytes: 2e6 },
+          { ...data, name: 'shop_files', bytes: 1e6 },
+        ],
+        storage: { directory: '/var/lib/containers', free: 2.5e6 },
+      },
+      'disk-full',
+      'the data takes 3.0 MB, and Podman has 2.5 MB free in /var/lib/containers',
+      'free 500.0 kB there',
+    ],
   ])('%s', (_, stack, facts, code, message, hint) => {
     const { blockers } = aMove(stack, facts);
     expect(blockers).toEqual([{ code, message, hint }]);
@@ -160,6 +174,16 @@ describe('a move is blocked', () => {
       'replicas that the files ask for',
       { services: { api: { states: ['running', 'running'], scale: 2 } } },
       { target: { ...atPodman(), provider: { name: 'podman-compose', version: '1.0.3', replaces: false } } },
+    ],
+    [
+      'data that just fits, and images that might not',
+      SHOP,
+      { volumes: [{ ...data, bytes: 2e6 }], storage: { directory: '/var/lib/containers', free: 2e6 } },
+    ],
+    [
+      'data that would not fit and stays',
+      SHOP,
+      { data: false, volumes: [{ ...data, bytes: 2e6 }], storage: { directory: '/data', free: 0 } },
     ],
     ['data that stays anyway', SHOP, { data: false, volumes: [{ ...data, from: gone, users: ['blog'] }] }],
   ])('not by %s', (_, stack, facts) => {
@@ -195,6 +219,15 @@ describe('a move tells', () => {
         'data-replaced',
         'the data that shop_data has on Podman is replaced',
         'the safety point keeps it',
+      ),
+    ],
+    [
+      'that images and data may not fit',
+      { volumes: [data], storage: { directory: '/var/lib/containers', free: 5000 } },
+      remark(
+        'disk-tight',
+        'images and data take up to 2.0 MB, and Podman has 5.0 kB free in /var/lib/containers',
+        'images that share layers take less',
       ),
     ],
     [

@@ -5,7 +5,7 @@ import { isUp } from '../../plan/services.js';
 import { createPoint } from '../../points/create.js';
 import type { Workspace } from '../../run/workspace.js';
 import type { Sides } from './look.js';
-import { engineName } from './plan.js';
+import { engineName } from './facts.js';
 
 export interface FinalizeRequest {
   /** Remove the data there too; a point keeps it. */

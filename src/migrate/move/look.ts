@@ -1,20 +1,23 @@
 import { isStarted } from '../../engine/discovery.js';
 import type { ComposeModel } from '../../model/compose.js';
-import type { Container } from '../../model/engine.js';
+import type { Container, EngineIdentity } from '../../model/engine.js';
 import type { MoveKind, MovePlan } from '../../model/move.js';
 import type { Operation } from '../../model/plan.js';
 import type { Observation } from '../../model/project.js';
 import { isUp } from '../../plan/services.js';
 import type { Target } from '../../plan/target.js';
 import { dataSources, type DataSource } from '../../project/data.js';
+import { isDenied, isMissing } from '../../project/paths.js';
 import { findMissingExternal } from '../../rollback/findings.js';
 import { prepare } from '../../rollback/prepare.js';
 import { findTakenPorts } from '../../rollback/ports.js';
 import { fitOfMissing } from '../../rollback/volumes.js';
 import { chooseCopier, locateData, type Copier } from '../../run/data.js';
 import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
+import { spaceIn } from '../../store/space.js';
 import { lastMove } from './last.js';
-import { planMove, type Access, type MoveFacts, type VolumeFacts } from './plan.js';
+import type { Access, MoveFacts, VolumeFacts } from './facts.js';
+import { planMove } from './plan.js';
 
 /** The same project, opened on two engines: where it runs, and where it goes. */
 export interface Sides {
@@ -90,7 +93,11 @@ function builtNames({ project, provider }: Workspace, model: ComposeModel | unde
   );
 }
 
-async function lookAt(sides: Sides, observation: Observation, { goal, data }: Destination) {
+async function lookAt(
+  sides: Sides,
+  observation: Observation,
+  { goal, data }: { goal: Target | undefined; data: boolean },
+) {
   const { source, target } = sides;
   const model = goal?.model ?? observation.model;
   // Data that goes over is that of what runs; data that does not is that of what will run.
@@ -101,16 +108,17 @@ async function lookAt(sides: Sides, observation: Observation, { goal, data }: De
     listed: source.config.data_directories,
   });
   const concerned = stays ? sources.filter(({ kind }) => kind === 'volume') : volumesIn(sources, observation);
-  const [volumes, directories, findings] = await Promise.all([
-    Promise.all(concerned.map((one) => lookAtVolume(sides, one))),
+  const [volumes, directories, findings, storage] = await Promise.all([
+    Promise.all(concerned.map((one) => lookAtVolume(sides, one, data))),
     strangeDirectories(
       target,
       sources.filter(({ kind }) => kind === 'bind'),
     ),
     lookAtNeeds(target, model),
+    storageOf(target.identity),
   ]);
   const shared = sources.filter(({ kind }) => kind === 'bind').map(({ name }) => name);
-  return { volumes, directories, findings, shared, left: skipped };
+  return { volumes, directories, findings, storage, shared, left: skipped };
 }
 
 /** What runs at the goal, by its files. */
@@ -160,20 +168,38 @@ async function lookAtNeeds(
   return { takenPorts, missingExternal };
 }
 
-async function lookAtVolume({ source, target }: Sides, data: DataSource): Promise<VolumeFacts> {
+async function lookAtVolume(
+  { source, target }: Sides,
+  data: DataSource,
+  goesOver: boolean,
+): Promise<VolumeFacts> {
   const { name, services } = data;
   const [from, to] = await Promise.all([locateData(source, data), locateData(target, data)]);
   const users = await Promise.all([strangersWith(source, name), strangersWith(target, name)]);
+  const reader = from && (await chooseCopier(source, from));
   return {
     name,
     services,
     existing: to !== undefined,
-    from: from
-      ? accessOf(await chooseCopier(source, from))
-      : { driver: null, problem: 'there is no such volume' },
+    from: reader ? accessOf(reader) : { driver: null, problem: 'there is no such volume' },
     to: to ? accessOf(await chooseCopier(target, to)) : await fitOfMissing(target),
     users: users.flat(),
+    bytes: goesOver && from && reader?.driver === 'host' ? await reader.copier.usage(from, source.signal) : 0,
   };
+}
+
+/** Of this machine, and where we may look. */
+async function storageOf({
+  local,
+  storageDirectory: directory,
+}: EngineIdentity): Promise<MoveFacts['storage']> {
+  if (!local) return null;
+  try {
+    return { directory, free: await spaceIn(directory) };
+  } catch (error) {
+    if (isDenied(error) || isMissing(error)) return null;
+    throw error;
+  }
 }
 
 function accessOf(copier: Copier): Access {

@@ -19,7 +19,7 @@ import {
   tidyTarget,
   type Undertaking,
 } from './movers.js';
-import { engineName } from './plan.js';
+import { engineName } from './facts.js';
 
 export interface MoveRequest extends Destination {
   /** Plan only. */

@@ -12,7 +12,7 @@ import { DONE, execute, performing, type Outcome } from '../../run/executor.js';
 import { performers } from '../../run/performers.js';
 import { Carrier, carryImage } from './carry.js';
 import { START, type Sides } from './look.js';
-import { engineName } from './plan.js';
+import { engineName } from './facts.js';
 
 type Volume = MovePlan['volumes'][number];
 

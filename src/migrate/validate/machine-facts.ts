@@ -1,8 +1,9 @@
-import { access, constants, open, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { access, constants, open, readFile, realpath, stat } from 'node:fs/promises';
 import { availableParallelism, freemem, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findProgram } from '../../engine/search-path.js';
 import { hasCode, isDenied, isMissing } from '../../project/paths.js';
+import { spaceIn } from '../../store/space.js';
 
 /** What of a machine decides whether Podman runs well on it, for the user who asks. Nothing here changes anything. */
 export interface Machine {
@@ -55,8 +56,7 @@ export async function lookAtMachine(env: Environment, name: string): Promise<Mac
 
 /** Bytes that are free for us where `path` is, or would be. */
 export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(await nearest(path));
-  return bavail * bsize;
+  return await spaceIn(await nearest(path));
 }
 
 /** May we write there, or make it? */

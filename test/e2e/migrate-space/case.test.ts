@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { docker } from '../../support/engine.js';
+import { aStack, cli, json, snapshot, until, type Stack } from '../../support/e2e.js';
+
+/** A Podman with little space: what does not fit there is told before anything stops, not by a disk that is full. */
+
+const { PODMAN = '' } = process.env;
+const MEGABYTES = 16;
+
+let stack: Stack;
+let small: string;
+let service: ReturnType<typeof podmanIn>;
+
+beforeAll(async () => {
+  stack = await aStack('e2e-space', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  files:
+    image: busybox:latest
+    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+    volumes: ['data:/data']
+volumes: { data: {} }
+`,
+  }));
+  await stack.compose('up', '--detach');
+  small = `${stack.locks}/small`;
+  await mkdir(small);
+  await execa('mount', ['-t', 'tmpfs', '-o', `size=${MEGABYTES}m`, 'tmpfs', small]);
+  service = podmanIn(small);
+  const argv = ['--silent', '--unix-socket', `${small}/sock`, 'http://podman/_ping'];
+  await until(async () => (await execa('curl', argv, { reject: false })).stdout === 'OK', 'Podman answers');
+});
+
+afterAll(async () => {
+  service.kill();
+  await service;
+  await execa('umount', [small]);
+});
+
+function podmanIn(folder: string) {
+  const folders = [`--root=${folder}/storage`, `--runroot=${folder}/run`, `--tmpdir=${folder}/tmp`];
+  const words = ['--storage-driver=vfs', 'system', 'service', '--time=0', `unix://${folder}/sock`];
+  return execa(PODMAN, [...folders, ...words], { stdin: 'ignore', reject: false });
+}
+
+const inside = async (script: string) =>
+  docker('exec', (await stack.ids('files'))[0] ?? '', 'sh', '-c', script);
+const toPodman = ['to-podman', '--target-host'];
+
+test('data that does not fit stops the plan, and nothing else', async () => {
+  await inside(`dd if=/dev/urandom of=/data/large bs=1M count=${MEGABYTES + 4}`);
+  const before = await snapshot(stack);
+  const { exitCode, stderr } = await cli(stack, 'migrate', ...toPodman, `unix://${small}/sock`, '--yes');
+  expect([exitCode, stderr]).toEqual([
+    3,
+    expect.stringMatching(
+      new RegExp(`the data takes 2\\d\\.\\d MB, and Podman has 1\\d\\.\\d MB free in ${small}/storage`),
+    ),
+  ]);
+  expect(await snapshot(stack)).toEqual(before);
+  expect((await execa('ls', [`${small}/storage/volumes`], { reject: false })).stdout).toBe('');
+});
+
+test('a file that is mostly a hole takes what it takes', async () => {
+  await inside('rm /data/large; truncate -s 1T /data/large');
+  const plan = await json(stack, 'migrate', ...toPodman, `unix://${small}/sock`, '--dry-run');
+  expect(plan).toMatchObject({ blockers: [], volumes: [{ name: `${stack.name}_data` }] });
+});
