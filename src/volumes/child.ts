@@ -96,7 +96,11 @@ export async function runTool(
 ): Promise<string> {
   const result = await runProgram(argv, { env: ENV, ...(signal && { signal }) });
   const words = result.stderr.split('\n').filter(Boolean);
-  const fine = harmless !== undefined && words.length > 0 && words.every((line) => harmless.test(line));
+  const fine =
+    result.exitCode === 1 &&
+    harmless !== undefined &&
+    words.length > 0 &&
+    words.every((line) => harmless.test(line));
   if (result.exitCode === 0 || fine) return result.stdout;
   const why = words[0] || result.problem || `exit code ${result.exitCode}`;
   throw new RollbackError('failed', `cannot ${doing}: ${why}`);

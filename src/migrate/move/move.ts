@@ -55,7 +55,7 @@ export class MoveBlocked extends RollbackError {
 export async function move(kind: MoveKind, sides: Sides, request: MoveRequest): Promise<MoveOutcome> {
   const prepared = await prepareMove(kind, sides, request);
   const { plan } = prepared;
-  if (plan.blockers.length > 0) throw new MoveBlocked(plan);
+  assertUnblocked(plan);
   if (request.dryRun) return { plan, result: 'planned', run: null, point: null, warnings: [] };
   if (!request.confirm) return await begin(prepared);
   if (!(await request.confirm(plan))) throw new RollbackError('declined', 'declined; nothing was touched');
@@ -66,7 +66,12 @@ export async function move(kind: MoveKind, sides: Sides, request: MoveRequest): 
       hint: 'look at the new plan and try again',
     });
   }
+  assertUnblocked(again.plan);
   return await begin(again);
+}
+
+function assertUnblocked(plan: MovePlan): void {
+  if (plan.blockers.length > 0) throw new MoveBlocked(plan);
 }
 
 async function begin(prepared: PreparedMove): Promise<MoveOutcome> {

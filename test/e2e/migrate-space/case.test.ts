@@ -3,6 +3,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { docker } from '../../support/engine.js';
 import { aStack, cli, containersOf, json, until, type Stack } from '../../support/e2e.js';
+import { atTerminal } from '../../support/processes.js';
 
 /** A Podman with little space: what does not fit there is told before anything stops, not by a disk that is full. */
 
@@ -68,4 +69,16 @@ test('a file that is mostly a hole takes what it takes', async () => {
   await inside('rm /data/large; truncate -s 1000000000000 /data/large');
   const plan = await json(stack, 'migrate', ...toPodman, `unix://${small}/sock`, '--dry-run');
   expect(plan).toMatchObject({ blockers: [], volumes: [{ name: `${stack.name}_data` }] });
+});
+
+test('data that grows while somebody thinks the plan over is seen, too', async () => {
+  await inside('rm /data/large');
+  const before = await containersOf(stack);
+  const terminal = atTerminal(stack, 'migrate', ...toPodman, `unix://${small}/sock`);
+  await terminal.sees('[yes/no]:');
+  await inside(`dd if=/dev/urandom of=/data/large bs=1M count=${MEGABYTES + 4}`);
+  terminal.type('yes\r');
+  expect(await terminal.ended()).toBe(3);
+  expect(terminal.shown).toContain('the data takes');
+  expect(await containersOf(stack)).toEqual(before);
 });
