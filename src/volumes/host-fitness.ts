@@ -8,7 +8,7 @@ import { foreign, inside, type Place } from './driver.js';
 /** A file name has 255 bytes at most; what siblings add to the place's own must fit. */
 const MAX_NAME_BYTES = 200;
 
-/** Programs whose options we count on, and what GNU's say of themselves. `rm` and `sync` come with `cp`. */
+/** Programs whose options we count on, and what GNU's say of themselves. `rm`, `du` and `sync` come with `cp`. */
 const PROGRAMS = [
   ['tar', /GNU tar/],
   ['find', /GNU findutils/],

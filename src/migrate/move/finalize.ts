@@ -4,8 +4,8 @@ import type { MovePlan } from '../../model/move.js';
 import { isUp } from '../../plan/services.js';
 import { createPoint } from '../../points/create.js';
 import type { Workspace } from '../../run/workspace.js';
-import type { Sides } from './look.js';
 import { engineName } from './facts.js';
+import type { Sides } from './look.js';
 
 export interface FinalizeRequest {
   /** Remove the data there too; a point keeps it. */

@@ -15,8 +15,8 @@ import { fitOfMissing } from '../../rollback/volumes.js';
 import { chooseCopier, locateData, type Copier } from '../../run/data.js';
 import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
 import { spaceIn } from '../../store/space.js';
-import { lastMove } from './last.js';
 import type { Access, MoveFacts, VolumeFacts } from './facts.js';
+import { lastMove } from './last.js';
 import { planMove } from './plan.js';
 
 /** The same project, opened on two engines: where it runs, and where it goes. */

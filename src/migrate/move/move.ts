@@ -9,6 +9,7 @@ import { explain } from '../../rollback/rollback.js';
 import { RunLog } from '../../rollback/run-log.js';
 import { execute } from '../../run/executor.js';
 import { locateData } from '../../run/data.js';
+import { engineName } from './facts.js';
 import { prepareMove, START, type Destination, type PreparedMove, type Sides } from './look.js';
 import {
   clearTarget,
@@ -19,7 +20,6 @@ import {
   tidyTarget,
   type Undertaking,
 } from './movers.js';
-import { engineName } from './facts.js';
 
 export interface MoveRequest extends Destination {
   /** Plan only. */

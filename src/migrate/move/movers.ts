@@ -11,8 +11,8 @@ import { chooseCopier, keepReplaced, locateData } from '../../run/data.js';
 import { DONE, execute, performing, type Outcome } from '../../run/executor.js';
 import { performers } from '../../run/performers.js';
 import { Carrier, carryImage } from './carry.js';
-import { START, type Sides } from './look.js';
 import { engineName } from './facts.js';
+import { START, type Sides } from './look.js';
 
 type Volume = MovePlan['volumes'][number];
 

@@ -7,11 +7,11 @@ import { endChildren } from '../../run/children.js';
 import { mendExchanges } from '../../run/data.js';
 import { readJournal } from '../../store/journal.js';
 import { isUp } from '../../plan/services.js';
+import { engineName } from './facts.js';
 import { readMovePlan } from './last.js';
 import type { Sides } from './look.js';
 import { carryOut, takeBack, type MoveOutcome } from './move.js';
 import { startSource, unswapTarget, type Undertaking } from './movers.js';
-import { engineName } from './facts.js';
 import type { Workspace } from '../../run/workspace.js';
 
 /** What becomes of a move that was killed. */
