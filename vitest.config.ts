@@ -1,8 +1,11 @@
 import { dirname } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+/** What differs, where a failure is told in one line. */
+const telling = { truncateThreshold: 2000 };
 /** What waits for a real engine takes its time, and leaves some of the machine to others meanwhile: three files at once on two cores. */
 const onEngine = {
+  chaiConfig: telling,
   testTimeout: 120_000,
   hookTimeout: 180_000,
   maxWorkers: 3,
@@ -56,6 +59,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          chaiConfig: telling,
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },

@@ -120,7 +120,7 @@ rootless() {
   (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move --project=rootless-rights "$@")
 }
 
-# summary N: what failed, with the first line of why, and the counts of vitest's reports; N failures of ours (checks, build)
+# summary N: what failed, with the first lines of why, and the counts of vitest's reports; N failures of ours (checks, build)
 # and files that did not even load count.
 summary() {
   # shellcheck disable=SC2016 # this is JavaScript
@@ -128,7 +128,8 @@ summary() {
     const fs = require("node:fs");
     const path = require("node:path");
     const [folder, extra] = process.argv.slice(1);
-    const reason = (text = "") => text.trim().split("\n", 1)[0].slice(0, 300);
+    // Without where in the code that was; of a program that failed, what it said.
+    const reason = (text = "") => text.trim().split(/\n\s+at /, 1)[0].split(/\n+/).slice(0, 12).join("\n    ").slice(0, 3000);
     const counts = { passed: 0, failed: Number(extra), skipped: 0 };
     const files = folder === "" ? [] : fs.readdirSync(folder);
     if (folder !== "" && files.length === 0) counts.failed += 1;

@@ -28,6 +28,7 @@ import { demultiplex, progressOf, sentBy } from './docker-stream.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine, ExecOptions, ExecResult } from './engine.js';
 import { parseReference, parseTag } from './reference.js';
+import { overStumbles } from './stumbles.js';
 
 /** Inspections under way at once. Over ssh each is a connection of its own, and sshd takes ten at most. */
 const PARALLEL = 8;
@@ -377,9 +378,9 @@ export class DockerEngine implements Engine {
 
   /** The answer to a question that changes nothing, which may be asked again. */
   protected asked<T>(question: () => Promise<T>): Promise<T>;
-  protected asked<T>(question: () => Promise<T>, expected: number): Promise<T | undefined>;
+  protected asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined>;
   protected asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined> {
-    return this.ask(question(), ...expected);
+    return overStumbles(() => this.ask(question(), ...expected));
   }
 
   /** The answer; undefined when the engine says one of the `expected` status codes, which mean that there is nothing to do. */

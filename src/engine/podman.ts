@@ -8,7 +8,6 @@ import { RollbackError } from '../model/errors.js';
 import { isLocal } from './endpoint.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
-import { overStumbles } from './podman-stumbles.js';
 import { parseTag, qualified } from './reference.js';
 
 const infoSchema = z.object({
@@ -79,10 +78,6 @@ export class PodmanEngine extends DockerEngine {
   private async inspected(id: string): Promise<z.infer<typeof containerSchema> | undefined> {
     const document = await this.libpod('GET', `containers/${id}/json`, {}, 404);
     return document === undefined ? undefined : containerSchema.parse(document);
-  }
-
-  protected override asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined> {
-    return overStumbles(() => this.ask(question(), ...expected));
   }
 
   /** Runs the check: nobody else may do so. */

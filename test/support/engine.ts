@@ -7,6 +7,7 @@ import { afterAll } from 'vitest';
 import { setTimeout as delay } from 'node:timers/promises';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
+import { overStumbles } from '../../src/engine/stumbles.js';
 import { podmanCompose } from './podman-compose.js';
 import type { Engine } from '../../src/engine/engine.js';
 
@@ -27,18 +28,7 @@ export async function connectTestEngine(): Promise<Engine> {
 
 /** Runs the `docker` program; its stdout, trimmed. Throws with its stderr when it fails. */
 export async function docker(...argv: string[]): Promise<string> {
-  return await overStumbles(async () => await execa('docker', argv, { stdin: 'ignore' }));
-}
-
-/** Podman stumbles over what other tests remove meanwhile. */
-async function overStumbles(run: () => Promise<{ stdout: string }>, left = 5): Promise<string> {
-  try {
-    return (await run()).stdout;
-  } catch (error) {
-    const stumbled = /(?:image|layer) not known|does not exist in database/.test(String(error));
-    if (PODMAN === undefined || !stumbled || left === 0) throw error;
-    return await overStumbles(run, left - 1);
-  }
+  return (await overStumbles(() => execa('docker', argv, { stdin: 'ignore' }))).stdout;
 }
 
 /** Runs a container to its end and removes it; what it said. (Detached: who attaches to Podman 4.3.1 waits forever where its own clean-up is missing.) */
@@ -70,7 +60,7 @@ export async function compose(
   return await overStumbles(async () => {
     const running = execa(program, [...words, ...argv], { ...options, stdin: 'ignore' });
     if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
-    return await running;
+    return (await running).stdout;
   });
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { execIn } from '../../handlers/exec.js';
 import type { Container } from '../../model/engine.js';
 import { handlerContext } from '../../run/workspace.js';
@@ -44,6 +45,10 @@ export async function findUnreachable(scene: Scene): Promise<Finding[]> {
   return found;
 }
 
+/** A program that found nothing for as long has asked more than once itself. */
+const PATIENCE_MS = 3000;
+const PAUSE_MS = 500;
+
 /** In the engines' own networks nobody is found by name. */
 const NAMELESS = ['bridge', 'podman'];
 
@@ -59,7 +64,18 @@ interface Member {
   container: Container;
 }
 
+/** What stays wrong: Podman's name server refuses for a moment whenever a network of anybody's changes, and a packet may get lost. */
 async function findBetween(scene: Scene, from: Member, to: Member): Promise<Finding[]> {
+  const { signal } = scene.workspace;
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await ask(scene, from, to);
+    if (found.length === 0 || performance.now() > until) return found;
+    await delay(PAUSE_MS, undefined, { signal });
+  }
+}
+
+async function ask(scene: Scene, from: Member, to: Member): Promise<Finding[]> {
   const { workspace, observation } = scene;
   const context = handlerContext(workspace, from.name, observation.model);
   const finding = {

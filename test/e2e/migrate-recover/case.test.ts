@@ -45,14 +45,14 @@ services:
     restart: unless-stopped
 `;
 
-const DOCKERFILE = 'FROM busybox:latest\nRUN mkdir /built\n';
+let dockerfile: string;
 
 beforeAll(async () => {
   port = await freePort();
-  stack = await aStack('e2e-recover', (name) => ({
-    'compose.yaml': compose(name),
-    'api/Dockerfile': DOCKERFILE,
-  }));
+  stack = await aStack('e2e-recover', (name) => {
+    dockerfile = `FROM busybox:latest\nLABEL of=${name}\nRUN mkdir /built\n`;
+    return { 'compose.yaml': compose(name), 'api/Dockerfile': dockerfile };
+  });
   await stack.compose('up', '--detach', '--build');
   await create(stack); // With it comes the backup directory.
 });
@@ -156,6 +156,17 @@ describe('network-issues', () => {
     await findsWeb();
   });
 
+  test('a question that gets no answer once is asked again', async () => {
+    const { container } = await serviceOf('web');
+    const flaky = '#!/bin/sh\n[ -e /asked ] || { touch /asked; exit 2; }\nexec nslookup "$2"\n';
+    const program = '/usr/bin/getent';
+    const install = `mkdir -p /usr/bin; printf '${flaky}' > ${program}; chmod +x ${program}`;
+    await docker('exec', container, 'sh', '-c', install);
+    const { exitCode, result, findings } = await leavesAlone(() => told('network-issues', '--yes'));
+    expect([exitCode, result, findings]).toEqual([0, 'nothing-to-do', []]);
+    await docker('exec', container, 'rm', '/asked', program);
+  });
+
   test('a container that names lead wrong in is found', async () => {
     const { container } = await serviceOf('store');
     await docker('exec', container, 'sh', '-c', 'echo nameserver 192.0.2.1 > /etc/resolv.conf');
@@ -176,12 +187,12 @@ describe('failed-build', () => {
   test('a build file that does not parse is named by its line; corrected, it is built', async () => {
     await stack.compose('rm', '--stop', '--force', 'api');
     await docker('image', 'rm', '--force', `${stack.name}-api`);
-    await stack.write({ 'api/Dockerfile': `${DOCKERFILE}RUNN true\n` });
+    await stack.write({ 'api/Dockerfile': `${dockerfile}RUNN true\n` });
     const blocked = await leavesAlone(() => told('failed-build', '--yes'));
     expect([blocked.exitCode, blocked.result]).toEqual([1, 'blocked']);
-    expect(blocked.obstacles[0]?.evidence).toBe('api/Dockerfile, line 3: unknown instruction RUNN');
+    expect(blocked.obstacles[0]?.evidence).toBe('api/Dockerfile, line 4: unknown instruction RUNN');
     const text = `echo no luck for ${stack.name} && false`;
-    await stack.write({ 'api/Dockerfile': `${DOCKERFILE}RUN ${text}\n` });
+    await stack.write({ 'api/Dockerfile': `${dockerfile}RUN ${text}\n` });
     await expect(stack.compose('build', 'api')).rejects.toThrow(/no luck/);
     const left = await containersThatRan(text);
     if (!PODMAN && process.env['DOCKER_BUILDKIT'] === '0') expect(left).toHaveLength(1);
@@ -190,7 +201,7 @@ describe('failed-build', () => {
     const cleaning = left.map((name) => `remove what a failed build of api left: ${name}`);
     expect(failed.steps).toEqual([...cleaning, 'build api']);
     expect(await containersThatRan(text)).toEqual([]);
-    await stack.write({ 'api/Dockerfile': DOCKERFILE });
+    await stack.write({ 'api/Dockerfile': dockerfile });
     expect((await told('failed-startup', '--yes')).obstacles).toHaveLength(1);
     const { exitCode, result } = await told('failed-build', '--yes');
     expect([exitCode, result]).toEqual([0, 'healthy']);
