@@ -8,7 +8,7 @@ const onEngine = {
   chaiConfig: telling,
   testTimeout: 120_000,
   hookTimeout: 180_000,
-  maxWorkers: 3,
+  maxWorkers: process.env['ONE_AT_A_TIME'] === undefined ? 3 : 1,
   sequence: { groupOrder: 1 },
 };
 /** One file after the other: these compare the whole engine before and after. */

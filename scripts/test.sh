@@ -7,7 +7,8 @@
 #   scripts/test.sh [vitest arguments]     e.g. scripts/test.sh --project unit, scripts/test.sh test/e2e/undo
 #
 # Installs what is missing, starts engines where none answers (Debian, root) and stops only what it started.
-# The last line is: tests: N passed, N failed, N skipped. Exit code 0 means that everything passed.
+# Before the last line, tests: N passed, N failed, N skipped, stands what failed, and what failed once and passed when it was run again
+# (unsteady). Exit code 0 means that everything passed.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -18,6 +19,8 @@ RESULTS=
 WITHIN=() # what vitest is called by, where that is not this shell
 STARTED_PODMAN=no
 STARTED_NEWER=no
+WHOLE=no # no tests were chosen
+MANY=10  # files that fail at once are no stumbles
 
 main() {
   local extra_failures=0 status=0 engines=()
@@ -26,6 +29,7 @@ main() {
     shift || true
   done
   assert_engines ${engines[@]+"${engines[@]}"}
+  if (($# == 0)); then WHOLE=yes; fi
   if ((${#engines[@]} == 0 && $# == 0)); then engines=("${ENGINES[@]}"); fi
   trap finish EXIT
   trap 'exit 130' INT
@@ -87,8 +91,20 @@ assert_engines() {
   done
 }
 
-# vitest NAME ARGUMENT...
+# vitest NAME ARGUMENT...: what fails in a whole run is run once more, one file after the other: engines stumble when much is asked of
+# them at once. It is named either way. Tests without an engine get no second chance.
 vitest() {
+  local name=$1 status=0 files=() file
+  shift
+  vitest_once "$name" "$@" || status=$?
+  if ((status == 0)) || [[ $WHOLE != yes || ! -e $RESULTS/$name.json ]]; then return "$status"; fi
+  while read -r file; do files+=("$file"); done < <(node "$REPO/scripts/test-results.mjs" failed-files "$RESULTS" "$name")
+  if ((${#files[@]} > MANY)) || [[ " ${files[*]}" == *" test/unit/"* ]]; then return "$status"; fi
+  say "test: once more: ${files[*]}"
+  ONE_AT_A_TIME=yes vitest_once "$name.again" "$@" "${files[@]}"
+}
+
+vitest_once() {
   local name=$1
   shift
   ${WITHIN[@]+"${WITHIN[@]}"} npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
@@ -120,35 +136,8 @@ rootless() {
   (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move --project=rootless-rights "$@")
 }
 
-# summary N: what failed, with the first lines of why, and the counts of vitest's reports; N failures of ours (checks, build)
-# and files that did not even load count.
-summary() {
-  # shellcheck disable=SC2016 # this is JavaScript
-  node -e '
-    const fs = require("node:fs");
-    const path = require("node:path");
-    const [folder, extra] = process.argv.slice(1);
-    // Without where in the code that was; of a program that failed, what it said.
-    const reason = (text = "") => text.trim().split(/\n\s+at /, 1)[0].split(/\n+/).slice(0, 12).join("\n    ").slice(0, 3000);
-    const counts = { passed: 0, failed: Number(extra), skipped: 0 };
-    const files = folder === "" ? [] : fs.readdirSync(folder);
-    if (folder !== "" && files.length === 0) counts.failed += 1;
-    for (const file of files) {
-      const report = JSON.parse(fs.readFileSync(`${folder}/${file}`, "utf8"));
-      counts.passed += report.numPassedTests;
-      counts.failed += report.numFailedTests;
-      counts.skipped += report.numPendingTests + report.numTodoTests;
-      for (const suite of report.testResults.filter(({ status }) => status === "failed")) {
-        const failed = suite.assertionResults.filter(({ status }) => status === "failed");
-        if (failed.length === 0) counts.failed += 1;
-        const names = failed.map(({ fullName, failureMessages }) => `${fullName}: ${reason(failureMessages[0])}`);
-        if (failed.length === 0) names.push(`(did not run to its end): ${reason(suite.message)}`);
-        for (const name of names) console.log(`failed: ${path.basename(file, ".json")}: ${suite.name.replace(/^.*\/(?=test\/)/, "")}: ${name}`);
-      }
-    }
-    console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-  ' "$RESULTS" "$1"
-}
+# summary N: what failed, and the counts; N failures of ours (checks, build) count.
+summary() { node "$REPO/scripts/test-results.mjs" summary "$RESULTS" "$1"; }
 
 # shellcheck disable=SC2317 # called by the trap
 finish() {

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { execa } from 'execa';
+import { overStumbles } from '../../src/engine/stumbles.js';
 
 /** The Podman beside Docker, for tests of what is between them (`eval "$(test/lab/podman.sh env)"`). */
 
@@ -10,7 +11,7 @@ export const PATH_WITH_PODMAN = `${dirname(PODMAN)}:${PATH}`;
 
 /** Runs the `podman` program; its stdout, trimmed. Throws with its stderr when it fails. */
 export async function podman(...argv: string[]): Promise<string> {
-  return (await execa(PODMAN, argv, { stdin: 'ignore' })).stdout;
+  return (await overStumbles(() => execa(PODMAN, argv, { stdin: 'ignore' }))).stdout;
 }
 
 /** What the project has there, by name: containers, running or not, or networks, or volumes. */
