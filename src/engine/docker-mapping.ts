@@ -6,6 +6,7 @@ import type {
   EngineIdentity,
   Image,
   PublishedPort,
+  Volume,
 } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
@@ -80,6 +81,11 @@ export interface VersionDocument {
   Version: string;
   ApiVersion: string;
   Components?: Maybe<{ Name: string }[]>;
+}
+
+/** What `docker system df` tells. */
+export interface UsageDocument {
+  Volumes?: Maybe<{ Name: string; UsageData?: Maybe<{ Size: number }> }[]>;
 }
 
 const STATES: Readonly<Record<string, ContainerState>> = {
@@ -239,6 +245,22 @@ function toAddresses(document: ContainerDocument): Record<string, string> {
 
 function toHealth(status: string | undefined): Container['health'] {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
+}
+
+export function toVolume(document: Dockerode.VolumeInspectInfo): Volume {
+  return {
+    name: document.Name,
+    driver: document.Driver,
+    options: document.Options ?? {},
+    labels: document.Labels ?? {},
+    mountpoint: document.Mountpoint,
+  };
+}
+
+/** A size of -1 means that it is not known. */
+export function toVolumeSizes({ Volumes }: UsageDocument): Record<string, number> {
+  const sizes = (Volumes ?? []).map(({ Name, UsageData }) => [Name, UsageData?.Size ?? -1] as const);
+  return Object.fromEntries(sizes.filter(([, size]) => size >= 0));
 }
 
 /** Directories are never made by mounting them, and nothing of the image is copied into an empty volume. */

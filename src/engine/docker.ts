@@ -21,7 +21,10 @@ import {
   toIdentity,
   toImage,
   toMount,
+  toVolume,
+  toVolumeSizes,
   type InfoDocument,
+  type UsageDocument,
   type VersionDocument,
 } from './docker-mapping.js';
 import { demultiplex, progressOf, sentBy } from './docker-stream.js';
@@ -204,15 +207,11 @@ export class DockerEngine implements Engine {
 
   async volume(name: string): Promise<Volume | undefined> {
     const found = await this.asked(() => this.docker.getVolume(name).inspect(), 404);
-    return (
-      found && {
-        name: found.Name,
-        driver: found.Driver,
-        options: found.Options ?? {},
-        labels: found.Labels ?? {},
-        mountpoint: found.Mountpoint,
-      }
-    );
+    return found && toVolume(found);
+  }
+
+  async volumeSizes(): Promise<Record<string, number>> {
+    return toVolumeSizes(await this.asked<UsageDocument>(() => this.docker.df()));
   }
 
   async createVolume(name: string, labels: Record<string, string>): Promise<void> {

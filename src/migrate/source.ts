@@ -5,10 +5,10 @@ import type { Observation, Project, ServiceObservation } from '../model/project.
 import { dataSources } from '../project/data.js';
 import type { Reading } from '../project/reading.js';
 import { findTakenPorts } from '../rollback/ports.js';
-import { chooseCopier, locateData } from '../run/data.js';
 import { observePresent, type Workspace } from '../run/workspace.js';
 import type { PointLine } from '../store/index-db.js';
 import type { Store } from '../store/store.js';
+import { usageOf } from './usage.js';
 
 /** A project as it is on Docker, before a move. */
 export interface Source {
@@ -30,9 +30,9 @@ export interface Docker {
   services: ServiceObservation[];
   /** Ports that the project publishes, and others than itself hold. */
   takenPorts: Findings['takenPorts'];
-  /** Bytes of the images in use; of the named volumes, undefined when only root could tell. */
+  /** Bytes of the images in use; of the named volumes, null when that cannot be told. */
   images: number;
-  volumes: number | undefined;
+  volumes: number | null;
 }
 
 export async function sourceOf(workspace: Workspace): Promise<Source> {
@@ -91,20 +91,21 @@ function imageBytes({ images, services }: Observation): number {
 }
 
 /** Of directories nothing: they are mounted where they are. */
-async function volumeBytes(workspace: Workspace, observation: Observation): Promise<number | undefined> {
-  const { config, store, signal } = workspace;
+async function volumeBytes(workspace: Workspace, observation: Observation): Promise<number | null> {
+  const { config, store } = workspace;
   const { sources } = await dataSources(observation, {
     services: undefined,
     backupDir: store.path,
     listed: config.data_directories,
   });
+  const usage = await usageOf(
+    workspace,
+    sources.filter(({ kind }) => kind === 'volume'),
+  );
   let sum = 0;
-  for (const source of sources.filter(({ kind }) => kind === 'volume')) {
-    const place = await locateData(workspace, source);
-    if (!place) continue; // It is made when its service first starts.
-    const copier = await chooseCopier(workspace, place);
-    if (copier.driver !== 'host') return undefined;
-    sum += await copier.copier.usage(place, signal);
+  for (const bytes of Object.values(usage)) {
+    if (bytes === null) return null;
+    sum += bytes;
   }
   return sum;
 }

@@ -154,6 +154,16 @@ function engineVolumesSuite(title: string, make: () => Promise<Engine>): void {
       await expect(late).rejects.toBe(reason);
     });
 
+    it('tells what the files of volumes come to', async () => {
+      const [full, empty] = [await volume(), await volume()];
+      const fill = await sh('dd if=/dev/zero of=/v/file bs=1M count=2', { [full]: '/v' });
+      expect(await engine.runHelper(fill)).toBe(0);
+      const sizes = await engine.volumeSizes();
+      expect(sizes[full]).toBeGreaterThanOrEqual(2 << 20);
+      expect(sizes[full]).toBeLessThan(3 << 20);
+      expect(sizes[empty]).toBeLessThan(1 << 16);
+    });
+
     it('copies nothing of the image into an empty volume', async () => {
       if (!(await archives())) return;
       const id = await helper({ mounts: { [await volume()]: '/etc' } });

@@ -15,6 +15,7 @@ import { fitOfMissing } from '../../rollback/volumes.js';
 import { chooseCopier, locateData, type Copier } from '../../run/data.js';
 import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
 import { spaceIn } from '../../store/space.js';
+import { usageOf } from '../usage.js';
 import type { Access, MoveFacts, VolumeFacts } from './facts.js';
 import { lastMove } from './last.js';
 import { planMove } from './plan.js';
@@ -108,8 +109,9 @@ async function lookAt(
     listed: source.config.data_directories,
   });
   const concerned = stays ? sources.filter(({ kind }) => kind === 'volume') : volumesIn(sources, observation);
+  const usage = data ? await usageOf(source, concerned) : {};
   const [volumes, directories, findings, storage] = await Promise.all([
-    Promise.all(concerned.map((one) => lookAtVolume(sides, one, data))),
+    Promise.all(concerned.map((one) => lookAtVolume(sides, one, usage[one.name] ?? 0))),
     strangeDirectories(
       target,
       sources.filter(({ kind }) => kind === 'bind'),
@@ -171,7 +173,7 @@ async function lookAtNeeds(
 async function lookAtVolume(
   { source, target }: Sides,
   data: DataSource,
-  goesOver: boolean,
+  bytes: number,
 ): Promise<VolumeFacts> {
   const { name, services } = data;
   const [from, to] = await Promise.all([locateData(source, data), locateData(target, data)]);
@@ -184,7 +186,7 @@ async function lookAtVolume(
     from: reader ? accessOf(reader) : { driver: null, problem: 'there is no such volume' },
     to: to ? accessOf(await chooseCopier(target, to)) : await fitOfMissing(target),
     users: users.flat(),
-    bytes: goesOver && from && reader?.driver === 'host' ? await reader.copier.usage(from, source.signal) : 0,
+    bytes,
   };
 }
 

@@ -82,7 +82,7 @@ export async function backupResults({ backup, backupDir, docker, project }: Sour
     freeBytes(backupDir),
     lastChange(project.files),
   ]);
-  const data = 'version' in docker ? docker.volumes : undefined;
+  const data = 'version' in docker ? docker.volumes : null;
   return [
     pointResult(backup, changed),
     result(
@@ -94,11 +94,11 @@ export async function backupResults({ backup, backupDir, docker, project }: Sour
     result(
       'backup.disk',
       'a backup with data may need as much space as the volumes have',
-      data === undefined
+      data === null
         ? `${bytes(free)} free in ${backupDir}; how much the volumes have cannot be told from here`
         : `${bytes(free)} free in ${backupDir}, the volumes have ${bytes(data)}`,
       when(
-        data !== undefined && free < data,
+        data !== null && free < data,
         'warning',
         `${bytes(free)} free in ${backupDir}, and the volumes have ${bytes(data ?? 0)}`,
         'free some space there, or choose another place with --backup-dir',

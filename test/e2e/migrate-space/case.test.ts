@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { pipeline } from 'node:stream';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { docker } from '../../support/engine.js';
-import { aStack, cli, containersOf, json, until, type Stack } from '../../support/e2e.js';
+import { aStack, cli, cliWith, containersOf, json, until, type Stack } from '../../support/e2e.js';
 import { atTerminal } from '../../support/processes.js';
 
 /** A Podman with little space: what does not fit there is told before anything stops, not by a disk that is full. */
@@ -51,6 +53,20 @@ const inside = async (script: string) =>
   docker('exec', (await stack.ids('files'))[0] ?? '', 'sh', '-c', script);
 const toPodman = ['to-podman', '--target-host'];
 
+/** The same Docker, at an address that is not taken for this machine's. */
+async function dockerElsewhere(): Promise<string> {
+  const path = (process.env['DOCKER_HOST'] ?? '').replace('unix://', '');
+  const server = createServer((client) => {
+    const engine = connect(path);
+    pipeline(client, engine, client, () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return `tcp://127.0.0.2:${address.port}`;
+}
+
 test('data that does not fit stops the plan, and nothing else', async () => {
   await inside(`dd if=/dev/urandom of=/data/large bs=1M count=${MEGABYTES + 4}`);
   const before = await containersOf(stack);
@@ -63,6 +79,15 @@ test('data that does not fit stops the plan, and nothing else', async () => {
   ]);
   expect(await containersOf(stack)).toEqual(before);
   expect((await execa('ls', [`${small}/storage/volumes`], { reject: false })).stdout).toBe('');
+});
+
+test('data that only the engine may read is measured, too', async () => {
+  const before = await containersOf(stack);
+  const elsewhere = await dockerElsewhere();
+  const argv = ['migrate', ...toPodman, `unix://${small}/sock`, '--yes'];
+  const { exitCode, stderr } = await cliWith(stack, { env: { DOCKER_HOST: elsewhere } }, ...argv);
+  expect([exitCode, stderr]).toEqual([3, expect.stringMatching(/the data takes 2\d\.\d MB/)]);
+  expect(await containersOf(stack)).toEqual(before);
 });
 
 test('a file that is mostly a hole takes what it takes', async () => {
