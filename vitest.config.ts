@@ -1,6 +1,8 @@
 import { dirname } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+const { env } = process;
+
 /** What differs, where a failure is told in one line. */
 const telling = { truncateThreshold: 2000 };
 /** What waits for a real engine takes its time, and leaves some of the machine to others meanwhile: three files at once on two cores. */
@@ -8,7 +10,7 @@ const onEngine = {
   chaiConfig: telling,
   testTimeout: 120_000,
   hookTimeout: 180_000,
-  maxWorkers: process.env['ONE_AT_A_TIME'] === undefined ? 3 : 1,
+  maxWorkers: env['ONE_AT_A_TIME'] === undefined ? 3 : 1,
   sequence: { groupOrder: 1 },
 };
 /** One file after the other: these compare the whole engine before and after. */
@@ -18,8 +20,6 @@ const BETWEEN = ['test/e2e/migrate-{built,move,scripts,space,to-units,validate}/
 const ONLY_PODMAN = ['test/{conformance,e2e}/podman-*{.test.ts,/case.test.ts}'];
 /** podman-compose and Podman as programs. */
 const FAULTS_OF_PROGRAMS = ['test/faults/program.test.ts'];
-
-const { env } = process;
 
 const before = (program: string) => `${dirname(program)}:${env['PATH']}`;
 

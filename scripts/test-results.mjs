@@ -23,8 +23,9 @@ function reportOf(run) {
 function failuresOf(report) {
   return report.testResults
     .filter(({ status }) => status === 'failed')
-    .flatMap(({ name, message, assertionResults }) => {
-      const file = name.replace(/^.*\/(?=test\/)/, '');
+    .flatMap((result) => {
+      const { message, assertionResults } = result;
+      const file = fileOf(result);
       const failed = assertionResults.filter(({ status }) => status === 'failed');
       if (failed.length === 0) return [{ file, test: '(did not run to its end)', why: message }];
       return failed.map(({ fullName, failureMessages }) => ({
@@ -35,6 +36,10 @@ function failuresOf(report) {
     });
 }
 
+function fileOf({ name }) {
+  return name.replace(/^.*\/(?=test\/)/, '');
+}
+
 function summarize(others) {
   const counts = { passed: 0, failed: others, skipped: 0 };
   const runs = folder === '' ? [] : namesOf(readdirSync(folder));
@@ -43,13 +48,16 @@ function summarize(others) {
     const report = reportOf(run);
     const first = failuresOf(report);
     const again = existsSync(join(folder, `${run}.again.json`))
-      ? failuresOf(reportOf(`${run}.again`))
-      : first;
-    const failed = new Set(again.map(keyOf));
-    for (const failure of first.filter((each) => !failed.has(keyOf(each)))) tell('unsteady', run, failure);
-    for (const failure of again) tell('failed', run, failure);
-    counts.passed += report.numPassedTests + first.length - again.length;
-    counts.failed += again.length;
+      ? reportOf(`${run}.again`)
+      : { testResults: [] };
+    // What did not run once more stays what it was.
+    const rerun = new Set(again.testResults.map(fileOf));
+    const failed = [...failuresOf(again), ...first.filter(({ file }) => !rerun.has(file))];
+    const keys = new Set(failed.map(keyOf));
+    for (const failure of first.filter((each) => !keys.has(keyOf(each)))) tell('unsteady', run, failure);
+    for (const failure of failed) tell('failed', run, failure);
+    counts.passed += report.numPassedTests + first.length - failed.length;
+    counts.failed += failed.length;
     counts.skipped += report.numPendingTests + report.numTodoTests;
   }
   console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

@@ -1,7 +1,7 @@
 import type { ComposeModel } from '../model/compose.js';
 import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
-import { overStumbles } from './stumbles.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
+import { overStumbles } from './stumbles.js';
 
 /** Compose version 2 and later, as the docker CLI's plug-in or on its own. */
 export class ComposeV2 extends ComposeBase implements ComposeProvider {

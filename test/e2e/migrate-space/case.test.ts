@@ -53,12 +53,17 @@ const inside = async (script: string) =>
   docker('exec', (await stack.ids('files'))[0] ?? '', 'sh', '-c', script);
 const toPodman = ['to-podman', '--target-host'];
 
-/** The same Docker, at an address that is not taken for this machine's. */
-async function dockerElsewhere(): Promise<string> {
+/** The same Docker, at an address that is not taken for this machine's; requests for `refused` fail there. */
+async function dockerElsewhere(refused = '/nothing'): Promise<string> {
   const path = (process.env['DOCKER_HOST'] ?? '').replace('unix://', '');
   const server = createServer((client) => {
     const engine = connect(path);
-    pipeline(client, engine, client, () => undefined);
+    client.on('data', (chunk: Buffer) => {
+      if (chunk.includes(refused))
+        client.write('HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n');
+      else engine.write(chunk);
+    });
+    pipeline(engine, client, () => engine.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve));
   onTestFinished(() => void server.close());
@@ -88,6 +93,13 @@ test('data that only the engine may read is measured, too', async () => {
   const { exitCode, stderr } = await cliWith(stack, { env: { DOCKER_HOST: elsewhere } }, ...argv);
   expect([exitCode, stderr]).toEqual([3, expect.stringMatching(/the data takes 2\d\.\d MB/)]);
   expect(await containersOf(stack)).toEqual(before);
+});
+
+test('an engine that does not tell how much there is stands in nobody’s way', async () => {
+  const env = { DOCKER_HOST: await dockerElsewhere('/system/df') };
+  const argv = ['migrate', ...toPodman, `unix://${small}/sock`, '--dry-run'];
+  const { exitCode, stderr } = await cliWith(stack, { env }, ...argv);
+  expect([exitCode, stderr]).toEqual([0, expect.stringContaining('how much the volumes hold is not known')]);
 });
 
 test('a file that is mostly a hole takes what it takes', async () => {
