@@ -23,11 +23,7 @@ export async function startPodmanService(program: string, env: Environment): Pro
   const folder = await serviceFolder(env);
   const path = join(folder, `podman-${process.pid}.sock`);
   const log = join(folder, `podman-${process.pid}.log`);
-  const service = await spawnService(program, env, path, log);
-  const ended = once(service, 'exit').then(
-    () => true,
-    () => true,
-  );
+  const { service, ended } = await spawnService(program, env, path, log);
   const deadline = Date.now() + START_MS;
   try {
     while (!(await holdOpen(path))) {
@@ -48,16 +44,18 @@ export async function startPodmanService(program: string, env: Environment): Pro
   return path;
 }
 
-/** Its words go to a file and not to a pipe: it may say something when we are gone. */
+/** Its words go to a file and not to a pipe: it may say something when we are gone. Its end is listened for at once: it may come before the file is closed. */
 async function spawnService(
   program: string,
   env: Environment,
   path: string,
   log: string,
-): Promise<ChildProcess> {
+): Promise<{ service: ChildProcess; ended: Promise<boolean> }> {
   await using words = await open(log, 'w', 0o600);
   const argv = ['system', 'service', `--time=${IDLE_SECONDS}`, `unix://${path}`];
-  return spawn(program, argv, { env, detached: true, stdio: ['ignore', 'ignore', words.fd] });
+  const service = spawn(program, argv, { env, detached: true, stdio: ['ignore', 'ignore', words.fd] });
+  const over = () => true;
+  return { service, ended: once(service, 'exit').then(over, over) };
 }
 
 /** A folder that only this user can enter. */
