@@ -1,57 +1,133 @@
 import { dirname } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+
+/**
+ * One project an engine. `scripts/test.sh` starts the engines and runs each project with the addresses of its own in the
+ * environment; what runs where is decided here. `test/README.md` is the index.
+ */
 
 const { env } = process;
 
-/** What differs, where a failure is told in one line. */
-const telling = { truncateThreshold: 2000 };
-/** What waits for a real engine takes its time, and leaves some of the machine to others meanwhile: three files at once on two cores. */
-const onEngine = {
-  chaiConfig: telling,
-  testTimeout: 120_000,
-  hookTimeout: 180_000,
-  maxWorkers: env['ONE_AT_A_TIME'] === undefined ? 3 : 1,
-  sequence: { groupOrder: 1 },
-};
-/** One file after the other: these compare the whole engine before and after. */
-const ALONE = ['test/e2e/{build-only,demo}/**/*.test.ts'];
-/** What is between both engines is told of them by other variables. */
-const BETWEEN = ['test/e2e/migrate-{built,move,scripts,space,to-units,validate}/case.test.ts'];
-const ONLY_PODMAN = ['test/{conformance,e2e}/podman-*{.test.ts,/case.test.ts}'];
-/** podman-compose and Podman as programs. */
+/** Values are not cut off in the one line that tells of a failure. */
+const chaiConfig = { truncateThreshold: 2000 };
+/** With KILLS or FAULTS every moment is tried, for hours: not twice. */
+const isSample = env['KILLS'] === undefined && env['FAULTS'] === undefined;
+
+/** End-to-end tests of our own work, which is the same whatever the engine: they run on one. */
+const ENGINE_BLIND = [
+  'broken-present',
+  'configuration',
+  'corrupted',
+  'dry-run',
+  'encryption',
+  'history',
+  'hooks',
+  'hostile',
+  'include-extends',
+  'interpolation',
+  'interrupt',
+  'library',
+  'locked',
+  'migrate-backup',
+  'migrate-quadlet',
+  'other-folder',
+  'plugin',
+  'profiles',
+  'readme',
+  'refusals',
+  'retention',
+  'scripts',
+  'several-files',
+  'stale',
+  'travel',
+].map(e2e);
+/** These compare the whole engine before and after. */
+const ALONE = ['build-only', 'demo'].map(e2e);
+/** Moves between Docker and the Podman beside it. */
+const BETWEEN = ['built', 'move', 'scripts', 'space', 'to-units', 'validate'].map((part) =>
+  e2e(`migrate-${part}`),
+);
+const ONLY_PODMAN = ['test/conformance/podman-*.test.ts', e2e('podman-*')];
 const FAULTS_OF_PROGRAMS = ['test/faults/program.test.ts'];
+const ENGINE_CONFORMANCE = ['test/conformance/engine{,-images,-volumes}.test.ts'];
 
-const before = (program: string) => `${dirname(program)}:${env['PATH']}`;
-
-/** The same tests on another Docker, or by another compose: where there is what `own` tells of. */
-function onDocker(name: string, own: Record<string, string | undefined>, include: string[]) {
-  if (Object.values(own).includes(undefined)) return [];
-  return [{ test: { name, include, env: own, ...onEngine } }];
-}
-
-/** The same tests on a Podman that `test/lab/podman.sh` started: its socket and its program, for docker's CLI and for ours. */
-function onPodman(
-  name: string,
-  [host, program]: (string | undefined)[],
-  include: string[],
-  more: Record<string, string | undefined> = {},
-) {
-  if (host === undefined || program === undefined) return [];
-  const own = { DOCKER_HOST: host, TEST_PODMAN: program, PATH: before(program), ...more };
-  return [{ test: { name, include, exclude: [...ALONE, ...BETWEEN], env: own, ...onEngine } }];
-}
-
-/** What engines of another version may do otherwise, and what most people come for. */
-const CORE = [
-  'test/conformance/engine{,-images,-volumes}.test.ts',
-  'test/e2e/{image-moved,volumes,binds,variables,digest-pinned,missing-image,images}/case.test.ts',
+/** What most people come for: enough to know that the newest engine and the program get along. */
+const SMOKE = [
+  'test/conformance/engine.test.ts',
+  ...[
+    'binds',
+    'corrupted',
+    'dry-run',
+    'health-failure',
+    'image-moved',
+    'interrupt',
+    'locked',
+    'migrate-move',
+    'missing-image',
+    'services',
+    'volume-round-trip',
+  ].map(e2e),
+  'test/faults/smoke.test.ts',
 ];
-/** Of all tests those that show what may differ: data, files, variables. */
-const SAMPLE = ['test/e2e/{binds,volumes,variables}/case.test.ts'];
-const rootful = [env['PODMAN_HOST'], env['PODMAN']];
-const rootless = [env['PODMAN_ROOTLESS_HOST'], env['PODMAN_ROOTLESS']];
-const compose = env['PODMAN_COMPOSE'];
-const legacy = env['COMPOSE_V1'];
+/** What an older engine may do differently. */
+const CORE = [
+  ...ENGINE_CONFORMANCE,
+  'test/conformance/provider.test.ts',
+  ...['binds', 'digest-pinned', 'image-moved', 'images', 'missing-image', 'variables', 'volumes'].map(e2e),
+];
+/** What another compose may do differently: data, files, variables. */
+const SAMPLE = ['binds', 'image-moved', 'variables', 'volume-round-trip'].map(e2e);
+
+function e2e(name: string): string {
+  return `test/e2e/${name}/case.test.ts`;
+}
+
+interface Choice {
+  include: string[];
+  exclude?: string[];
+  /** More variables; those without a value are left out. */
+  env?: Record<string, string | undefined>;
+  /** Projects of one run start in this order. */
+  order?: number;
+  /** One file after the other. */
+  serial?: boolean;
+}
+
+/** Tests that wait for a real engine leave the machine to others meanwhile: three files at once on two cores. */
+function onEngine(name: string, choice: Choice): TestProjectInlineConfiguration {
+  const { include, exclude = [], order = 1, serial = false } = choice;
+  const values = Object.entries(choice.env ?? {}).filter((entry): entry is [string, string] => !!entry[1]);
+  return {
+    test: {
+      name,
+      include,
+      exclude: [...configDefaults.exclude, ...exclude],
+      env: Object.fromEntries(values),
+      chaiConfig,
+      testTimeout: 120_000,
+      hookTimeout: 180_000,
+      retry: isSample ? 1 : 0,
+      maxWorkers: serial ? 1 : Number(env['TEST_WORKERS'] ?? 3),
+      fileParallelism: !serial,
+      sequence: { groupOrder: order },
+    },
+  };
+}
+
+/** The same tests on the Podman that PODMAN_HOST and PODMAN name, for docker's command line and for ours. */
+function onPodman(name: string, choice: Choice): TestProjectInlineConfiguration {
+  const { PODMAN_HOST, PODMAN = '', PATH } = env;
+  const own = { DOCKER_HOST: PODMAN_HOST, TEST_PODMAN: PODMAN, PATH: `${dirname(PODMAN)}:${PATH}` };
+  const exclude = [...ALONE, ...BETWEEN, ...(choice.exclude ?? [])];
+  return onEngine(name, { ...choice, exclude, env: { ...own, ...choice.env } });
+}
+
+const podmanCompose = {
+  TEST_PODMAN_COMPOSE: env['PODMAN_COMPOSE'],
+  COMPOSE_ROLLBACK_PROVIDER: env['PODMAN_COMPOSE'],
+};
+const composeV1 = { TEST_COMPOSE_V1: env['COMPOSE_V1'], COMPOSE_ROLLBACK_PROVIDER: env['COMPOSE_V1'] };
 
 export default defineConfig({
   test: {
@@ -59,84 +135,41 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          chaiConfig: telling,
+          chaiConfig,
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
       },
-      {
-        test: {
-          name: 'conformance',
-          include: ['test/conformance/**/*.test.ts'],
-          exclude: ONLY_PODMAN,
-          ...onEngine,
-        },
-      },
-      {
-        test: {
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          exclude: [...ALONE, ...ONLY_PODMAN],
-          ...onEngine,
-        },
-      },
-      {
-        test: {
-          name: 'faults',
-          include: ['test/faults/**/*.test.ts'],
-          exclude: FAULTS_OF_PROGRAMS,
-          ...onEngine,
-        },
-      },
-      ...onPodman('podman', rootful, [
-        'test/conformance/engine{,-images,-volumes}.test.ts',
-        ...ONLY_PODMAN,
-        'test/e2e/**/*.test.ts',
-        'test/faults/{kill,engine}.test.ts',
-      ]),
-      ...onPodman('podman-compose', rootful, [...SAMPLE, 'test/faults/kill.test.ts', ...FAULTS_OF_PROGRAMS], {
-        TEST_PODMAN_COMPOSE: compose,
-        COMPOSE_ROLLBACK_PROVIDER: compose,
+      onEngine('smoke', { include: SMOKE }),
+      onEngine('docker', {
+        include: ['test/{conformance,e2e,faults}/**/*.test.ts'],
+        exclude: [...SMOKE, ...ALONE, ...ONLY_PODMAN, ...FAULTS_OF_PROGRAMS],
+        order: 2,
       }),
-      ...onPodman('podman-rootless', rootless, [
-        'test/conformance/engine.test.ts',
-        'test/e2e/{image-moved,podman-compose}/case.test.ts',
-        ...SAMPLE,
-      ]),
-      // After all others of that user: it breaks and mends their Podman.
-      ...onPodman('rootless-rights', rootless, ['test/e2e/migrate-recover-rights/case.test.ts']).map(
-        ({ test }) => ({ test: { ...test, sequence: { groupOrder: 3 } } }),
-      ),
-      ...onDocker('docker-v1', { TEST_COMPOSE_V1: legacy, COMPOSE_ROLLBACK_PROVIDER: legacy }, [
-        'test/e2e/{image-moved,variables}/case.test.ts',
-      ]),
-      ...onDocker('docker-26', { DOCKER_HOST: env['DOCKER_26_HOST'] }, [
-        'test/conformance/provider.test.ts',
-        ...CORE,
-      ]),
-      ...onPodman('podman-5', [env['PODMAN_5_HOST'], env['PODMAN_5']], CORE),
-      ...(rootless[1] === undefined
-        ? []
-        : [
-            {
-              test: {
-                name: 'rootless-move',
-                include: ['test/e2e/migrate-move/case.test.ts'],
-                env: { PODMAN_HOST: rootless[0], PODMAN: rootless[1], PATH: before(rootless[1]) },
-                ...onEngine,
-              },
-            },
-          ]),
-      {
-        test: {
-          name: 'alone',
-          include: ALONE,
-          ...onEngine,
-          fileParallelism: false,
-          sequence: { groupOrder: 2 },
-        },
-      },
+      onEngine('alone', { include: ALONE, order: 3, serial: true }),
+      onEngine('docker-v1', { include: SAMPLE, env: composeV1 }),
+      ...['docker-20', 'docker-26', 'docker-26-classic'].map((name) => onEngine(name, { include: CORE })),
+      onPodman('podman', {
+        include: [
+          ...ENGINE_CONFORMANCE,
+          ...ONLY_PODMAN,
+          'test/e2e/**/*.test.ts',
+          'test/faults/{kill,engine}.test.ts',
+        ],
+        exclude: ENGINE_BLIND,
+      }),
+      onPodman('podman-compose', {
+        include: [...SAMPLE, 'test/faults/kill.test.ts', ...FAULTS_OF_PROGRAMS],
+        env: podmanCompose,
+      }),
+      ...['podman-4', 'podman-5'].map((name) => onPodman(name, { include: [...CORE, e2e('podman-tied')] })),
+      onPodman('podman-rootless', {
+        include: ['test/conformance/engine.test.ts', e2e('podman-compose'), ...SAMPLE],
+      }),
+      onEngine('rootless-move', { include: [e2e('migrate-move')] }),
+      // After all others of that user: it breaks and repairs their Podman.
+      onPodman('rootless-rights', { include: [e2e('migrate-recover-rights')], order: 3 }),
     ],
   },
 });

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # The lab: an engine, compose and images for the demo and the tests, on a machine that may have none of them.
 #
-#   scripts/lab.sh up [--test]     use the engine that answers, else start one (Debian, root); make the images exist
+#   scripts/lab.sh up [--test]     use the engine that answers, else start today's Docker (Debian, root); make the images exist
 #   scripts/lab.sh env             what to eval to use the lab's engine; nothing when an engine of yours answers
 #   scripts/lab.sh status          what is there
 #   scripts/lab.sh down [--purge]  stop what `up` started; --purge also removes its data and unpacked packages
 #
 # COMPOSE_ROLLBACK_LAB=DIR puts everything under DIR instead of /var/lib and /run.
+# COMPOSE_ROLLBACK_LAB_SUITES="sid trixie own" are the Debian suites to take the engine from; the first that works is used.
 # Packages are unpacked under the lab, not installed: the machine stays as it was, and a purge is complete.
 set -euo pipefail
 
-# shellcheck source-path=SCRIPTDIR source=lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=engines.sh
+. "$(dirname "${BASH_SOURCE[0]}")/engines.sh"
 
-COMPOSE_SUITE=trixie # the first Debian whose docker-compose is compose v2: one static file
+NEWEST_DOCKER=28.5
+NEWEST_COMPOSE=2.40
 
 main() {
   local command=${1:-}
@@ -57,6 +59,7 @@ up() {
   else
     "$REPO/test/lab/images.sh"
   fi
+  say "lab: ready after $SECONDS s"
 }
 
 # Two people (or a script and a person) may call `up` at once: one at a time.
@@ -90,129 +93,74 @@ start_engine() {
     choose_engine
     return 0
   fi
-  sweep # what a dockerd that was killed may have left
+  sweep # leftovers of a dockerd that was killed
   say "lab: no Docker engine answers; starting one under $LAB"
-  unpack_engine
-  choose_iptables
-  mkdir -p "$LAB_RUN" "$LAB_CONFIG" "$LAB/docker"
+  first_suite Docker start_docker_of || die "the lab's engine cannot run on this machine"
+  choose_engine
+  [[ $ENGINE == lab ]] || die "dockerd answered and then ended; see $LAB/dockerd.log"
+  say "lab: Docker $(server_version) of Debian's suite '$SUITE' runs at $LAB_HOST (stop it with scripts/lab.sh down)"
+  warn_if_older Docker "$(server_version)" "$NEWEST_DOCKER"
+}
+
+# start_docker_of SUITE: fails when the suite cannot be reached, or when its Docker does not run here.
+start_docker_of() {
+  local suite=$1 tree pid data=$LAB/docker/$1 command=()
+  make_docker_tree "$suite" || return 1
+  tree=$(engine_tree docker "$suite")
+  use_client "$tree"
+  link_plugins "$LAB_CONFIG" "$suite" || warn "compose of Debian's suite '$suite' cannot be had"
+  mkdir -p "$LAB_RUN" "$data" || return 1
   chmod 0711 "$LAB" "$LAB_RUN"
-  [[ -e $LAB/daemon.json ]] || printf '{}\n' >"$LAB/daemon.json"
-  remember_machine
-  local log=$LAB/dockerd.log
-  launch_dockerd "$log"
-  export DOCKER_HOST=$LAB_HOST DOCKER_CONFIG=$LAB_CONFIG
-  if ! until_true 60 engine_up_or_dead; then
-    die "dockerd does not answer after 60 s; see $log"
-  fi
-  if ! engine_answers; then
-    say "dockerd ended at once; the last lines of $log:"
-    tail -n 15 "$log" | sed 's/^/  | /' >&2
-    die "the lab's engine cannot run on this machine"
-  fi
-  ENGINE=lab
-  say "lab: Docker $(server_version) runs at $LAB_HOST (stop it with scripts/lab.sh down)"
+  # The containerd image store is the default of new installations of Docker 29; versions that lack it ignore the feature.
+  printf '{ "features": { "containerd-snapshotter": true } }\n' >"$LAB/daemon.json"
+  remember_machine "$tree"
+  while IFS= read -r word; do command+=("$word"); done < <(dockerd_command "$LAB/daemon.json" "$data" "$LAB_RUN" "$LAB_HOST")
+  pid=$(with_tree "$tree" detach "$LAB/dockerd.log" "${command[@]}")
+  until_true 60 answers_or_ended "$pid" || true
+  if lab_answers; then return 0; fi
+  say "dockerd of Debian's suite '$suite' does not answer; the last lines of $LAB/dockerd.log:"
+  tail -n 15 "$LAB/dockerd.log" | sed 's/^/  | /' >&2
+  kill -KILL "$pid" 2>/dev/null || true
+  sweep
+  return 1
 }
 
-unpack_engine() {
-  if ! have dockerd && ! lab_file usr/sbin/dockerd usr/bin/dockerd >/dev/null; then
-    unpack_debs docker.io containerd runc iptables
-  elif ! have iptables && [[ ! -e $LAB_ROOT/usr/sbin/xtables-nft-multi ]]; then
-    unpack_debs iptables
-  fi
-  if ! have docker; then
-    # The engine's package brings a client too (Debian 13 and later: docker-cli).
-    if ! lab_file usr/bin/docker >/dev/null; then unpack_debs docker-cli; fi
-    mkdir -p "$LAB_BIN"
-    ln -sfn "$(lab_file usr/bin/docker)" "$LAB_BIN/docker"
-    PATH=$PATH:$LAB_BIN
-  fi
+answers_or_ended() { lab_answers || ! alive "$1"; }
+
+# On machines without a docker client the one of the engine's tree is used.
+use_client() {
+  if [[ ! -L $LAB_BIN/docker ]] && have docker; then return 0; fi
+  mkdir -p "$LAB_BIN"
+  ln -sfn "$1/usr/bin/docker" "$LAB_BIN/docker"
+  case ":$PATH:" in
+    *:"$LAB_BIN":*) ;;
+    *) PATH=$PATH:$LAB_BIN ;;
+  esac
 }
 
-# with_engine_tools COMMAND...: with the PATH and libraries that dockerd and its children need to find each other.
-with_engine_tools() (
-  PATH=$LAB/sbin:$LAB_ROOT/usr/sbin:$LAB_ROOT/usr/bin:$LAB_ROOT/sbin:$PATH:/usr/sbin:/sbin
-  LD_LIBRARY_PATH=$(lab_library_path)
-  XTABLES_LIBDIR=$(lab_file 'usr/lib/*-linux-gnu*/xtables' || true)
-  export PATH LD_LIBRARY_PATH XTABLES_LIBDIR
-  "$@"
-)
-
-# iptables is chosen by Debian's alternatives, which an unpacked package has not got: take the variant this kernel has.
-choose_iptables() {
-  mkdir -p "$LAB/sbin"
-  if have iptables; then return 0; fi
-  local variant name
-  for variant in nft legacy; do
-    for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
-      wrap_iptables "$LAB_ROOT/usr/sbin/xtables-$variant-multi" "$name"
-    done
-    if with_engine_tools iptables -w -t nat -S >/dev/null 2>&1; then return 0; fi
-  done
-  die "iptables does not work on this machine (neither nft nor legacy): the lab's engine cannot have a network"
-}
-
-# wrap_iptables PROGRAM NAME: finds its unpacked libraries by itself. Engines' helpers are told nothing of where they are.
-wrap_iptables() {
-  rm -f "$LAB/sbin/$2"
-  {
-    printf '#!/bin/sh\n# Unpacked by scripts/lab.sh.\n'
-    printf 'export LD_LIBRARY_PATH=%q XTABLES_LIBDIR=%q\n' "$(lab_library_path)" "$(lab_file 'usr/lib/*-linux-gnu*/xtables')"
-    printf 'exec %q %s "$@"\n' "$1" "$2"
-  } >"$LAB/sbin/$2"
-  chmod 0755 "$LAB/sbin/$2"
-}
-
-launch_dockerd() {
-  local arguments=(
-    --config-file "$LAB/daemon.json" --data-root "$LAB/docker" --exec-root "$LAB_RUN/exec"
-    --pidfile "$LAB_PID" --host "$LAB_HOST"
-  )
-  with_engine_tools detach "$1" dockerd "${arguments[@]}"
-}
-
-# A session of its own, no terminal, no lock of ours: it outlives this script and its shell.
-detach() {
-  local log=$1
-  shift
-  exec 9>&-
-  cd /
-  setsid nohup "$@" >"$log" 2>&1 </dev/null &
-  echo $! >"$LAB_RUN/launched.pid"
-}
-
-engine_up_or_dead() { engine_answers || ! kill -0 "$(cat "$LAB_RUN/launched.pid")" 2>/dev/null; }
-
-# What dockerd changes on the machine and does not change back: written down here, for restore_machine.
+# dockerd changes the machine's network and does not change it back: the state before is kept for restore_machine.
 remember_machine() {
-  if [[ -e $LAB/machine.before ]]; then return 0; fi # a dockerd that was killed: the state before it is the one to keep
+  if [[ -e $LAB/machine.before ]]; then return 0; fi # a dockerd was killed: the state before it is the one to keep
   {
+    printf 'tree=%s\n' "$1"
     printf 'forwarding=%s\n' "$(cat /proc/sys/net/ipv4/ip_forward)"
-    printf 'policy=%s\n' "$(with_engine_tools iptables -w -S FORWARD | awk '$1 == "-P" { print $3 }')"
+    printf 'policy=%s\n' "$(with_tree "$1" iptables -w -S FORWARD | awk '$1 == "-P" { print $3 }')"
     # The rules of another Docker on this machine are not ours to remove.
-    if with_engine_tools iptables -w -S DOCKER >/dev/null 2>&1; then printf 'docker=yes\n'; fi
+    if with_tree "$1" iptables -w -S DOCKER >/dev/null 2>&1; then printf 'docker=yes\n'; fi
   } >"$LAB/machine.before"
 }
 
-# ---------------------------------------------------------------- compose, and what the tests want
+# ---------------------------------------------------------------- compose, and programs for the tests
 
 ensure_compose() {
-  if compose_answers; then return 0; fi
-  is_debian || die "docker compose is missing: install Docker's compose plug-in"
-  local target=$LAB_CONFIG/cli-plugins/docker-compose suite=$COMPOSE_SUITE
-  if [[ ! -x $target ]]; then
-    local scratch
-    scratch=$(mktemp -d "$LAB/compose.XXXXXX")
-    rm -f "$LAB/apt/$suite"/docker-compose_*.deb
-    get_debs "$suite" download docker-compose ||
-      die "docker compose is missing and cannot be had from this machine's package sources"
-    dpkg-deb -x "$LAB/apt/$suite"/docker-compose_*.deb "$scratch"
-    mkdir -p "$LAB_CONFIG/cli-plugins"
-    mv "$scratch/usr/libexec/docker/cli-plugins/docker-compose" "$target"
-    rm -rf "$scratch" "$LAB/apt/$suite"/docker-compose_*.deb
+  if ! compose_answers; then
+    is_debian || die "docker compose is missing: install Docker's compose plug-in"
+    first_suite "docker compose" link_plugins "$LAB_CONFIG" || die "docker compose is missing and cannot be had from this machine's package sources"
+    if [[ $ENGINE == own ]]; then use_unpacked_compose; fi
+    compose_answers || die "docker compose does not work, though its plug-in is in $LAB_CONFIG"
   fi
-  if [[ $ENGINE == own ]]; then use_unpacked_compose; fi
-  compose_answers || die "docker compose does not work, though $target is there"
-  say "lab: docker compose $(docker compose version --short) unpacked into $LAB_CONFIG"
+  say "lab: docker compose $(docker compose version --short), buildx $(docker buildx version 2>/dev/null | awk '{ print $2 }' || printf 'missing')"
+  warn_if_older "docker compose" "$(docker compose version --short)" "$NEWEST_COMPOSE"
 }
 
 # For tests only: compose v1 (Debian 12's docker-compose) and a real registry for loopback.
@@ -293,8 +241,7 @@ down() {
     *) die "lab.sh down: unknown option $1 (there is --purge)" ;;
   esac
   if [[ -d $LAB ]]; then serialise; fi
-  "$REPO/test/lab/podman.sh" down
-  "$REPO/test/lab/newer.sh" down
+  "$REPO/test/lab/engines.sh" down
   stop_engine
   if [[ $purge == yes ]]; then
     rm -rf "${LAB:?}" "${LAB_RUN:?}"
@@ -308,7 +255,7 @@ lab_dockerd_pid() {
   [[ -r $LAB_PID ]] || return 1
   pid=$(cat "$LAB_PID")
   [[ -r /proc/$pid/cmdline ]] || return 1
-  tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF -- "$LAB/docker" || return 1
+  tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qF -- "$LAB/docker/" || return 1
   printf '%s\n' "$pid"
 }
 
@@ -330,12 +277,18 @@ stop_engine() {
   restore_machine
 }
 
+# After a kill, shims and containers outlive dockerd.
 sweep() {
   [[ -d $LAB_RUN ]] || return 0
-  end_leftovers
+  end_processes engine_leftovers || true
   unmount_under "$LAB_RUN"
   unmount_under "$LAB/docker"
   rm -rf "$LAB_RUN"
+}
+
+engine_leftovers() {
+  engine_pids "$LAB_RUN/exec"
+  container_pids "$LAB"/docker/*/containers
 }
 
 # Networks keep their bridges when dockerd ends; its next start makes them again.
@@ -347,29 +300,6 @@ remember_bridges() {
   done
 }
 
-# After a kill, shims and containers outlive dockerd. Shims carry the lab's exec root on their command line, the
-# processes of a container its id in their control group.
-end_leftovers() {
-  local pid
-  for pid in $(leftovers); do kill -TERM "$pid" 2>/dev/null || true; done
-  until_true 5 no_leftovers && return 0
-  for pid in $(leftovers); do kill -KILL "$pid" 2>/dev/null || true; done
-  until_true 5 no_leftovers || warn "still running: $(leftovers | tr '\n' ' ')"
-}
-
-leftovers() {
-  local dir line
-  for dir in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue
-    case $line in
-      *containerd*" $LAB_RUN/exec/"*) printf '%s\n' "${dir#/proc/}" ;;
-    esac
-  done
-  container_pids "$LAB/docker/containers"
-}
-
-no_leftovers() { [[ -z $(leftovers) ]]; }
-
 unmount_under() {
   local mount
   awk -v under="$1" '$2 == under || index($2, under "/") == 1 { print $2 }' /proc/self/mounts | sort -r | while IFS= read -r mount; do
@@ -380,14 +310,15 @@ unmount_under() {
 # Puts back what dockerd leaves changed: bridges, rules, the forwarding switch and the policy that goes with it.
 restore_machine() {
   [[ -r $LAB/machine.before ]] || return 0
-  local before
+  local before tree
   before=$(cat "$LAB/machine.before")
+  tree=$(sed -n 's/^tree=//p' <<<"$before")
   rm -f "$LAB/machine.before"
   if [[ $before != *docker=yes* ]]; then
     remove_bridges
-    remove_rules filter FORWARD
-    remove_rules nat PREROUTING OUTPUT POSTROUTING
-    with_engine_tools iptables -w -P FORWARD "$(sed -n 's/^policy=//p' <<<"$before")" 2>/dev/null || true
+    remove_rules "$tree" filter FORWARD
+    remove_rules "$tree" nat PREROUTING OUTPUT POSTROUTING
+    with_tree "$tree" iptables -w -P FORWARD "$(sed -n 's/^policy=//p' <<<"$before")" 2>/dev/null || true
   fi
   sed -n 's/^forwarding=//p' <<<"$before" >/proc/sys/net/ipv4/ip_forward 2>/dev/null || true
 }
@@ -401,20 +332,20 @@ remove_bridges() {
   rm -rf "$LAB/bridges"
 }
 
-# remove_rules TABLE CHAIN...: Docker's jumps and addresses in the chains of the kernel, then its own chains.
+# remove_rules TREE TABLE CHAIN...: removes Docker's jumps and addresses from the kernel's chains, then its own chains.
 remove_rules() {
-  local table=$1 chain rule
-  shift
+  local tree=$1 table=$2 chain rule
+  shift 2
   for chain in "$@"; do
-    with_engine_tools iptables -w -t "$table" -S "$chain" 2>/dev/null |
+    with_tree "$tree" iptables -w -t "$table" -S "$chain" 2>/dev/null |
       grep -E -- '-A .*(DOCKER|docker0|br-[0-9a-f]{12})' | sed 's/^-A/-D/' | while IFS= read -r rule; do
       # shellcheck disable=SC2086 # the words of a rule
-      with_engine_tools iptables -w -t "$table" $rule 2>/dev/null || true
+      with_tree "$tree" iptables -w -t "$table" $rule 2>/dev/null || true
     done
   done
   for rule in -F -X; do
-    with_engine_tools iptables -w -t "$table" -S 2>/dev/null | awk '$1 == "-N" && $2 ~ /^DOCKER/ { print $2 }' |
-      while IFS= read -r chain; do with_engine_tools iptables -w -t "$table" "$rule" "$chain" 2>/dev/null || true; done
+    with_tree "$tree" iptables -w -t "$table" -S 2>/dev/null | awk '$1 == "-N" && $2 ~ /^DOCKER/ { print $2 }' |
+      while IFS= read -r chain; do with_tree "$tree" iptables -w -t "$table" "$rule" "$chain" 2>/dev/null || true; done
   done
 }
 

@@ -52,15 +52,12 @@ else
   LAB=${XDG_CACHE_HOME:-$HOME/.cache}/compose-rollback-lab
   LAB_RUN=$LAB/run
 fi
-LAB_ROOT=$LAB/root        # where Debian packages are unpacked
+LAB_ROOT=$LAB/root        # programs of Debian packages that are not engines
 LAB_CONFIG=$LAB/config    # the lab's DOCKER_CONFIG: the user's own is never touched
 LAB_BIN=$LAB/bin          # a docker client, on machines that have none
 LAB_SOCKET=$LAB_RUN/docker.sock
 LAB_PID=$LAB_RUN/dockerd.pid
 LAB_HOST=unix://$LAB_SOCKET
-
-# Of Debian, where newer engines and a newer podman-compose come from.
-NEWER_SUITE=trixie
 
 # What compose files name: those of the example stack, and those that only tests use.
 STACK_IMAGES=(redis:7-alpine prom/prometheus:latest grafana/grafana:latest node:20-alpine)
@@ -214,149 +211,5 @@ docker_build() {
   docker build "$@"
 }
 
-# ---------------------------------------------------------------- Debian packages, unpacked beside the system
-
-is_debian() { [[ -r /etc/os-release ]] && grep -qx 'ID=debian' /etc/os-release && have apt-get && have dpkg; }
-
-# apt_lab SUITE COMMAND...: apt-get with lists, cache and (for a suite other than this machine's) sources of its own,
-# so that the machine's package state stays as it is.
-apt_lab() {
-  local suite=$1 dir=$LAB/apt/$1
-  shift
-  mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/none"
-  local options=(
-    -o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache" -o Debug::NoLocking=1
-    -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::http::Timeout=20 -o Acquire::Languages=none
-    -o Acquire::GzipIndexes=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
-    -o APT::Update::Post-Invoke= -o APT::Update::Post-Invoke-Success=
-  )
-  if [[ $suite != own ]]; then
-    derive_sources "$suite" >"$dir/sources.list"
-    options+=(
-      -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=-
-      -o Dir::Etc::preferences=/dev/null -o "Dir::Etc::preferencesparts=$dir/none"
-    )
-  fi
-  if [[ ! -e $dir/updated ]]; then
-    # A broken source of the machine's must not end us: whether the package can be had is judged below.
-    DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -qq update || true
-    touch "$dir/updated"
-  fi
-  (cd "$dir" && DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" "$@")
-}
-
-# get_debs SUITE COMMAND...: as apt_lab, quietly; once more with fresh lists where those at hand are too old.
-get_debs() {
-  if apt_lab "$@" >/dev/null 2>&1 </dev/null; then return 0; fi
-  rm -f "$LAB/apt/$1/updated"
-  quiet "getting packages from Debian (apt-get ${*:2})" apt_lab "$@"
-}
-
-# derive_sources SUITE: this machine's own Debian archive, one suite further.
-derive_sources() {
-  local suite=$1 own
-  own=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-  [[ -n $own ]] || return 0
-  local files=()
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    if [[ -r $file ]]; then files+=("$file"); fi
-  done
-  # One-line entries: deb [options] URI SUITE component...; stanzas: URIs, Suites, Signed-By.
-  awk -v own="$own" -v suite="$suite" '
-    function stanza() {
-      if (enabled && uri != "" && index(" " suites " ", " " own " "))
-        print "deb " (key != "" ? "[signed-by=" key "] " : "") uri " " suite " main"
-      uri = suites = key = ""; enabled = 1
-    }
-    FNR == 1 { stanza() }
-    /^[ \t]*#/ { next }
-    /^[ \t]*$/ { stanza(); next }
-    $1 == "deb" { line = $0; if (sub(" " own " .*", " " suite " main", line)) print line; next }
-    tolower($1) == "uris:" { uri = $2 }
-    tolower($1) == "suites:" { suites = $0; sub(/^[^:]*:/, "", suites) }
-    tolower($1) == "signed-by:" && $2 ~ /^\// { key = $2 }
-    tolower($1) == "enabled:" && tolower($2) == "no" { enabled = 0 }
-    BEGIN { enabled = 1 }
-    END { stanza() }
-  ' "${files[@]}" | sort -u
-}
-
-# unpack_debs PACKAGE...: the packages and whatever of their dependencies the machine lacks, unpacked under the lab.
-# Unpacked, not installed: nothing is started, no user is created, no file of the machine changes.
-unpack_debs() {
-  is_debian || die "cannot get $*: this machine is not Debian and has no docker engine that answers"
-  local archives=$LAB/apt/own/cache/archives
-  get_debs own install -y --download-only --no-install-recommends --no-upgrade "$@" ||
-    die "cannot get $* from this machine's package sources"
-  mkdir -p "$LAB_ROOT"
-  local deb
-  for deb in "$archives"/*.deb; do
-    [[ -e $deb ]] || continue
-    dpkg-deb -x "$deb" "$LAB_ROOT"
-    rm -f "$deb"
-  done
-}
-
-# lab_file PATTERN...: the first that exists, unpacked or as the machine has it; paths without the leading slash.
-lab_file() {
-  local pattern path
-  for pattern in "$@"; do
-    # shellcheck disable=SC2231 # patterns are meant to expand; the lab's own path is quoted
-    for path in "$LAB_ROOT"/$pattern /$pattern; do
-      if [[ -e $path ]]; then
-        printf '%s\n' "$path"
-        return 0
-      fi
-    done
-  done
-  return 1
-}
-
-# need_file PACKAGES RELATIVE-PATH...: as lab_file, getting the packages first when there is none of the paths.
-need_file() {
-  local packages=$1
-  shift
-  if ! lab_file "$@"; then
-    # shellcheck disable=SC2086 # a list of package names
-    unpack_debs $packages
-    lab_file "$@" || die "the packages $packages brought no $*"
-  fi
-}
-
-# Where unpacked programs find their unpacked libraries.
-lab_library_path() {
-  local triplet
-  triplet=$(cd /usr/lib && printf '%s\n' *-linux-gnu* | head -n 1)
-  printf '%s\n' "$LAB_ROOT/usr/lib/$triplet:$LAB_ROOT/lib/$triplet"
-}
-
-# ---------------------------------------------------------------- images for Podman
-
-# With the names that they have in the engine that runs. The script that calls it says what `podman` is.
-load_into_podman() {
-  local id image long
-  for image in "${LAB_IMAGES[@]}"; do
-    long=docker.io/$(long_name "$image")
-    if podman image exists "$long"; then continue; fi
-    # An archive gives names without a registry; a short name means Docker's.
-    docker save "$image" | podman load --quiet >/dev/null
-    id=$(podman image inspect --format '{{.Id}}' "localhost/$image")
-    podman tag "$id" "$long"
-    podman untag "$id" "localhost/$image"
-  done
-}
-
-long_name() { case $1 in */*) printf '%s\n' "$1" ;; *) printf 'library/%s\n' "$1" ;; esac; }
-
-# ---------------------------------------------------------------- what a killed engine leaves
-
-# container_pids DIRECTORY...: processes whose control group has the name of a container that an engine keeps in such a directory.
-container_pids() {
-  local dir id data
-  for dir in /proc/[0-9]*; do
-    id=$(sed -n 's|.*[/-]\([0-9a-f]\{64\}\).*|\1|p' "$dir/cgroup" 2>/dev/null | head -n 1) || continue
-    for data in "$@"; do
-      if [[ -n $id && -d $data/$id ]]; then printf '%s\n' "${dir#/proc/}"; fi
-    done
-  done
-}
+# shellcheck source-path=SCRIPTDIR source=debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian.sh"

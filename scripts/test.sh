@@ -1,87 +1,84 @@
 #!/usr/bin/env bash
-# All checks and tests: lint, formatting, types, dead code; unit, conformance and end-to-end tests on real engines.
+# The checks and the tests, on real engines.
 #
-#   scripts/test.sh                        everything: Docker and Podman in full, samples of what else they come as
-#   scripts/test.sh --engine NAME          one of them, may be repeated: docker, docker-v1 (compose 1), docker-26, podman,
-#                                          podman-compose, podman-rootless, podman-5
-#   scripts/test.sh [vitest arguments]     e.g. scripts/test.sh --project unit, scripts/test.sh test/e2e/undo
+#   scripts/test.sh                       checks, all tests that need no engine, and a smoke set on one engine
+#   scripts/test.sh --engine NAME         the same, and one engine in full; may be repeated
+#   scripts/test.sh --all                 the whole matrix
+#   scripts/test.sh [vitest arguments]    chosen tests, e.g. scripts/test.sh --project docker test/e2e/hooks
 #
-# Installs what is missing, starts engines where none answers (Debian, root) and stops only what it started.
-# Before the last line, tests: N passed, N failed, N skipped, stands what failed, and what failed once and passed when it was run again
-# (unsteady). Exit code 0 means that everything passed.
+# Engines: docker (today's), docker-v1 (compose 1), docker-20 (the oldest supported), docker-26, docker-26-classic,
+#          podman (today's), podman-compose, podman-rootless, podman-4, podman-5
+# KEEP_FAILED=1 keeps the stack of a test that failed, and prints where it is.
+#
+# Installs what is missing, starts engines where none answers (Debian, root), and stops only what it started. Prints the
+# slowest files and tests, what failed, and what failed once and passed when it was repeated (flaky).
+# The last line is: tests: N passed, N failed, N skipped. Exit code 0 means that everything passed.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-ENGINES=(docker docker-v1 docker-26 podman podman-compose podman-rootless podman-5)
+ENGINES=(docker docker-v1 docker-20 docker-26 docker-26-classic podman podman-compose podman-rootless podman-4 podman-5)
 RESULTS=
-WITHIN=() # what vitest is called by, where that is not this shell
-STARTED_PODMAN=no
-STARTED_NEWER=no
-WHOLE=no # no tests were chosen
-MANY=10  # files that fail at once are no stumbles
+FAILED_CHECKS=0
+STATUS=0
+STARTED_ENGINES=no
 
 main() {
-  local extra_failures=0 status=0 engines=()
-  while [[ ${1:-} == --engine || ${1:-} == --engine=* ]]; do
-    if [[ $1 == --engine ]]; then shift && engines+=("${1:-}"); else engines+=("${1#*=}"); fi
+  local engines=() engine
+  while (($#)); do
+    case $1 in
+      --engine) shift && engines+=("${1:-}") ;;
+      --engine=*) engines+=("${1#*=}") ;;
+      --all) engines=("${ENGINES[@]}") ;;
+      *) break ;;
+    esac
     shift || true
   done
   assert_engines ${engines[@]+"${engines[@]}"}
-  if (($# == 0)); then WHOLE=yes; fi
-  if ((${#engines[@]} == 0 && $# == 0)); then engines=("${ENGINES[@]}"); fi
   trap finish EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
   cd "$REPO"
 
+  phase "dependencies"
   check_node
-  say "test: dependencies"
   install_dependencies
-  have git || install_debs git # points record the commit, and tests make commits
-  { have zsh && have fish; } || install_debs zsh fish # completion is tested in the shells themselves
-  have zstd || install_debs zstd # volume data is compressed with it where it is there
-  { have mkfs.xfs && have setfattr && have setfacl; } || install_debs xfsprogs attr acl # what volumes are tested with
-  have curl || install_debs curl # the deploy scripts in the documentation ask with it
+  install_test_programs
+  phase "engines"
   prepare_engine --test
-  [[ -n $("$REPO/test/lab/podman.sh" env) ]] || STARTED_PODMAN=yes
-  "$REPO/test/lab/podman.sh" up
+  start_engine podman
   eval "$("$REPO/scripts/lab.sh" env)"
-  eval "$("$REPO/test/lab/podman.sh" env)"
+  eval "$("$REPO/test/lab/engines.sh" env podman)"
+  print_versions
+  RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/compose-rollback-tests.XXXXXX")
 
-  say "test: types, lint, formatting, dead code"
-  QUIET_TAIL=80 quiet "npm run check" npm run check || extra_failures=$((extra_failures + 1))
-  say "test: build"
+  phase "build, types, lint, formatting, dead code"
   if ! QUIET_TAIL=80 quiet "npm run build" npm run build; then
-    summary 1 # what would be tested is not what is in src
+    FAILED_CHECKS=1 # the tests would test an older build
+    STATUS=1
+    summary
     exit 1
   fi
+  QUIET_TAIL=80 quiet "npm run check" npm run check || failed_check
 
-  RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/compose-rollback-tests.XXXXXX")
-  if ((${#engines[@]} == 0)); then
-    say "test: $*"
-    vitest all "$@" || status=$?
+  if (($#)); then
+    phase "tests: $*"
+    vitest chosen "$@"
   else
-    local projects=() engine
-    for engine in "${engines[@]}"; do
-      case $engine in
-        docker) projects+=(unit conformance e2e faults alone) ;;
-        docker-v1 | podman | podman-compose) projects+=("$engine") ;;
-      esac
-    done
-    say "test: ${engines[*]}"
-    if ((${#projects[@]})); then vitest all "${projects[@]/#/--project=}" "$@" || status=$?; fi
-    for engine in "${engines[@]}"; do
-      case $engine in
-        podman-rootless) rootless "$@" || status=$? ;;
-        docker-26 | podman-5) newer "$engine" "$@" || status=$? ;;
-      esac
+    phase "tests without an engine"
+    vitest no-engine --project unit
+    phase "smoke tests on Docker"
+    vitest smoke --project smoke
+    for engine in ${engines[@]+"${engines[@]}"}; do
+      phase "tests on $engine"
+      test_engine "$engine"
     done
   fi
-  summary "$extra_failures"
-  if ((status == 0 && extra_failures > 0)); then status=1; fi
-  exit "$status"
+  phase ''
+  check_time
+  summary
+  exit "$STATUS"
 }
 
 assert_engines() {
@@ -91,53 +88,102 @@ assert_engines() {
   done
 }
 
-# vitest NAME ARGUMENT...: what fails in a whole run is run once more, one file after the other: engines stumble when much is asked of
-# them at once. It is named either way. Tests without an engine get no second chance.
-vitest() {
-  local name=$1 status=0 files=() file
-  shift
-  vitest_once "$name" "$@" || status=$?
-  if ((status == 0)) || [[ $WHOLE != yes || ! -e $RESULTS/$name.json ]]; then return "$status"; fi
-  while read -r file; do files+=("$file"); done < <(node "$REPO/scripts/test-results.mjs" failed-files "$RESULTS" "$name")
-  if ((${#files[@]} > MANY)) || [[ " ${files[*]}" == *" test/unit/"* ]]; then return "$status"; fi
-  say "test: once more: ${files[*]}"
-  ONE_AT_A_TIME=yes vitest_once "$name.again" "$@" "${files[@]}"
+failed_check() {
+  FAILED_CHECKS=$((FAILED_CHECKS + 1))
+  STATUS=1
 }
 
-vitest_once() {
-  local name=$1
-  shift
-  ${WITHIN[@]+"${WITHIN[@]}"} npx vitest run --reporter=default --reporter=json --outputFile.json="$RESULTS/$name.json" "$@"
+# phase WHAT: prints how long the phase before took, and begins the next one.
+PHASE=
+PHASE_START=0
+phase() {
+  if [[ -n $PHASE ]]; then say "test: $PHASE took $((SECONDS - PHASE_START)) s"; fi
+  PHASE=$1
+  PHASE_START=$SECONDS
+  if [[ -n $PHASE ]]; then say "test: $PHASE"; fi
 }
 
-# newer ENGINE ARGUMENT...: in the network where the published ports of its containers are.
-newer() {
-  local engine=$1 WITHIN=("$REPO/test/lab/newer.sh" run "$1")
-  shift
-  [[ -n $("$REPO/test/lab/newer.sh" env docker-26)$("$REPO/test/lab/newer.sh" env podman-5) ]] || STARTED_NEWER=yes
-  "$REPO/test/lab/newer.sh" up "$engine" || return
-  if [[ -z $("$REPO/test/lab/newer.sh" env "$engine") ]]; then return 0; fi
-  vitest "$engine" "--project=$engine" "$@"
+# TEST_WARN_AFTER and TEST_FAIL_AFTER: seconds that the whole run may take.
+check_time() {
+  say "test: everything took $((SECONDS / 60)) min $((SECONDS % 60)) s"
+  if ((SECONDS > ${TEST_FAIL_AFTER:-SECONDS})); then
+    say "test: that is more than the limit of $((TEST_FAIL_AFTER / 60)) minutes"
+    failed_check
+  elif ((SECONDS > ${TEST_WARN_AFTER:-SECONDS})); then
+    warn "the tests took more than $((TEST_WARN_AFTER / 60)) minutes"
+  fi
 }
 
-# What a user without root has is tested by a user without root, in a copy that is theirs.
-rootless() {
-  STARTED_PODMAN=yes
-  "$REPO/test/lab/podman.sh" up rootless || return
-  eval "$("$REPO/test/lab/podman.sh" env rootless)"
-  if [[ -z ${PODMAN_ROOTLESS:-} ]]; then return 0; fi
-  local copy=$LAB/podman-rootless/repo user
-  user=$(stat -c %U "$LAB/podman-rootless/home")
+install_test_programs() {
+  have git || install_debs git # points record the commit, and tests make commits
+  { have zsh && have fish; } || install_debs zsh fish # completion is tested in the shells themselves
+  have zstd || install_debs zstd # compresses volume data
+  { have mkfs.xfs && have setfattr && have setfacl; } || install_debs xfsprogs attr acl # file systems and attributes of volumes
+  have curl || install_debs curl # the deploy scripts in the documentation use it
+}
+
+# ---------------------------------------------------------------- engines
+
+start_engine() {
+  STARTED_ENGINES=yes
+  "$REPO/test/lab/engines.sh" up "$1"
+}
+
+print_versions() {
+  say "test: Docker $(docker version --format '{{.Server.Version}}'), docker compose $(docker compose version --short)"
+  say "test: $("$REPO/test/lab/engines.sh" version podman)"
+}
+
+test_engine() {
+  local engine=$1
+  case $engine in
+    docker) vitest docker --project docker --project alone ;;
+    docker-v1 | podman | podman-compose) vitest "$engine" --project "$engine" ;;
+    podman-rootless) test_rootless ;;
+    *)
+      start_engine "$engine" || { failed_check && return; }
+      [[ -n $("$REPO/test/lab/engines.sh" env "$engine") ]] || return 0
+      say "test: $("$REPO/test/lab/engines.sh" version "$engine")"
+      WITHIN=("$REPO/test/lab/engines.sh" run "$engine")
+      vitest "$engine" --project "$engine"
+      WITHIN=()
+      ;;
+  esac
+}
+
+# A user without root runs the tests of what such a user has, in a copy of the checkout that is theirs.
+test_rootless() {
+  start_engine podman-rootless || { failed_check && return; }
+  [[ -n $("$REPO/test/lab/engines.sh" env podman-rootless) ]] || return 0
+  local home=$LAB/engines/podman-rootless copy user
+  copy=$home/repo
+  user=$(stat -c %U "$home/home")
   rm -rf "$copy"
   mkdir -p "$copy/tmp"
-  cp -a "$REPO"/{compose.example.yaml,dist,node_modules,package.json,src,test,tsconfig.json,vitest.config.ts} "$copy"
+  cp -a "$REPO"/{compose.example.yaml,dist,node_modules,package.json,scripts,src,test,tsconfig.json,vitest.config.ts} "$copy"
   chown -R "$user:$user" "$copy" "$RESULTS"
-  local WITHIN=("$REPO/test/lab/podman.sh" run)
-  (cd "$copy" && TMPDIR=$copy/tmp vitest rootless --project=podman-rootless --project=rootless-move --project=rootless-rights "$@")
+  WITHIN=("$REPO/test/lab/engines.sh" run podman-rootless)
+  pushd "$copy" >/dev/null
+  TMPDIR=$copy/tmp vitest podman-rootless --project podman-rootless --project rootless-move --project rootless-rights
+  popd >/dev/null
+  WITHIN=()
 }
 
-# summary N: what failed, and the counts; N failures of ours (checks, build) count.
-summary() { node "$REPO/scripts/test-results.mjs" summary "$RESULTS" "$1"; }
+# ---------------------------------------------------------------- vitest
+
+WITHIN=() # calls vitest, when it is not this shell that does
+
+# vitest NAME ARGUMENT...: runs tests; a failure is kept in STATUS, so that the other engines are tested too.
+vitest() {
+  local name=$1
+  shift
+  TEST_RESULT=$RESULTS/$name.json ${WITHIN[@]+"${WITHIN[@]}"} \
+    npx vitest run --reporter=default --reporter="./scripts/test-reporter.mjs" "$@" || STATUS=1
+  # A run that ended before its report is a failure that no report counts.
+  [[ -s $RESULTS/$name.json ]] || failed_check
+}
+
+summary() { node "$REPO/scripts/test-summary.mjs" "$RESULTS" "$FAILED_CHECKS"; }
 
 # shellcheck disable=SC2317 # called by the trap
 finish() {
@@ -145,9 +191,10 @@ finish() {
   trap - EXIT
   trap '' INT TERM
   if [[ -n $RESULTS ]]; then rm -rf "$RESULTS"; fi
-  if [[ $STARTED_NEWER == yes ]]; then "$REPO/test/lab/newer.sh" down >&2 || true; fi
-  if [[ $STARTED_PODMAN == yes ]]; then "$REPO/test/lab/podman.sh" down >&2 || true; fi
-  release_engine >&2 || true
+  if [[ -z ${KEEP_FAILED:-} ]]; then
+    if [[ $STARTED_ENGINES == yes ]]; then "$REPO/test/lab/engines.sh" down >&2 || true; fi
+    release_engine >&2 || true
+  fi
   exit "$status"
 }
 

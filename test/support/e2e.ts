@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll } from 'vitest';
 import { COMPOSE_V1, docker, testProject, type TestProject } from './engine.js';
+import { isKept } from './keep.js';
 
 /**
  * What end-to-end tests work with: a real stack, the built program as a user runs it, and facts to compare before and after. Nothing
@@ -26,7 +27,8 @@ export interface Stack extends TestProject {
 const stacks = new Set<Stack>();
 
 // Runs before the projects themselves go: their points name the tags to take away.
-afterAll(async () => {
+afterAll(async (file) => {
+  if (isKept(file)) return;
   for (const stack of stacks) await stack.remove();
 });
 

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
 import { overStumbles } from '../../src/engine/stumbles.js';
+import { isKept, keep } from './keep.js';
 import { podmanCompose } from './podman-compose.js';
 import type { Engine } from '../../src/engine/engine.js';
 
@@ -93,8 +94,8 @@ export interface TestProject {
 
 const projects = new Set<TestProject>();
 
-afterAll(async () => {
-  for (const project of projects) await project.remove();
+afterAll(async (file) => {
+  for (const project of projects) await (isKept(file) ? keep(project) : project.remove());
 });
 
 /**

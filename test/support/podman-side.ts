@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { overStumbles } from '../../src/engine/stumbles.js';
 
-/** The Podman beside Docker, for tests of what is between them (`eval "$(test/lab/podman.sh env)"`). */
+/** The Podman beside Docker, for tests of what is between them (`eval "$(test/lab/engines.sh env podman)"`). */
 
 const { PODMAN = '/PODMAN-is-not-set', PATH = '' } = process.env;
 

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
-  aStack,
   cli,
   containersOf,
   docker,
@@ -13,180 +12,32 @@ import {
   MAIN,
   ok,
   until,
-  type CliResult,
   type Stack,
 } from '../../support/e2e.js';
-import { PODMAN } from '../../support/engine.js';
+import { dataStack, listing, type DataStack } from '../../support/data.js';
 import { starts } from '../../support/round-trip.js';
 
-/** Data of volumes and directories is recorded while services keep still, and comes back exactly, by either driver. */
+/** Data of volumes and directories is recorded while services keep still, and a run that fails leaves it whole. */
 
+let data: DataStack;
 let stack: Stack;
 
 beforeAll(async () => {
-  stack = await aStack('e2e-data', (name) => ({
-    'compose.yaml': `
-name: ${name}
-services:
-  redis:
-    image: redis:7-alpine
-    volumes: [data:/data]
-  files:
-    image: busybox:latest
-    command: [sh, -c, 'test ! -e /files/poison && exec sleep infinity']
-    stop_signal: SIGKILL
-    volumes: ['./files:/files']
-  idle:
-    image: busybox:latest
-    command: [sleep, infinity]
-    stop_signal: SIGKILL
-volumes:
-  data:
-`,
-    'files/a': 'first\n',
-    'files/deep/er/b': 'first\n',
-  }));
-  await stack.compose('up', '-d');
-  await set('first');
+  data = await dataStack('e2e-data');
+  ({ stack } = data);
 });
-
-const redis = (...argv: string[]) => stack.compose('exec', '-T', 'redis', 'redis-cli', ...argv);
-const get = () => redis('get', 'key');
-
-async function set(value: string): Promise<void> {
-  await until(async () => (await redis('set', 'key', value)) === 'OK', 'Redis takes a value');
-}
-
-async function dataFolder(): Promise<string> {
-  return docker('volume', 'inspect', `${stack.name}_data`, '--format', '{{.Mountpoint}}');
-}
-
-/** Everything in a directory: kind, mode, owner, time (the engine's own streams know whole seconds only), link target, contents. */
-async function listing(folder: string, driver = 'host'): Promise<string> {
-  const time = driver === 'host' ? '%T@' : '%TY-%Tm-%Td %TH:%TM';
-  const { stdout } = await execa('find', ['.', '-printf', `%P %y %m %U:%G ${time} %l\n`], { cwd: folder });
-  const { stdout: sums } = await execa('find', ['.', '-type', 'f', '-exec', 'sha256sum', '{}', '+'], {
-    cwd: folder,
-  });
-  return [...stdout.split('\n'), ...sums.split('\n')].toSorted().join('\n');
-}
-
-/** Another state of everything: changed, added, removed. */
-async function change(): Promise<void> {
-  await set('second');
-  await writeFile(stack.path('files/a'), 'second\n');
-  await writeFile(stack.path('files/added'), 'second\n');
-  await rm(stack.path('files/deep'), { recursive: true });
-}
-
-async function reset(): Promise<void> {
-  await set('first');
-  await rm(stack.path('files/added'), { force: true });
-  await stack.write({ 'files/a': 'first\n', 'files/deep/er/b': 'first\n' });
-}
-
-/** Nothing of ours stands beside the data, and nothing of ours runs. */
-async function leftNothing(): Promise<void> {
-  const beside = [...(await readdir(dirname(await dataFolder()))), ...(await readdir(stack.directory))];
-  expect(beside.filter((name) => name.includes('compose-rollback-'))).toEqual([]);
-  // Those of other tests come and go.
-  const helpers = () => docker('ps', '-aq', '--filter', 'label=compose-rollback.helper');
-  await until(async () => (await helpers()) === '', 'no helper is left');
-  const states = Object.values(await containersOf(stack)).map(({ state }) => state);
-  expect(new Set(states)).toEqual(new Set(['running']));
-}
 
 /** These take root: to write into a volume from outside, to mount, to pause where control groups are of version 1. */
 const ROOT = process.getuid?.() === 0;
 const describeAsRoot = ROOT ? describe : () => undefined;
 const testAsRoot = ROOT ? test : () => undefined;
 
-/** Somebody who may talk to the engine and not read its folders. */
-async function asUser(...argv: string[]): Promise<CliResult> {
-  const { gid } = await stat((process.env['DOCKER_HOST'] ?? '/var/run/docker.sock').replace('unix://', ''));
-  const user = ['--reuid=4321', `--regid=${gid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
-  const { exitCode, stdout, stderr } = await execa('setpriv', [...user, process.execPath, MAIN, ...argv], {
-    cwd: stack.directory,
-    env: { ...environmentOf(stack), HOME: '/nonexistent' },
-    stdin: 'ignore',
-    reject: false,
-  });
-  return { exitCode, stdout, stderr };
-}
-
-const DRIVERS = [
-  { driver: 'host', call: (...argv: string[]) => cli(stack, ...argv), prepare: async () => undefined },
-  {
-    driver: 'api',
-    call: asUser,
-    prepare: async () => {
-      await rm(stack.path('rollback'), { recursive: true, force: true });
-      await mkdir(stack.path('rollback'));
-      await chown(stack.path('rollback'), 4321, 0);
-      await execa('chmod', ['1777', stack.locks]);
-      await execa('chmod', ['755', stack.directory]);
-    },
-  },
-];
-
-/** Podman's own streams do not serve: its data is copied where it lies, by whoever may. */
-const drivers = PODMAN === undefined ? DRIVERS : DRIVERS.filter(({ driver }) => driver === 'host');
-
-describe.each(drivers)('by the driver $driver', ({ driver, call, prepare }) => {
-  const succeed = async (...argv: string[]) => {
-    const result = await call(...argv);
-    expect(result.exitCode, result.stderr).toBe(0);
-    return result.stdout;
-  };
-
-  test('data comes back exactly, and goes forth again with undo', async () => {
-    await prepare();
-    await reset();
-    const point = await succeed('create', '--quiet', '--include-volumes');
-    const before = await listing(stack.path('files'), driver);
-    const record = JSON.parse(await succeed('show', point, '--json'));
-    expect(record.volume_data).toMatchObject([
-      { name: `${stack.name}_data`, kind: 'volume', driver, services: ['redis'] },
-      { name: 'files', kind: 'bind', driver, services: ['files'] },
-    ]);
-    await change();
-    const after = await listing(stack.path('files'), driver);
-
-    await starts(stack, ['redis', 'files'], () => succeed('rollback', point, '--yes'));
-    expect(await get()).toBe('first');
-    expect(await listing(stack.path('files'), driver)).toBe(before);
-    await leftNothing();
-
-    await starts(stack, ['redis', 'files'], () => succeed('undo', '--yes'));
-    expect(await get()).toBe('second');
-    expect(await listing(stack.path('files'), driver)).toBe(after);
-    await leftNothing();
-    expect((await call('verify', '--all')).exitCode).toBe(0);
-  });
-
-  test('a volume that is gone is made again, with its data', async () => {
-    await reset();
-    const point = await succeed('create', '--quiet', '--include-volumes');
-    await stack.compose('down', '--volumes');
-    await succeed('rollback', point, '--yes');
-    expect(await get()).toBe('first');
-    const labels = JSON.parse(
-      await docker('volume', 'inspect', `${stack.name}_data`, '--format', '{{json .Labels}}'),
-    );
-    expect(labels).toMatchObject({
-      'com.docker.compose.project': stack.name,
-      'com.docker.compose.volume': 'data',
-    });
-    await leftNothing();
-  });
-});
-
 describe('a point with data', () => {
   let point: string;
 
   beforeEach(async () => {
     await rm(stack.path('rollback'), { recursive: true, force: true });
-    await reset();
+    await data.reset();
     point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
   });
 
@@ -202,7 +53,7 @@ describe('a point with data', () => {
   });
 
   testAsRoot('is made while a service is paused, which stays so', async () => {
-    await change();
+    await data.change();
     const ids = [...(await stack.ids('files')), ...(await stack.ids('redis'))];
     await docker('pause', ...ids);
     try {
@@ -216,13 +67,13 @@ describe('a point with data', () => {
   });
 
   test('leaves data alone when asked to', async () => {
-    await change();
+    await data.change();
     await starts(stack, [], () => ok(stack, 'rollback', point, '--yes', '--no-volumes'));
-    expect(await get()).toBe('second');
+    expect(await data.get()).toBe('second');
   });
 
   test('is refused, untouched, while a container of another project uses the volume', async () => {
-    await change();
+    await data.change();
     const other = `${stack.name}-other`;
     await docker(
       'run',
@@ -252,13 +103,13 @@ describe('a point with data', () => {
       await stack.write({ 'files/poison': '' });
       const poisoned = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
       await rm(stack.path('files/poison'));
-      await change();
+      await data.change();
       const before = await listing(stack.path('files'));
       const { exitCode, stderr } = await cli(stack, 'rollback', poisoned, '--yes');
       expect([exitCode, stderr]).toEqual([20, expect.stringContaining('the earlier state is back')]);
       expect(await listing(stack.path('files'))).toBe(before);
-      expect(await get()).toBe('second');
-      await leftNothing();
+      expect(await data.get()).toBe('second');
+      await data.leftNothing();
     },
   );
 
@@ -267,7 +118,7 @@ describe('a point with data', () => {
     const bytes = await readFile(archive);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     await writeFile(archive, bytes);
-    await change();
+    await data.change();
     await starts(stack, [], async () => {
       const { exitCode, stderr } = await cli(stack, 'rollback', point, '--yes');
       expect([exitCode, stderr]).toEqual([3, expect.stringContaining(`${stack.name}_data.tar.zst`)]);
@@ -279,7 +130,7 @@ describeAsRoot('while much data is read', () => {
   let volume: string;
 
   beforeAll(async () => {
-    volume = join(await dataFolder(), 'much');
+    volume = join(await data.dataFolder(), 'much');
     await writeFile(volume, randomBytes(300_000_000));
   });
   afterAll(() => rm(volume));
@@ -301,7 +152,7 @@ describeAsRoot('while much data is read', () => {
     run.kill('SIGKILL');
     await run;
     await until(async () => !(await isPaused()), 'Redis goes on');
-    expect(await get()).not.toBe('');
+    expect(await data.get()).not.toBe('');
     await ok(stack, 'cleanup', '--keep-last', '100', '--yes');
     expect(await readdir(stack.path('rollback/backups/holds'))).toEqual([]);
     expect(
@@ -336,7 +187,7 @@ describeAsRoot('while much data is read', () => {
     await run;
     await ok(stack, 'abort');
     expect(await unpackers()).toEqual([]);
-    await leftNothing();
+    await data.leftNothing();
   });
 
   test('and the backup directory fills up: one clear line, no point, services go on', async () => {
@@ -357,7 +208,7 @@ describeAsRoot('while much data is read', () => {
         (await ok(stack, '--backup-dir', `${small}/backups`, 'list', '--json')).stdout,
       );
       expect(points).toEqual([]);
-      await leftNothing();
+      await data.leftNothing();
     } finally {
       await execa('umount', [small]);
     }
