@@ -27,8 +27,8 @@ export interface Stack extends TestProject {
 const stacks = new Set<Stack>();
 
 // Runs before the projects themselves go: their points name the tags to take away.
-afterAll(async (file) => {
-  if (isKept(file)) return;
+afterAll(async () => {
+  if (isKept()) return;
   for (const stack of stacks) await stack.remove();
 });
 

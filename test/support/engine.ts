@@ -94,8 +94,8 @@ export interface TestProject {
 
 const projects = new Set<TestProject>();
 
-afterAll(async (file) => {
-  for (const project of projects) await (isKept(file) ? keep(project) : project.remove());
+afterAll(async () => {
+  for (const project of projects) await (isKept() ? keep(project) : project.remove());
 });
 
 /**

@@ -1,21 +1,21 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { afterEach } from 'vitest';
 
 /** `KEEP_FAILED=1` keeps the projects of a test file that failed, to look at. */
 
-interface Task {
-  result?: { state?: string } | undefined;
-  tasks?: Task[];
-}
+let ended = 0;
+let failed = false;
 
-/** True when the file failed and its projects are to be kept. `file` is the argument that vitest gives to `afterAll`. */
-export function isKept(file: Task): boolean {
-  return process.env['KEEP_FAILED'] !== undefined && hasFailed(file);
-}
+afterEach(({ task }) => {
+  ended += 1;
+  failed ||= task.result?.state === 'fail';
+});
 
-function hasFailed(task: Task): boolean {
-  return task.result?.state === 'fail' || (task.tasks?.some(hasFailed) ?? false);
+/** True at the end of a file in which a test failed, or in which none ran because its set-up failed. */
+export function isKept(): boolean {
+  return process.env['KEEP_FAILED'] !== undefined && (failed || ended === 0);
 }
 
 /** Writes the logs of the project's containers into its folder, and prints where everything is. */
