@@ -71,7 +71,8 @@ main() {
   rollback list
 
   say ''
-  if [[ $KEEP == yes ]]; then how_to_look; else say "The demo is done; cleaning up."; fi
+  say "The demo took $SECONDS s, installation and build included."
+  if [[ $KEEP == yes ]]; then how_to_look; else say "Cleaning up."; fi
 }
 
 # ---------------------------------------------------------------- steps

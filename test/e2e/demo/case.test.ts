@@ -62,7 +62,7 @@ test('shows 200, 500, 200, and leaves nothing behind', { timeout: 300_000 }, asy
     '500',
     '200',
   ]);
-  expect(stdout).toContain('The demo is done');
+  expect(stdout).toContain('The demo took');
 
   expect(await leftovers()).toEqual(before);
   expect(await readdir(temporary)).toEqual([]);
