@@ -1,4 +1,6 @@
 /** The library's public face. */
+import type { Documents } from './model/documents.js';
+
 export { RollbackManager } from './manager.js';
 export type { ConfirmDeletion, ListRequest } from './manager.js';
 export { Migration } from './migration.js';
@@ -14,6 +16,7 @@ export { fail, inconclusive, pass } from './model/verdict.js';
 export type { Verdict } from './model/verdict.js';
 export { ENGINE_NAMES } from './model/names.js';
 export { VERSION } from './model/version.js';
+export type { Documents } from './model/documents.js';
 export type { AnyOperation, RollbackEvent, EventSink } from './model/events.js';
 export type { MoveKind, MovePlan } from './model/move.js';
 export type { Operation, Plan, Remark } from './model/plan.js';
@@ -49,4 +52,4 @@ export { leftToDo, renderReadiness } from './migrate/validate/report.js';
 export { ageOf, bytes, plural } from './plan/text.js';
 
 /** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */
-export const loadDocuments = () => import('./model/documents.js');
+export const loadDocuments = (): Promise<Documents> => import('./model/documents.js');

@@ -157,7 +157,7 @@ async function argumentsOf(
     }
     case 'document': {
       const { loadDocuments } = await import('../index.js');
-      return only(Object.keys((await loadDocuments()).DOCUMENTS).map((name) => [name, '']));
+      return only((await loadDocuments()).DOCUMENT_NAMES.map((name) => [name, '']));
     }
     default:
       return only([]);

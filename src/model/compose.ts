@@ -76,5 +76,7 @@ export const composeModelSchema = z.looseObject({
 });
 
 export type ComposeModel = z.infer<typeof composeModelSchema>;
-export type ComposeService = z.infer<typeof composeServiceSchema>;
+export const parseComposeService = (value: unknown) => composeServiceSchema.parse(value);
+// Not `z.infer`, see `Plan`.
+export type ComposeService = ReturnType<typeof parseComposeService>;
 export type ComposeHealthcheck = z.infer<typeof healthcheckSchema>;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { saveImagesSchema } from './point.js';
+import { SAVE_IMAGES } from './point.js';
 
 /** `rollback.yaml`, `x-rollback:` in a compose file, `rollback.*` labels on a service: one schema, later wins. */
 
@@ -98,7 +98,7 @@ export const configSchema = z.strictObject({
   max_rollback_points: z.int().min(1).max(10_000).default(10),
   max_safety_points: z.int().min(1).max(1000).default(3),
   include_volumes: z.boolean().default(false),
-  save_images: saveImagesSchema.default('never'),
+  save_images: z.enum(SAVE_IMAGES).default('never'),
   compression: z.enum(['zstd', 'gzip']).default('zstd'),
   /** Bind-mounted directories outside the project whose contents are data (absolute). */
   data_directories: z.array(z.string().startsWith('/')).default([]),
@@ -114,6 +114,8 @@ export const configSchema = z.strictObject({
 });
 
 export type Config = z.infer<typeof configSchema>;
-export type ServiceConfig = z.infer<typeof serviceConfigSchema>;
+export const parseServiceConfig = (value: unknown) => serviceConfigSchema.parse(value);
+// Not `z.infer`, see `Plan`.
+export type ServiceConfig = ReturnType<typeof parseServiceConfig>;
 export type Probe = z.infer<typeof probeSchema>;
 export type Hook = z.infer<typeof hookSchema>;

@@ -4,7 +4,7 @@ import { operationSchema, planSchema } from './plan.js';
 import { pointSchema, type PointSummary } from './point.js';
 import { CATEGORIES, GRADES, VERDICTS, type Readiness } from './readiness.js';
 import { RECOVERY_RESULTS, SCENARIOS } from './recovery.js';
-import { runKindSchema, runResultSchema, type AuditRecord, type RunSummary } from './run.js';
+import { RUN_KINDS, RUN_RESULTS, type AuditRecord, type RunSummary } from './run.js';
 
 /** The JSON documents of the command line: what `--json` prints and `compose-rollback schema` publishes. */
 
@@ -36,11 +36,11 @@ const pointSummarySchema = z.object({
 
 const runSummarySchema = z.object({
   id: z.string(),
-  kind: runKindSchema,
+  kind: z.enum(RUN_KINDS),
   project: z.string(),
   started: z.iso.datetime(),
   ended: z.iso.datetime().nullable(),
-  result: runResultSchema.nullable(),
+  result: z.enum(RUN_RESULTS).nullable(),
   target: z.string(),
   safety: z.string(),
   undoes: z.string().nullable(),
@@ -339,7 +339,15 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   error: errorSchema,
 };
 
-/** The JSON Schema of a document; undefined for a name that is none. */
+/** What `loadDocuments` of the library loads. */
+export interface Documents {
+  DOCUMENT_NAMES: readonly string[];
+  /** The JSON Schema of a document; undefined for an unknown name. */
+  jsonSchemaOf: (name: string) => object | undefined;
+}
+
+export const DOCUMENT_NAMES: Documents['DOCUMENT_NAMES'] = Object.keys(DOCUMENTS);
+
 export function jsonSchemaOf(name: string): object | undefined {
   const schema = Object.hasOwn(DOCUMENTS, name) ? DOCUMENTS[name] : undefined;
   return schema && z.toJSONSchema(schema);

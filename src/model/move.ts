@@ -72,7 +72,9 @@ export const movePlanSchema = z.object({
   blockers: z.array(remarkSchema),
 });
 
-export type MovePlan = z.infer<typeof movePlanSchema>;
+export const parseMovePlan = (value: unknown) => movePlanSchema.parse(value);
+// Not `z.infer`, see `Plan`.
+export type MovePlan = ReturnType<typeof parseMovePlan>;
 export type MoveKind = MovePlan['kind'];
 export type MoveOperation = MovePlan['operations'][number];
 export type MoveOperationOf<K extends MoveOperation['kind']> = Extract<MoveOperation, { kind: K }>;

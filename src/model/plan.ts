@@ -127,7 +127,9 @@ export const planSchema = z.object({
   blockers: z.array(remarkSchema),
 });
 
-export type Plan = z.infer<typeof planSchema>;
+export const parsePlan = (value: unknown) => planSchema.parse(value);
+// Not `z.infer`: the compiler writes a return type out in the published declarations, which must not import zod.
+export type Plan = ReturnType<typeof parsePlan>;
 export type Operation = Plan['operations'][number];
 export type OperationKind = Operation['kind'];
 export type OperationOf<K extends OperationKind> = Extract<Operation, { kind: K }>;

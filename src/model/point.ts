@@ -181,7 +181,9 @@ export const pointSchema = z.object({
   }),
 });
 
-export type Point = z.infer<typeof pointSchema>;
+export const parsePoint = (value: unknown) => pointSchema.parse(value);
+// Not `z.infer`, see `Plan`.
+export type Point = ReturnType<typeof parsePoint>;
 
 /**
  * `point.json` of an encrypted point: what a listing needs, and the ciphertext files. The point itself is inside `sealed.age`; sizes are those
@@ -220,9 +222,9 @@ export type Dump = Point['dumps'][number];
 
 export type ImageArchive = Point['image_archives'][number];
 /** Which images `create` archives: those that no registry can give back, all, none. */
-export const saveImagesSchema = z.enum(['auto', 'always', 'never']);
+export const SAVE_IMAGES = ['auto', 'always', 'never'] as const;
+export type SaveImages = (typeof SAVE_IMAGES)[number];
 
-export type SaveImages = z.infer<typeof saveImagesSchema>;
 export type Compression = z.infer<typeof compression>;
 export type PointContainers = Point['containers'][string];
 

@@ -5,10 +5,14 @@ import { pointImageSchema } from './point.js';
 
 /** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */
 
-export const runKindSchema = z.enum(['rollback', 'undo', 'service', 'to-podman', 'to-docker']);
+export const RUN_KINDS = ['rollback', 'undo', 'service', 'to-podman', 'to-docker'] as const;
+export type RunKind = (typeof RUN_KINDS)[number];
+/** Runs that lead to a point, on one engine. */
+export type RollbackKind = Exclude<RunKind, MoveKind>;
 
 /** `returned`: failed, and the earlier state is back. `not-returned`: failed, and it is not. */
-export const runResultSchema = z.enum(['done', 'failed', 'returned', 'not-returned']);
+export const RUN_RESULTS = ['done', 'failed', 'returned', 'not-returned'] as const;
+export type RunResult = (typeof RUN_RESULTS)[number];
 
 const at = z.iso.datetime();
 /** `target`: what a move does at its target, as one of its own operations. */
@@ -30,7 +34,7 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
     type: z.literal('begin'),
     at,
     run: z.string().regex(RUN_ID),
-    kind: runKindSchema,
+    kind: z.enum(RUN_KINDS),
     project: z.string(),
     user: z.string(),
     pid: z.int(),
@@ -67,7 +71,7 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('end'),
     at,
-    result: runResultSchema,
+    result: z.enum(RUN_RESULTS),
     message: z.string(),
     warnings: z.array(z.string()),
   }),
@@ -75,10 +79,6 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
 
 export type JournalRecord = z.infer<typeof journalRecordSchema>;
 export type RunRequest = z.infer<typeof requestSchema>;
-export type RunKind = z.infer<typeof runKindSchema>;
-/** Runs that lead to a point, on one engine. */
-export type RollbackKind = Exclude<RunKind, MoveKind>;
-export type RunResult = z.infer<typeof runResultSchema>;
 
 /** What the index holds of a run. */
 export interface RunSummary {

@@ -4,7 +4,7 @@ import type { ComposeProvider, ComposeRequest } from '../engine/provider.js';
 import type { HandlerRegistry } from '../handlers/registry.js';
 import type { Handler, HandlerContext } from '../handlers/handler.js';
 import type { ComposeModel } from '../model/compose.js';
-import { serviceConfigSchema, type Config, type ServiceConfig } from '../model/config.js';
+import { parseServiceConfig, type Config, type ServiceConfig } from '../model/config.js';
 import type { Container, EngineIdentity } from '../model/engine.js';
 import type { EventSink } from '../model/events.js';
 import type { Point } from '../model/point.js';
@@ -73,7 +73,7 @@ export async function withLabels(workspace: Workspace, model: ComposeModel | und
   return { ...workspace, config: { ...workspace.config, services } };
 }
 
-const DEFAULT_SERVICE_CONFIG: ServiceConfig = serviceConfigSchema.parse({});
+const DEFAULT_SERVICE_CONFIG: ServiceConfig = parseServiceConfig({});
 
 export function serviceConfig(workspace: Workspace, service: string): ServiceConfig {
   const { services } = workspace.config;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import {
-  pointSchema,
+  parsePoint,
   sealedPointSchema,
   type Point,
   type PointSummary,
@@ -26,7 +26,7 @@ export const SEALED_FILE = 'sealed.age';
  * it was.
  */
 export function renderPoint(point: Point | SealedPoint): { record: string; checksum: string } {
-  const ordered = isSealed(point) ? sealedPointSchema.parse(point) : pointSchema.parse(point);
+  const ordered = isSealed(point) ? sealedPointSchema.parse(point) : parsePoint(point);
   const record = `${JSON.stringify(ordered, null, 2)}\n`;
   return { record, checksum: checksumLine(record) };
 }

@@ -1,7 +1,7 @@
 import type { Engine } from '../../src/engine/engine.js';
 import type { HandlerContext } from '../../src/handlers/handler.js';
 import { composeModelSchema, type ComposeModel } from '../../src/model/compose.js';
-import { serviceConfigSchema } from '../../src/model/config.js';
+import { parseServiceConfig } from '../../src/model/config.js';
 import type { Container } from '../../src/model/engine.js';
 import { testProject, type TestProject } from './engine.js';
 
@@ -58,7 +58,7 @@ export async function startStack(
       containers: async () => containersOf(service),
       sibling: (name) => context(name),
       model: model.services[service],
-      config: serviceConfigSchema.parse(options.config ?? {}),
+      config: parseServiceConfig(options.config ?? {}),
       signal: options.signal ?? new AbortController().signal,
       report: (message) => reported.push(message),
     };

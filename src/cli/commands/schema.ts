@@ -13,16 +13,15 @@ export function define(command: Command, session: () => Session): void {
 }
 
 async function schema({ output }: Session, name: string | undefined): Promise<void> {
-  const { DOCUMENTS, jsonSchemaOf } = await loadDocuments();
-  const names = Object.keys(DOCUMENTS);
+  const { DOCUMENT_NAMES, jsonSchemaOf } = await loadDocuments();
   if (name === undefined) {
-    output.stdout.write(`${names.join('\n')}\n`);
+    output.stdout.write(`${DOCUMENT_NAMES.join('\n')}\n`);
     return;
   }
   const found = jsonSchemaOf(name === 'snapshot' ? 'create' : name);
   if (!found) {
     throw new RollbackError('usage', `there is no document ${JSON.stringify(name)}`, {
-      hint: `there are ${names.join(', ')}`,
+      hint: `there are ${DOCUMENT_NAMES.join(', ')}`,
     });
   }
   output.stdout.write(`${JSON.stringify(found, null, 2)}\n`);

@@ -1,4 +1,4 @@
-import { composeServiceSchema, type ComposeModel, type ComposeService } from '../../model/compose.js';
+import { parseComposeService, type ComposeModel, type ComposeService } from '../../model/compose.js';
 import { redact, tellingOf } from '../../model/secrets.js';
 import type { Environment } from '../../project/reading.js';
 import { recordOf } from '../values.js';
@@ -26,7 +26,7 @@ function hidden(service: ComposeService, hide: (text: string) => string): Compos
     key,
     TELLING_KEYS.includes(key) ? within(value, hide) : value,
   ]);
-  return composeServiceSchema.parse(Object.fromEntries(entries));
+  return parseComposeService(Object.fromEntries(entries));
 }
 
 function within(value: unknown, hide: (text: string) => string): unknown {
