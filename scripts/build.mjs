@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-// Bundles the program and the library into dist/. Most of a short command's time is the loading of modules: from a few bundled files it
+// Bundles the program, the library and its declarations into dist/. Most of a short command's time is the loading of modules: from a few bundled files it
 // takes half of what it takes from node_modules. What is imported lazily stays in files of its own.
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { rollup } from 'rollup';
+import { dts } from 'rollup-plugin-dts';
 
 const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
 
@@ -54,7 +56,6 @@ const common = {
   logLevel: 'warning',
 };
 
-await rm('dist/chunks', { recursive: true, force: true });
 await build({
   ...common,
   stdin: { contents: "module.exports = require('ssh2')", resolveDir: import.meta.dirname },
@@ -79,3 +80,18 @@ const { metafile } = await build({
 await copyFile('src/engine/podman-gate.sh', 'dist/podman-gate.sh');
 // What is in which file, for those who look into what a command loads.
 await writeFile('dist/meta.json', JSON.stringify(metafile));
+
+// One file holds every declaration that consumers can reach. They do not have the libraries that we bundle.
+const declarations = await rollup({
+  input: 'dist/declarations/index.d.ts',
+  external: /^node:/,
+  plugins: [dts()],
+});
+const { output } = await declarations.write({ file: 'dist/index.d.ts' });
+const foreign = output[0].imports.filter((name) => !name.startsWith('node:'));
+if (foreign.length > 0) {
+  throw new Error(
+    `dist/index.d.ts imports ${foreign.join(', ')}: write these types out, see Plan in src/model/plan.ts`,
+  );
+}
+await rm('dist/declarations', { recursive: true });

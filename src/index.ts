@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** The library's public face. */
 import type { Documents } from './model/documents.js';
 
