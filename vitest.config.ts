@@ -141,6 +141,16 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
         },
       },
+      {
+        test: {
+          name: 'contract',
+          chaiConfig,
+          include: ['test/contract/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
       onEngine('smoke', { include: SMOKE }),
       onEngine('docker', {
         include: ['test/{conformance,e2e,faults}/**/*.test.ts'],

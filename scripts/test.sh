@@ -53,7 +53,7 @@ main() {
   print_versions
   RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/compose-rollback-tests.XXXXXX")
 
-  phase "build, types, lint, formatting, dead code"
+  phase "build, types, lint, formatting, dead code, package"
   if ! QUIET_TAIL=80 quiet "npm run build" npm run build; then
     FAILED_CHECKS=1 # the tests would test an older build
     STATUS=1
@@ -61,13 +61,14 @@ main() {
     exit 1
   fi
   QUIET_TAIL=80 quiet "npm run check" npm run check || failed_check
+  QUIET_TAIL=80 quiet "npm run check:package" npm run check:package || failed_check
 
   if (($#)); then
     phase "tests: $*"
     vitest chosen "$@"
   else
     phase "tests without an engine"
-    vitest no-engine --project unit
+    vitest no-engine --project unit --project contract
     phase "smoke tests on Docker"
     vitest smoke --project smoke
     for engine in ${engines[@]+"${engines[@]}"}; do
