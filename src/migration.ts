@@ -106,7 +106,7 @@ export class Migration {
     return prepareQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
   }
 
-  /** The project on Docker; where nobody answers there, what its files say. */
+  /** The project on Docker; where no engine that we can speak to answers there, what its files say. */
   private async source(): Promise<Source> {
     const { engine = 'auto' } = this.options;
     if (engine === 'podman') {
@@ -120,7 +120,8 @@ export class Migration {
       return await look(options, sourceOf);
     } catch (error) {
       const absent =
-        error instanceof RollbackError && ['engine-unreachable', 'provider-failed'].includes(error.code);
+        error instanceof RollbackError &&
+        ['engine-unreachable', 'engine-not-supported', 'provider-failed'].includes(error.code);
       if (!absent) throw error;
       return await sourceOfFiles(await openFiles(options), error);
     }

@@ -15,6 +15,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   failed: 1,
   damaged: DAMAGED,
   'engine-unreachable': 1,
+  'engine-not-supported': 1,
   'provider-failed': 1,
   usage: 2,
   'config-invalid': 2,

@@ -1,6 +1,7 @@
 import type { EngineKind } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { ENGINE_NAMES } from '../model/names.js';
+import { chooseApiVersion, pinApiVersion } from './api-version.js';
 import { clientOf, DockerEngine } from './docker.js';
 import { toEngineError } from './docker-errors.js';
 import { isPodman } from './docker-mapping.js';
@@ -10,7 +11,7 @@ import { PodmanEngine } from './podman.js';
 
 /**
  * The engine that answers there, by what it says of itself: Podman may stand behind every name. Throws `engine-unreachable` when nobody answers, it is of
- * another kind than was asked for, or the TLS files cannot be read.
+ * another kind than was asked for, or the TLS files cannot be read; `engine-not-supported` when it knows no API version that we do.
  */
 export async function connectEngine(
   endpoint: Endpoint,
@@ -31,5 +32,6 @@ export async function connectEngine(
       },
     );
   }
+  pinApiVersion(docker, chooseApiVersion(version, endpoint));
   return new (kind === 'podman' ? PodmanEngine : DockerEngine)(docker, endpoint, version);
 }

@@ -79,7 +79,9 @@ export interface InfoDocument {
 
 export interface VersionDocument {
   Version: string;
+  /** The newest API version that the engine knows. */
   ApiVersion: string;
+  MinAPIVersion?: Maybe<string>;
   Components?: Maybe<{ Name: string }[]>;
 }
 

@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'usage' // a wrong argument, or a question that nobody can answer here
   | 'config-invalid' // rollback.yaml, x-rollback or a label does not make sense
   | 'engine-unreachable' // no container engine answers
+  | 'engine-not-supported' // an engine answers, and knows no API version that we do
   | 'provider-failed' // the compose program refused or failed
   | 'project-not-found' // no compose project here
   | 'blocked' // the plan has blockers; nothing was touched

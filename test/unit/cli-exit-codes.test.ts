@@ -7,6 +7,7 @@ const DOCUMENTED = {
   failed: 1,
   damaged: 1,
   'engine-unreachable': 1,
+  'engine-not-supported': 1,
   'provider-failed': 1,
   usage: 2,
   'config-invalid': 2,

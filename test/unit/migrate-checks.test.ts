@@ -132,8 +132,8 @@ it.each<[string, Partial<Machine>, Partial<Podman>, string]>([
   ['no tun', { tun: false }, {}, 'critical network.tun'],
   ['CNI', {}, { networkBackend: 'cni' }, 'note network.backend'],
   ['no slirp4netns', {}, { forwarders: [] }, 'critical podman.rootless-network'],
-  ['an old Podman', {}, { version: '3.4.4' }, 'warning podman.version'],
-  ['a Podman without compose', {}, { version: '2.2.1' }, 'critical podman.version'],
+  ['an old Podman', {}, { version: '4.2.0' }, 'warning podman.version'],
+  ['a Podman with too old an API', {}, { version: '4.1.1' }, 'critical podman.version'],
   ['vfs', {}, { storage: { directory: '/tmp', driver: 'vfs' } }, 'warning podman.storage'],
   ['no lingering', { lingering: false }, {}, 'warning podman.lingering'],
   ['no systemd', { systemd: false, lingering: false }, {}, 'note podman.systemd'],
@@ -180,10 +180,9 @@ describe('Docker', () => {
     expect(told(dockerResults(source({ docker: { ...DOCKER, services } })))).toEqual(expected);
   });
 
-  it('is old, or not there, or its files do not resolve', () => {
-    expect(told(dockerResults(source({ docker: { ...DOCKER, version: '19.3' } })))).toEqual([
-      'warning docker.daemon',
-    ]);
+  it('is too old, or not there, or its files do not resolve', () => {
+    const old = source({ docker: new RollbackError('engine-not-supported', 'it speaks API version 1.40') });
+    expect(told(dockerResults(old))).toEqual(['critical docker.daemon']);
     const absent = source({ docker: new RollbackError('engine-unreachable', 'nobody answers') });
     expect(told(dockerResults(absent))).toEqual(['critical docker.daemon']);
     const broken = source({ model: undefined, modelError: 'yaml: line 1\nmore' });

@@ -1,4 +1,4 @@
-import { messageOf, RollbackError } from '../../model/errors.js';
+import { messageOf, RollbackError, type ErrorCode } from '../../model/errors.js';
 import type { Observation, Project } from '../../model/project.js';
 import { observePresent, type Workspace } from '../../run/workspace.js';
 import { plural } from '../../plan/text.js';
@@ -79,13 +79,20 @@ export async function diagnoseAll(
   return { findings: all, warnings: [...warnings, ...log] };
 }
 
+const ENGINE_CAUSES: Readonly<Partial<Record<ErrorCode, string>>> = {
+  'engine-unreachable': 'no engine answers',
+  'engine-not-supported': 'the engine is not supported',
+};
+
 /** What keeps the project from being looked at at all is a finding too. Rethrows everything else. */
 function unreachable(error: unknown): Diagnosis {
-  if (!(error instanceof RollbackError) || error.code !== 'engine-unreachable') throw error;
+  if (!(error instanceof RollbackError)) throw error;
+  const cause = ENGINE_CAUSES[error.code];
+  if (cause === undefined) throw error;
   const finding: Finding = {
     scenario: 'failed-startup',
     service: null,
-    cause: 'no engine answers',
+    cause,
     evidence: messageOf(error),
     fix: error.hint ?? 'start the engine',
   };

@@ -30,17 +30,7 @@ export function dockerResults({ docker, model, modelError, project }: Source): R
     return [result(id, OF_DOCKER, '', { grade: 'critical', finding: message, fix: hint }), resolves];
   }
   return [
-    result(
-      'docker.daemon',
-      OF_DOCKER,
-      `Docker ${docker.version} answers at ${docker.host}`,
-      when(
-        !isAtLeast(docker.version, '20.10'),
-        'warning',
-        `Docker is ${docker.version}, older than what this was tested with`,
-        'bring it to 20.10 or newer',
-      ),
-    ),
+    result('docker.daemon', OF_DOCKER, `Docker ${docker.version} answers at ${docker.host}`, undefined),
     resolves,
     servicesResult(docker.services),
   ];
@@ -129,10 +119,10 @@ function whyNot(podman: Podman | { problem: string } | undefined): Problem | und
 }
 
 function versionResult({ version }: Podman): Result {
-  const old = !isAtLeast(version, '3.0');
+  const old = !isAtLeast(version, '4.2');
   return result(
     'podman.version',
-    'before 3.0 it speaks no compose, before 4.3 this was never tested',
+    'before 4.2 its API lacks what is needed, before 4.3 this was never tested',
     `Podman ${version}`,
     when(
       !isAtLeast(version, '4.3'),
