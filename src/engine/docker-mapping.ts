@@ -85,9 +85,12 @@ export interface VersionDocument {
   Components?: Maybe<{ Name: string }[]>;
 }
 
-/** What `docker system df` tells. */
+type VolumesInUse = Maybe<{ Name: string; UsageData?: Maybe<{ Size: number }> }[]>;
+
+/** What `docker system df` tells. API 1.52 has both; later versions are announced to have `VolumeUsage` alone (moby, `api/types/system`). */
 export interface UsageDocument {
-  Volumes?: Maybe<{ Name: string; UsageData?: Maybe<{ Size: number }> }[]>;
+  Volumes?: VolumesInUse;
+  VolumeUsage?: Maybe<{ Items?: VolumesInUse }>;
 }
 
 const STATES: Readonly<Record<string, ContainerState>> = {
@@ -260,8 +263,9 @@ export function toVolume(document: Dockerode.VolumeInspectInfo): Volume {
 }
 
 /** A size of -1 means that it is not known. */
-export function toVolumeSizes({ Volumes }: UsageDocument): Record<string, number> {
-  const sizes = (Volumes ?? []).map(({ Name, UsageData }) => [Name, UsageData?.Size ?? -1] as const);
+export function toVolumeSizes({ Volumes, VolumeUsage }: UsageDocument): Record<string, number> {
+  const volumes = VolumeUsage?.Items ?? Volumes ?? [];
+  const sizes = volumes.map(({ Name, UsageData }) => [Name, UsageData?.Size ?? -1] as const);
   return Object.fromEntries(sizes.filter(([, size]) => size >= 0));
 }
 

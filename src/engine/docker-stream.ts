@@ -60,15 +60,26 @@ export function demultiplex(bytes: Buffer): Output {
   };
 }
 
+interface Progress {
+  stream?: string;
+  status?: string;
+  /** Deprecated in API 1.48 in favour of `errorDetail`, and left out from 1.52 on by Podman 6. */
+  error?: string;
+  errorDetail?: { message?: string };
+}
+
 /** What an engine tells about a long work, a JSON document a line. Throws `failed` when one of them is an error, the status was 200 by then, or ends early. */
-export function progressOf(bytes: Buffer): { stream?: string; status?: string }[] {
+export function progressOf(bytes: Buffer): Progress[] {
   const lines = bytes
     .toString()
     .split('\n')
     .filter((line) => line.trim() !== '')
-    .map((line): { stream?: string; status?: string; error?: string } => parseAnswer(line));
-  const failed = lines.find(({ error }) => error !== undefined);
-  if (failed) throw new RollbackError('failed', `the engine says: ${failed.error}`);
+    .map((line): Progress => parseAnswer(line));
+  const failed = lines.find(({ error, errorDetail }) => error !== undefined || errorDetail !== undefined);
+  if (failed) {
+    const words = failed.errorDetail?.message ?? failed.error;
+    throw new RollbackError('failed', `the engine says: ${words}`);
+  }
   return lines;
 }
 
