@@ -4,11 +4,21 @@ import https from 'node:https';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import type Dockerode from 'dockerode';
 import { RollbackError } from '../model/errors.js';
+import { readWholeAnswers } from './docker-answers.js';
 import { socketPath, type Endpoint } from './endpoint.js';
 
+/** Connects nothing yet: the first question does. Throws `engine-unreachable` when the TLS files cannot be read. */
+export async function clientOf(endpoint: Endpoint): Promise<Dockerode> {
+  const [{ default: Docker }, options] = await Promise.all([import('dockerode'), connection(endpoint)]);
+  const docker = new Docker(options);
+  readWholeAnswers(docker);
+  return docker;
+}
+
 /** dockerode's options: all named, because what is not comes from its own reading of DOCKER_HOST. */
-export async function connection(endpoint: Endpoint) {
+async function connection(endpoint: Endpoint) {
   const nowhere = { host: undefined, port: undefined, username: undefined, timeout: undefined };
   const path = socketPath(endpoint.host);
   if (path !== undefined) {

@@ -22,6 +22,8 @@ export interface ContainerDocument {
   Path: string;
   Args: Maybe<string[]>;
   Image: string;
+  /** Of containerd's store, from API 1.48 on. */
+  ImageManifestDescriptor?: Maybe<{ digest: string }>;
   RestartCount?: Maybe<number>;
   State: {
     Status: string;
@@ -135,6 +137,7 @@ export function toContainer(document: ContainerDocument): Container {
     restartCount: document.RestartCount ?? 0,
     pid: document.State.Pid,
     imageId: document.Image,
+    imageManifest: document.ImageManifestDescriptor?.digest,
     imageRef: document.Config.Image,
     configHash: labels['com.docker.compose.config-hash'],
     labels,
@@ -166,6 +169,19 @@ export function toImage(document: ImageDocument): Image {
     diffIds: document.RootFS.Layers ?? [],
     sizeBytes: document.Size,
   };
+}
+
+/** What `docker image ls` tells, with manifests. */
+interface ImageRow {
+  Id: string;
+  Manifests?: Maybe<{ ID: string; Kind: string; Available: boolean }[]>;
+}
+
+/** Attestations are manifests too: no container runs them. */
+export function withManifest(images: ImageRow[], digest: string): string[] {
+  const has = ({ Manifests }: ImageRow) =>
+    (Manifests ?? []).some(({ ID, Kind, Available }) => ID === digest && Kind === 'image' && Available);
+  return images.filter(has).map(({ Id }) => Id);
 }
 
 export function isPodman({ Components }: VersionDocument): boolean {

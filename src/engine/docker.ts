@@ -12,8 +12,6 @@ import {
 } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
-import { readWholeAnswers } from './docker-answers.js';
-import { connection } from './docker-connection.js';
 import { isConflict, statusOf, toEngineError } from './docker-errors.js';
 import { outputOf, runToEnd } from './docker-exec.js';
 import {
@@ -23,6 +21,7 @@ import {
   toMount,
   toVolume,
   toVolumeSizes,
+  withManifest,
   type InfoDocument,
   type UsageDocument,
   type VersionDocument,
@@ -39,14 +38,6 @@ const EXEC_TIMEOUT_MS = 10_000;
 export const REGISTRY_TIMEOUT_MS = 10_000;
 /** Two empty blocks: the smallest tar archive. */
 const EMPTY_TAR = Buffer.alloc(1024);
-
-/** Connects nothing yet: the first question does. Throws `engine-unreachable` when the TLS files cannot be read. */
-export async function clientOf(endpoint: Endpoint): Promise<Dockerode> {
-  const [{ default: Docker }, options] = await Promise.all([import('dockerode'), connection(endpoint)]);
-  const docker = new Docker(options);
-  readWholeAnswers(docker);
-  return docker;
-}
 
 /** The Docker API as Docker speaks it. */
 export class DockerEngine implements Engine {
@@ -130,6 +121,10 @@ export class DockerEngine implements Engine {
       const names = (RepoTags ?? []).map((name) => this.nameOf(name));
       return names.filter(below).map((reference) => ({ reference, imageId }));
     });
+  }
+
+  async imagesWithManifest(digest: string): Promise<string[]> {
+    return withManifest(await this.asked(() => this.docker.listImages({ manifests: true })), digest);
   }
 
   async stop(id: string): Promise<void> {

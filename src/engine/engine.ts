@@ -35,6 +35,8 @@ export interface Engine {
   untag(reference: string): Promise<void>;
   /** All references that start with this repository name, as `name:tag`. */
   references(repository: string): Promise<{ reference: string; imageId: string }[]>;
+  /** Ids of the images that have this manifest, see `Container.imageManifest`; none where the engine does not tell. */
+  imagesWithManifest(digest: string): Promise<string[]>;
   /** Stops with the container's own stop signal and grace time. */
   stop(id: string): Promise<void>;
   /** Starts; a paused container is unpaused; a running one is left alone. */

@@ -65,6 +65,8 @@ export interface Container {
   pid: number;
   /** Id of the image that runs, whatever its tag points to by now. */
   imageId: string;
+  /** Digest of what runs of that image, its manifest for one platform; undefined where the engine does not tell. Images that share it run the same. */
+  imageManifest: string | undefined;
   /** The reference the container was made with, e.g. `redis:7-alpine`. */
   imageRef: string;
   /** Compose's config hash label. */

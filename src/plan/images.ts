@@ -102,15 +102,8 @@ export function imageBlockers(
     const wanted = target.point.images[service];
     if (decision.action !== 'up' || !wanted) continue;
     const source = sourceOf(observation, target, findings, wanted);
-    const digest = wanted.digests[0];
     if (!source) {
-      blockers.push({
-        code: 'image-missing',
-        message: `${service}: image ${wanted.ref} (${shortId(wanted.id)}) is not on this engine any more`,
-        hint: digest
-          ? `try: docker pull ${digest}`
-          : 'it was built here: load it from a backup, or build that version again',
-      });
+      blockers.push({ code: 'image-missing', ...missingImage(service, wanted, target) });
     } else if (lacksDigest(observation, target, wanted) && !findings.pullable.includes(wanted.ref)) {
       blockers.push({
         code: 'digest-missing',
@@ -120,6 +113,26 @@ export function imageBlockers(
     }
   }
   return blockers;
+}
+
+function missingImage(
+  service: string,
+  { ref, id, digests: [digest], kept_tag }: PointImage,
+  { stored }: Target,
+): Pick<Remark, 'message' | 'hint'> {
+  const image = `image ${ref} (${shortId(id)})`;
+  if (stored && kept_tag === null) {
+    return {
+      message: `${service}: the engine had lost ${image} before the point was made`,
+      hint: 'take another point, or leave the service out with --services',
+    };
+  }
+  return {
+    message: `${service}: ${image} is not on this engine any more`,
+    hint: digest
+      ? `try: docker pull ${digest}`
+      : 'it was built here: load it from a backup, or build that version again',
+  };
 }
 
 /** References that several services share with different images: a plain `up` would merge them. */

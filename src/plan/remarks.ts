@@ -7,7 +7,7 @@ import { recordsContainers } from './services.js';
 import type { Decision, Decisions } from './decision.js';
 import { ageOf } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
-import { usualReplicas, variableDifferences, type Target } from './target.js';
+import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
 
 /** Everything that stands in the way, all at once. */
 export function blockers(
@@ -115,6 +115,13 @@ export function risks(
         `${service} was not there at the point: its containers are removed, its volumes stay`,
       );
     }
+    const lost = ['up', 'remove'].includes(decision.action) ? lostImage(observation, service) : undefined;
+    if (lost !== undefined) {
+      remark(
+        'image-lost',
+        `${service} runs image ${shortId(lost)}, which the engine no longer has: undo cannot make it again`,
+      );
+    }
     if (decision.action === 'cannot') remark('cannot-make', `${service} is left as it is: ${decision.cause}`);
     const left = decision.action === 'up' ? anonymousVolumes(observation, service, decision) : [];
     if (left.length > 0) {
@@ -168,6 +175,11 @@ export function risks(
   const chosen = options.services ?? (point.partial ? point.services : undefined);
   if (chosen) result.push(...sharedFiles(observation, files, chosen));
   return [...result, ...files.risks, ...sharedTags(target).filter(() => madeAnew(decisions).length > 0)];
+}
+
+/** The image that a container of the service runs and that no safety point can keep. */
+function lostImage({ services, images }: Observation, service: string): string | undefined {
+  return services[service]?.containers.find(({ imageId }) => !images[imageId])?.imageId;
 }
 
 function madeAnew(decisions: Decisions): string[] {

@@ -10,6 +10,7 @@ import {
   type ReplacedData,
 } from '../model/point.js';
 import type { ConfigEntry, Observation, Project, ServiceObservation } from '../model/project.js';
+import { shortId } from '../plan/target.js';
 
 export interface PointDetails {
   kind: PointKind;
@@ -68,7 +69,11 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     skipped: configuration.skipped,
     model: { stored: '', size: 0, sha256: '' },
     sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
-    warnings: [...observation.warnings, ...present.flatMap(mixtures)],
+    warnings: [
+      ...observation.warnings,
+      ...present.flatMap(mixtures),
+      ...lostImages(Object.fromEntries(images)),
+    ],
     metadata: {
       git_commit: git?.commit ?? null,
       git_branch: git?.branch ?? null,
@@ -133,6 +138,16 @@ function imageFacts(observation: Observation, id: string, ref: string, imageId: 
     tag_id: ref.includes('@') ? null : (observation.images[ref]?.id ?? null),
     kept_tag: image ? keptTag(id, image.id) : null,
   };
+}
+
+/** A point keeps its images by tags, and what the engine no longer knows takes none. */
+function lostImages(images: Point['images']): string[] {
+  return Object.entries(images)
+    .filter(([, { kept_tag }]) => kept_tag === null)
+    .map(
+      ([service, { ref, id }]) =>
+        `${service} runs image ${shortId(id)} (${ref}), which the engine no longer has: this point cannot make ${service} again. Make another one once it runs an image that is there`,
+    );
 }
 
 /** Replicas that differ cannot all be brought back: the newest stands for them. */

@@ -36,7 +36,8 @@ export async function saveImages(
     else {
       const found = image.diff_ids.length > 0 ? await engine.image(image.id) : undefined;
       if (found) anew.push(image);
-      else warnings.push(`the image of ${image.ref} is not archived: the engine has it no more`);
+      else if (image.kept_tag !== null)
+        warnings.push(`the image of ${image.ref} is not archived: the engine has it no more`);
       needed += found?.sizeBytes ?? 0;
     }
   }

@@ -12,6 +12,7 @@ import type { Observation, Project, ServiceObservation } from '../model/project.
 import { readComposeFiles } from './compose-files.js';
 import { readConfiguration } from './configuration.js';
 import { readGit } from './git.js';
+import { withKnownImages } from './image-records.js';
 import { activeServices, deduceProfiles } from './profiles.js';
 import { readModel, readsSame } from './reading.js';
 import type { EarlyReading, Environment, Reading } from './reading.js';
@@ -104,6 +105,9 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     );
   }
   images.ask([...names].flatMap((name) => referenceOf(name, model, project, provider) ?? []));
+  const preferred = wanted.map(({ id }) => id);
+  const present = await withKnownImages(engine, containers, await images.answers(), preferred);
+  images.ask(present.map(({ imageId }) => imageId));
   return {
     takenAt: new Date().toISOString(),
     project: { ...project, profiles },
@@ -112,7 +116,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     model,
     modelError,
     services: Object.fromEntries(
-      [...names].toSorted().map((name) => [name, observeService(name, containers, deduction)]),
+      [...names].toSorted().map((name) => [name, observeService(name, present, deduction)]),
     ),
     configuration,
     variables: deduction.variables,

@@ -54,8 +54,11 @@ export function namespaceOf({ kind, rootless, local }: EngineIdentity): Pick<Pla
   return kind === 'podman' && rootless && ours ? { through: ['podman', '--log-level=error', 'unshare'] } : {};
 }
 
+/** What of a workspace decides how data is copied. */
+type Surroundings = Pick<Workspace, 'engine' | 'identity'> & { project: Pick<Project, 'name'> };
+
 /** Directly where we may, which is fast and exact; through the engine where we may not. */
-export async function chooseCopier(workspace: Workspace, place: Place): Promise<Copier> {
+export async function chooseCopier(workspace: Surroundings, place: Place): Promise<Copier> {
   const strange = foreign(place);
   if (strange !== undefined) return { driver: null, problem: strange };
   const { identity, engine } = workspace;
@@ -72,12 +75,15 @@ export async function chooseCopier(workspace: Workspace, place: Place): Promise<
 }
 
 /** Images that a helper container can be made from: those of the project, and, when nothing of it is left, those that points keep. */
-async function localImages({ engine, project }: Workspace): Promise<string[]> {
+async function localImages({ engine, project }: Surroundings): Promise<string[]> {
   const [containers, kept] = await Promise.all([
     engine.containers({ project: project.name }),
     engine.references(KEPT_REPOSITORY),
   ]);
-  return [...new Set([...containers, ...kept].map(({ imageId }) => imageId))];
+  const ids = [...new Set([...containers, ...kept].map(({ imageId }) => imageId))];
+  // The engine may have lost the record of an image that runs.
+  const found = await Promise.all(ids.map((id) => engine.image(id)));
+  return ids.filter((_, index) => found[index] !== undefined);
 }
 
 /** The place of a volume and what copies it; a volume that is gone is made first, with the labels compose would give it. */

@@ -65,6 +65,7 @@ export function containerOf(service: string, more: Partial<Container> = {}): Con
     restartCount: 0,
     pid: 1,
     imageId: `sha256:${'0'.repeat(64)}`,
+    imageManifest: undefined,
     imageRef: 'busybox:latest',
     configHash: 'made',
     labels: {},

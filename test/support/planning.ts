@@ -232,6 +232,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     restartCount: 0,
     pid: 0,
     imageId: imageId(`${service}-v1`),
+    imageManifest: undefined,
     imageRef: `${service}:1`,
     configHash: `${service}-hash`,
     labels: {},

@@ -102,3 +102,30 @@ it('a container has an address in each of its networks, and none of its own from
     restartCount: 0,
   });
 });
+
+it('images are found by the manifest that a container runs, and never by an attestation', async () => {
+  const container = {
+    Id: 'c'.repeat(64),
+    Path: 'sleep',
+    Args: ['1000'],
+    State: { Status: 'running', ExitCode: 0, StartedAt: '2026-11-28T05:12:25Z', Pid: 7 },
+    Image: 'sha256:old',
+    ImageManifestDescriptor: { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: 'sha256:m' },
+    Name: '/shop-web-1',
+    Config: { Image: 'shop:1' },
+    HostConfig: {},
+    NetworkSettings: {},
+  };
+  const manifest = (ID: string, Kind: string, Available = true) => ({ ID, Kind, Available });
+  const engine = await engineWith({
+    [`GET /v1.51/containers/${container.Id}/json`]: container,
+    'GET /v1.51/images/json': [
+      { Id: 'sha256:new', Manifests: [manifest('sha256:m', 'image'), manifest('sha256:a', 'attestation')] },
+      { Id: 'sha256:attested', Manifests: [manifest('sha256:m', 'attestation')] },
+      { Id: 'sha256:partial', Manifests: [manifest('sha256:m', 'image', false)] },
+      { Id: 'sha256:classic' },
+    ],
+  });
+  const digest = (await engine.container(container.Id))?.imageManifest ?? expect.fail('no manifest');
+  expect(await engine.imagesWithManifest(digest)).toEqual(['sha256:new']);
+});

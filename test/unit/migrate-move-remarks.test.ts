@@ -3,7 +3,7 @@ import type { Remark } from '../../src/model/plan.js';
 import type { MoveFacts } from '../../src/migrate/move/facts.js';
 import { aPoint } from '../support/mirror.js';
 import { aMove, atPodman, data, SHOP } from '../support/moves.js';
-import { aPresent, POINT, type Stack } from '../support/planning.js';
+import { aPresent, imageId, POINT, type Stack } from '../support/planning.js';
 
 /** What a move is blocked by, and what it tells beforehand. */
 
@@ -91,6 +91,14 @@ describe('a move is blocked', () => {
       'image-by-digest',
       `api@sha256:${'d'.repeat(64)} is named by its digest, which goes over with no archive`,
       'pull it there first',
+    ],
+    [
+      'by an image that runs and that the engine no longer has',
+      { services: { api: {}, web: {} }, tags: { [imageId('api-v1')]: null } },
+      {},
+      'image-missing',
+      'Docker no longer has the image that api runs, so it cannot be carried over',
+      'make it again from an image that is there: docker compose up -d --force-recreate api',
     ],
     [
       'by a port of somebody else',

@@ -28,6 +28,20 @@ describe('blockers', () => {
     ]);
   });
 
+  it('name an image that the engine had lost before the point was made', () => {
+    const present = aPresent({ services: { api: { image: 'api-v2' } } });
+    const target = aPoint({ services: { api: {} } });
+    const image = target.point.images.api;
+    if (image) Object.assign(image, { kept_tag: null, diff_ids: [] });
+    expect(planned(present, target).blockers).toEqual([
+      {
+        code: 'image-missing',
+        message: 'api: the engine had lost image api:1 (api-v1000000) before the point was made',
+        hint: 'take another point, or leave the service out with --services',
+      },
+    ]);
+  });
+
   it('spare services that keep running on an image that only they hold', () => {
     const present = aPresent(then);
     const untagged = { ...present, images: { [imageId('api-v1')]: anImage('api-v1') } };
@@ -152,6 +166,24 @@ describe('blockers', () => {
 });
 
 describe('risks', () => {
+  it('name an image that runs and that no safety point can keep', () => {
+    const lost = (name: string): Stack => ({
+      services: { api: { image: name }, redis: {} },
+      tags: { [imageId(name)]: null },
+      images: ['api-v1'],
+    });
+    const risk = {
+      code: 'image-lost',
+      message: 'api runs image api-v2000000, which the engine no longer has: undo cannot make it again',
+      hint: null,
+    };
+    const target = aPoint(then);
+    expect(planned(aPresent(lost('api-v2')), target).risks).toEqual([risk]);
+    expect(planned(aPresent(lost('api-v2')), aPoint({ services: { redis: {} } })).risks).toContainEqual(risk);
+    // It stays as it is.
+    expect(planned(aPresent(lost('api-v1')), target).risks).toEqual([]);
+  });
+
   it('tell how old what comes back is', () => {
     const files = { '.env': 'new', 'app.conf': 'new' };
     const old = aPoint({ ...then, files: { '.env': 'old', 'app.conf': 'old' } });

@@ -45,7 +45,8 @@ async function create(session: Session, description: string | undefined, options
   else {
     output.print(`${output.style('green', '✓')} Created rollback point: ${point.id}`);
     const files = plural(Object.keys(point.config_hashes).length, 'configuration file');
-    const images = plural(Object.keys(point.images).length, 'image');
+    const kept = Object.values(point.images).filter(({ kept_tag }) => kept_tag !== null);
+    const images = plural(kept.length, 'image');
     output.note(
       `  ${plural(point.services.length, 'service')}, ${images}, ${files}, ${bytes(point.sizes.total)}`,
     );

@@ -231,15 +231,28 @@ function serviceBlockers(source: Observation, { provider }: Observation): Remark
 }
 
 function imageBlockers(facts: MoveFacts): Remark[] {
-  return [...new Set(imagesOf(facts).map(({ ref }) => ref))]
-    .filter((reference) => !isTag(reference) && !facts.target.images[reference])
-    .map((reference) =>
+  const { source } = facts;
+  const lost = Object.values(source.services).filter(({ containers }) =>
+    containers.some(({ imageId }) => !source.images[imageId]),
+  );
+  return [
+    ...lost.map(({ name }) =>
       remark(
-        'image-by-digest',
-        `${reference} is named by its digest, which goes over with no archive`,
-        'pull it there first',
+        'image-missing',
+        `${engineName(source.engine)} no longer has the image that ${name} runs, so it cannot be carried over`,
+        `make it again from an image that is there: docker compose up -d --force-recreate ${name}`,
       ),
-    );
+    ),
+    ...[...new Set(imagesOf(facts).map(({ ref }) => ref))]
+      .filter((reference) => !isTag(reference) && !facts.target.images[reference])
+      .map((reference) =>
+        remark(
+          'image-by-digest',
+          `${reference} is named by its digest, which goes over with no archive`,
+          'pull it there first',
+        ),
+      ),
+  ];
 }
 
 /** What the project itself holds now is free once it stops. */

@@ -153,9 +153,11 @@ onDocker('an image that the engine has no more is told of, and the others are sa
   await until(async () => (await containerOf(stack, 'gone')).state === 'exited', 'it has ended');
   await docker('image', 'rm', '--force', id);
   const point = await recordOf(await create(stack, '--save-images', 'always'));
+  const short = id.replace('sha256:', '').slice(0, 12);
   expect(point.warnings).toContain(
-    `the image of ${stack.name}-gone:1 is not archived: the engine has it no more`,
+    `gone runs image ${short} (${stack.name}-gone:1), which the engine no longer has: this point cannot make gone again. Make another one once it runs an image that is there`,
   );
+  expect(point.images['gone']?.kept_tag).toBeNull();
   expect(point.image_archives).toHaveLength(2);
   await stack.write({ 'compose.yaml': composeFile(stack.name) });
   await stack.compose('up', '--detach', '--remove-orphans');
