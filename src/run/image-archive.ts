@@ -6,6 +6,9 @@ import * as z from 'zod';
 import { RollbackError } from '../model/errors.js';
 import { parseJson } from '../store/files.js';
 import { readTar, type TarEntry } from '../store/tar.js';
+import { throughProgram } from '../volumes/child.js';
+import { availableCompression, compressor } from '../volumes/compression.js';
+import { INDEX, layoutImages } from './image-layout.js';
 
 /** What is in an image archive, of `docker save` as engines up to 24 write it, and in the OCI layout of newer ones. */
 
@@ -29,13 +32,14 @@ const manifestSchema = z.array(z.object({ Config: z.string(), RepoTags: list, La
 const configSchema = z.object({ rootfs: z.object({ diff_ids: list }) });
 
 /**
- * Reads an uncompressed archive to its end; every layer is decoded and hashed on the way. `what` is how errors call it. Throws `damaged` for what
- * no engine would load, `not-supported` for layers that cannot be decoded here, and what `source` throws.
+ * Reads an uncompressed archive to its end; every layer is decoded and hashed on the way. Returns what each of its lists names: `manifest.json`, and the index of
+ * the OCI layout where there is one; engines load by one of them. `what` is how errors call it. Throws `damaged` for what no engine would load, `not-supported` for
+ * layers that cannot be decoded here, and what `source` throws.
  */
 export async function readImageArchive(
   source: AsyncIterable<Uint8Array>,
   what: string,
-): Promise<ArchivedImage[]> {
+): Promise<ArchivedImage[][]> {
   const damaged = (problem: string) =>
     new RollbackError('damaged', `${what} is damaged: ${problem}`, { hint: 'get another copy of it' });
   const files = new Map<string, Part>();
@@ -52,12 +56,15 @@ export async function readImageArchive(
     files.set(entry.path, part);
   }
 
-  const partAt = (path: string): Part => {
+  const find = (path: string): Part | undefined => {
     let at = path;
     for (let hop = 0; links.has(at) && hop < MAX_LINKS; hop += 1) {
       at = posix.join(posix.dirname(at), links.get(at) ?? '');
     }
-    const part = files.get(at);
+    return files.get(at);
+  };
+  const partAt = (path: string): Part => {
+    const part = find(path);
     if (!part) throw damaged(`${JSON.stringify(path)} is not in it`);
     return part;
   };
@@ -66,11 +73,19 @@ export async function readImageArchive(
     if (!parsed.success) throw damaged(`${JSON.stringify(path)} does not make sense`);
     return parsed.data;
   };
-  return document('manifest.json', manifestSchema).map(({ Config, RepoTags, Layers }) => ({
-    tags: RepoTags ?? [],
-    diffIds: document(Config, configSchema).rootfs.diff_ids ?? [],
-    layers: (Layers ?? []).map((path) => partAt(path).sha256),
-  }));
+  const archived = (tags: string[], config: string, layers: string[]): ArchivedImage => ({
+    tags,
+    diffIds: document(config, configSchema).rootfs.diff_ids ?? [],
+    layers: layers.map((path) => partAt(path).sha256),
+  });
+  const listed = document('manifest.json', manifestSchema).map(({ Config, RepoTags, Layers }) =>
+    archived(RepoTags ?? [], Config, Layers ?? []),
+  );
+  if (!find(INDEX)) return [listed];
+  const images = layoutImages((path, schema) => (find(path) ? document(path, schema) : undefined));
+  // Those of other platforms may be there in part.
+  const whole = images.filter(({ config, layers }) => [config, ...layers].every(find));
+  return [listed, whole.map(({ names, config, layers }) => archived(names, config, layers))];
 }
 
 interface Part {
@@ -82,19 +97,10 @@ interface Part {
 
 async function readPart({ content, size, path }: TarEntry, what: string): Promise<Part> {
   const { start, all } = await beginning(content);
-  if (start.readUInt32BE(0) === ZSTD) {
-    throw new RollbackError(
-      'not-supported',
-      `${what} has layers compressed with zstd (${JSON.stringify(path)})`,
-      {
-        hint: 'let the engine save the image without zstd, or keep it in a registry',
-      },
-    );
-  }
   const hash = createHash('sha256');
   const pieces: Uint8Array[] = [];
   const isDocument = size <= MAX_DOCUMENT && ['{', '['].includes(start.toString('latin1', 0, 1));
-  for await (const piece of start.readUInt16BE(0) === GZIP ? gunzipped(all, what) : all) {
+  for await (const piece of await plain(start, all, what, path)) {
     hash.update(piece);
     if (isDocument) pieces.push(Buffer.from(piece));
   }
@@ -105,6 +111,37 @@ async function readPart({ content, size, path }: TarEntry, what: string): Promis
 const GZIP = 0x1f8b;
 const ZSTD = 0x28b52ffd;
 const MAGIC_BYTES = 4;
+
+/** Decompressed, by its first bytes. Engines save layers as they were pulled or built; Docker 28.5.2 those of zstd, too (measured). */
+async function plain(
+  start: Buffer,
+  all: AsyncIterable<Uint8Array>,
+  what: string,
+  path: string,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (start.readUInt16BE(0) === GZIP) return gunzipped(all, what);
+  if (start.readUInt32BE(0) !== ZSTD) return all;
+  if ((await availableCompression()) !== 'zstd') {
+    throw new RollbackError(
+      'not-supported',
+      `${what} cannot be checked: ${JSON.stringify(path)} in it is compressed with zstd, and there is no program zstd`,
+      { hint: 'install zstd' },
+    );
+  }
+  return throughProgram(
+    [...compressor('zstd'), '-d', '-c'],
+    Readable.from(all),
+    new AbortController().signal,
+    (words) => undecodable(what, words),
+  );
+}
+
+function undecodable(what: string, words: string, cause?: unknown): RollbackError {
+  return new RollbackError('damaged', `${what} is damaged: it does not decompress (${words})`, {
+    hint: 'get another copy of it',
+    cause,
+  });
+}
 
 /** The first bytes, padded with zeros, and all of them. */
 async function beginning(
@@ -139,10 +176,7 @@ export async function* gunzipped(
     yield* gunzip;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))) throw error;
-    throw new RollbackError('damaged', `${what} is damaged: it does not decompress (${error.message})`, {
-      hint: 'get another copy of it',
-      cause: error,
-    });
+    throw undecodable(what, error.message, error);
   }
   await filled;
 }

@@ -9,15 +9,17 @@ import { gunzipped, readImageArchive, type ArchivedImage } from './image-archive
 
 export const shortImage = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
 
-/** Throws `damaged` when loading an archive would bring anything else than the image's recorded layers. */
-export function assertHolds(archived: ArchivedImage[], image: PointImage, what: string): void {
+/** Throws `damaged` when loading an archive, by any of its lists, would bring anything else than the image's recorded layers. */
+export function assertHolds(lists: ArchivedImage[][], image: PointImage, what: string): void {
   const same = (ids: string[]) => ids.join() === image.diff_ids.join();
-  const found = archived.find(({ diffIds }) => same(diffIds));
-  const problems = [
-    found ? undefined : 'it is another image than the recorded one',
-    found && !same(found.layers) ? 'its layers are not those that its configuration lists' : undefined,
-    archived.some(({ tags }) => tags.length > 0) ? 'it has tags, which loading it would move' : undefined,
-  ];
+  const problems = lists.flatMap((archived) => {
+    const found = archived.find(({ diffIds }) => same(diffIds));
+    return [
+      found ? undefined : 'it is another image than the recorded one',
+      found && !same(found.layers) ? 'its layers are not those that its configuration lists' : undefined,
+      archived.some(({ tags }) => tags.length > 0) ? 'it has tags, which loading it would move' : undefined,
+    ];
+  });
   const problem = problems.find((one) => one !== undefined);
   if (problem === undefined) return;
   throw new RollbackError('damaged', `${what} cannot be used: ${problem}`, {

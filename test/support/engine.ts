@@ -45,6 +45,13 @@ export async function runToEnd(...argv: string[]): Promise<string> {
 /** The podman-compose that stands for compose where that is what is tested. */
 export const PODMAN_COMPOSE = process.env['TEST_PODMAN_COMPOSE'];
 
+/** Does BuildKit build into containerd's image store here? Docker's newest releases come like that; images are then indexes with attestations. */
+export async function buildsIndexes(): Promise<boolean> {
+  if (PODMAN !== undefined) return false;
+  if ((await docker('info', '--format', '{{.Driver}}')) !== 'overlayfs') return false;
+  return (await execa('docker', ['buildx', 'version'], { reject: false })).exitCode === 0;
+}
+
 /** The docker-compose 1.x that stands for compose where that is what is tested. */
 export const COMPOSE_V1 = process.env['TEST_COMPOSE_V1'];
 

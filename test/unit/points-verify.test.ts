@@ -23,6 +23,24 @@ function imageTar({ tags = null as string[] | null, listed = diffIds, content = 
   return rawTar(entries);
 }
 
+/** The same image, and an OCI layout that names another or gives it a name. */
+function layoutTar({ listed = diffIds, annotations = {} }): Buffer {
+  const config = json({ rootfs: { diff_ids: listed } });
+  const digest = (bytes: Buffer) => `sha256:${hex(bytes)}`;
+  const manifest = json({ config: { digest: digest(config) }, layers: [{ digest: digest(layer) }] });
+  const blobs = [layer, config, manifest].map((content) => ({
+    path: `blobs/sha256/${hex(content)}`,
+    content,
+  }));
+  return rawTar([
+    ...blobs,
+    { path: 'c', content: json({ rootfs: { diff_ids: diffIds } }) },
+    { path: 'l', content: layer },
+    { path: 'manifest.json', content: json([{ Config: 'c', RepoTags: null, Layers: ['l'] }]) },
+    { path: 'index.json', content: json({ manifests: [{ digest: digest(manifest), annotations }] }) },
+  ]);
+}
+
 let store: Store;
 
 beforeEach(async () => {
@@ -76,8 +94,15 @@ test.each(['gzip', 'none'] as const)('a sound archive (%s) is sound', async (com
   });
 });
 
+test('a sound archive in the OCI layout is sound', async () => {
+  expect(await withArchive(layoutTar({}), 'none')).toMatchObject({ sound: true, problems: [] });
+});
+
 describe('is told', () => {
+  const named = { 'io.containerd.image.name': 'docker.io/library/redis:7' };
   const cases: Record<string, [Buffer, string]> = {
+    'another image by its layout': [gzipSync(layoutTar({ listed: [sha256('x')] })), 'another image'],
+    'a tag that it would move by its layout': [gzipSync(layoutTar({ annotations: named })), 'tags'],
     'another image': [gzipSync(imageTar({ listed: [sha256('x')] })), 'another image'],
     'other layers': [gzipSync(imageTar({ content: Buffer.from('other') })), 'its layers are not those'],
     'tags that it would move': [gzipSync(imageTar({ tags: ['redis:7'] })), 'tags'],

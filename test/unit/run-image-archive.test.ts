@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { gunzipped, readImageArchive } from '../../src/run/image-archive.js';
 import { hex, pieces, rawTar, type RawEntry } from '../support/tars.js';
 
@@ -26,7 +27,7 @@ const classic = (more: object = {}): RawEntry[] => [
 
 describe('is read', () => {
   test('as engines up to 24 write it', async () => {
-    expect(await read(classic())).toEqual([{ tags: [], diffIds, layers: diffIds }]);
+    expect(await read(classic())).toEqual([[{ tags: [], diffIds, layers: diffIds }]]);
   });
 
   test('in the OCI layout, layers compressed or not', async () => {
@@ -38,7 +39,7 @@ describe('is read', () => {
       manifest({ Config: 'blobs/sha256/c', Layers: paths, RepoTags: ['a:1'] }),
       { path: 'blobs/sha256/c', content: config },
     ];
-    expect(await read(entries)).toEqual([{ tags: ['a:1'], diffIds, layers: diffIds }]);
+    expect(await read(entries)).toEqual([[{ tags: ['a:1'], diffIds, layers: diffIds }]]);
   });
 
   test('with a layer that is there twice as a link', async () => {
@@ -51,12 +52,12 @@ describe('is read', () => {
       { path: 'config.json', content: config },
       ...rest.filter(({ path }) => path === 'manifest.json'),
     ];
-    expect(await read(linked)).toMatchObject([{ layers: [same, same] }]);
+    expect(await read(linked)).toMatchObject([[{ layers: [same, same] }]]);
   });
 
   test('with layers that are not those it lists: that is told', async () => {
     const swapped = classic({ Layers: ['2/layer.tar', '1/layer.tar'] });
-    expect(await read(swapped)).toEqual([{ tags: [], diffIds, layers: diffIds.toReversed() }]);
+    expect(await read(swapped)).toEqual([[{ tags: [], diffIds, layers: diffIds.toReversed() }]]);
   });
 
   test('without any layer', async () => {
@@ -64,7 +65,7 @@ describe('is read', () => {
       { path: 'config.json', content: json({ rootfs: { type: 'layers' } }) },
       manifest({ Layers: null }),
     ];
-    expect(await read(empty)).toEqual([{ tags: [], diffIds: [], layers: [] }]);
+    expect(await read(empty)).toEqual([[{ tags: [], diffIds: [], layers: [] }]]);
   });
 });
 
@@ -110,11 +111,134 @@ describe('is damaged', () => {
   }
 });
 
-test('layers of a compression that Node cannot read are told of', async () => {
-  const zstd = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0]);
-  await expect(read([{ path: 'blobs/sha256/a', content: zstd }])).rejects.toMatchObject({
-    code: 'not-supported',
+const zstd = (bytes: Buffer) => execFileSync('zstd', ['-q', '-c'], { input: bytes });
+
+describe('layers that are compressed with zstd', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.resetModules();
   });
+  const packed = classic().map((entry) =>
+    entry.path === '2/layer.tar' ? { ...entry, content: zstd(LAYERS[1] ?? Buffer.alloc(0)) } : entry,
+  );
+
+  test('are those that the configuration lists', async () => {
+    expect(await read(packed)).toEqual([[{ tags: [], diffIds, layers: diffIds }]]);
+  });
+
+  test('are damaged when they end too early', async () => {
+    const cut = packed.map((entry) =>
+      entry.path === '2/layer.tar'
+        ? { ...entry, content: entry.content?.subarray(0, -5) ?? Buffer.alloc(0) }
+        : entry,
+    );
+    await expect(read(cut)).rejects.toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining('the archive is damaged: it does not decompress'),
+    });
+  });
+
+  test('cannot be checked without the program: it is told which', async () => {
+    vi.resetModules();
+    vi.stubEnv('PATH', '/nowhere');
+    const without = await import('../../src/run/image-archive.js');
+    await expect(without.readImageArchive(pieces(rawTar(packed)), 'the archive')).rejects.toMatchObject({
+      code: 'not-supported',
+      message:
+        'the archive cannot be checked: "2/layer.tar" in it is compressed with zstd, and there is no program zstd',
+      hint: 'install zstd',
+    });
+  });
+});
+
+describe('the OCI layout', () => {
+  const blobs = new Map<string, RawEntry>();
+  /** The descriptor of these bytes, which are in the archive unless they are `absent`. */
+  const blob = (content: Buffer, annotations?: Record<string, string>, absent = false) => {
+    const digest = `sha256:${hex(content)}`;
+    if (!absent) blobs.set(digest, { path: `blobs/sha256/${hex(content)}`, content });
+    return { digest, size: content.length, ...(annotations && { annotations }) };
+  };
+  const [one = Buffer.alloc(0), two = Buffer.alloc(0)] = LAYERS;
+  const image = (annotations?: Record<string, string>) =>
+    blob(
+      json({ schemaVersion: 2, config: blob(config), layers: [blob(gzipSync(one)), blob(zstd(two))] }),
+      annotations,
+    );
+  /** As BuildKit makes it: a manifest whose layer is a statement about an image. */
+  const attestation = () =>
+    blob(
+      json({
+        schemaVersion: 2,
+        config: blob(json({ architecture: 'unknown', os: 'unknown', rootfs: { diff_ids: ['sha256:a'] } })),
+        layers: [blob(json({ predicateType: 'https://slsa.dev/provenance/v1' }))],
+      }),
+      { 'vnd.docker.reference.type': 'attestation-manifest', 'vnd.docker.reference.digest': image().digest },
+    );
+  const otherPlatform = (absent: boolean) =>
+    blob(
+      json({ schemaVersion: 2, config: blob(json({ os: 'linux' }), undefined, true), layers: [] }),
+      undefined,
+      absent,
+    );
+  const index = (manifests: unknown[], annotations?: Record<string, string>) =>
+    blob(json({ schemaVersion: 2, manifests }), annotations);
+
+  /** What the layout names, beside a `manifest.json` of the same image. */
+  const named = async (manifests: unknown[]) => {
+    const layout = [
+      { path: 'oci-layout', content: json({ imageLayoutVersion: '1.0.0' }) },
+      { path: 'index.json', content: json({ schemaVersion: 2, manifests }) },
+    ];
+    const [listed, images] = await read([...layout, ...classic(), ...blobs.values()]);
+    expect(listed).toEqual([{ tags: [], diffIds, layers: diffIds }]);
+    return images;
+  };
+  afterEach(() => blobs.clear());
+  const found = { tags: [], diffIds, layers: diffIds };
+
+  test('names an image by its manifest', async () => {
+    expect(await named([image()])).toEqual([found]);
+  });
+
+  test('names it by an index, with its attestations and other platforms that are absent or there in part', async () => {
+    const all = [otherPlatform(true), image(), otherPlatform(false), attestation()];
+    expect(await named([index(all)])).toEqual([found]);
+  });
+
+  test.each([
+    [{ 'io.containerd.image.name': 'docker.io/library/redis:7' }, ['docker.io/library/redis:7']],
+    [{ 'org.opencontainers.image.ref.name': '7' }, ['7']],
+    [{ 'containerd.io/distribution.source.docker.io': 'library/redis' }, []],
+  ])('tells the names that loading it would give: %j', async (annotations, tags) => {
+    expect(await named([image(annotations)])).toEqual([{ ...found, tags }]);
+    expect(await named([index([image()], annotations)])).toEqual([{ ...found, tags }]);
+  });
+
+  test('tells an image that only one of the lists has', async () => {
+    const other = blob(json({ schemaVersion: 2, config: blob(json({ rootfs: {} })), layers: [] }));
+    expect(await named([other])).toEqual([{ tags: [], diffIds: [], layers: [] }]);
+    expect(await named([])).toEqual([]);
+  });
+
+  test('ends where an index names itself', async () => {
+    const self = { digest: `sha256:${'a'.repeat(64)}` };
+    blobs.set(self.digest, {
+      path: `blobs/sha256/${'a'.repeat(64)}`,
+      content: json({ manifests: [self, image()] }),
+    });
+    expect(await named([self])).toEqual([found]);
+  });
+
+  test.each([[{}], [{ digest: '../../etc/passwd' }], ['text']])(
+    'is damaged by %j for an image',
+    async (entry) => {
+      await expect(named([entry])).rejects.toMatchObject({
+        code: 'damaged',
+        message: expect.stringContaining('"index.json" does not make sense'),
+      });
+    },
+  );
 });
 
 describe('gunzip', () => {

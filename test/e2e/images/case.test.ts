@@ -22,8 +22,7 @@ import {
   until,
   type Stack,
 } from '../../support/e2e.js';
-import { PODMAN } from '../../support/engine.js';
-import { connectTestEngine } from '../../support/engine.js';
+import { buildsIndexes, connectTestEngine, PODMAN } from '../../support/engine.js';
 import { containerOf, SLEEPER } from '../../support/round-trip.js';
 import { scratch } from '../../support/volumes.js';
 
@@ -260,3 +259,23 @@ describe('an archive of something else', () => {
     await isUntouched(() => load(cut), 'is damaged');
   });
 });
+
+test.runIf(await buildsIndexes())(
+  'layers that were built with zstd are saved, checked and loaded',
+  async () => {
+    const before = await imageId(`${stack.name}-api:latest`);
+    await stack.write({ 'image/text': `${MARK} ${stack.name} zstd` });
+    const output = `type=image,name=${stack.name}-api:latest,compression=zstd,force-compression=true,unpack=true`;
+    await docker('buildx', 'build', '--output', output, stack.path('image'));
+    await stack.compose('up', '--detach');
+    const { image: id } = await containerOf(stack, 'api');
+    expect(id).not.toBe(before);
+    const point = await recordOf(await create(stack, '--save-images', 'auto'));
+    const saved = await readFile(stored(point.id, archiveOf(id)));
+    expect(gunzipSync(saved).includes(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))).toBe(true);
+    expect(await json(stack, 'verify', point.id)).toMatchObject({ points: [{ sound: true }] });
+    await forget(id);
+    await ok(stack, 'rollback', point.id, '--yes');
+    expect(await containerOf(stack, 'api')).toMatchObject({ image: id, state: 'running' });
+  },
+);
