@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { RollbackError } from '../model/errors.js';
 import { redact } from '../model/secrets.js';
+import { connectEngine } from './connect.js';
 import { environmentFor, type Endpoint, type Environment } from './endpoint.js';
 import { runProgram, type ProgramResult } from './program.js';
 import type { ComposeRequest } from './provider.js';
@@ -36,7 +37,15 @@ export abstract class ComposeBase {
   }
 
   async build(request: ComposeRequest, service: string): Promise<void> {
-    await runCompose(this.program, request, request.profiles, ['build', '--', service]);
+    const env = await this.#buildEnvironment(request.env);
+    await runCompose(this.program, { ...request, env }, request.profiles, ['build', '--', service]);
+  }
+
+  /** With BuildKit compose starts a builder in Podman from an image that it pulls (measured, 2.40.3 on Podman 5.8.6): Podman builds by itself unless a person chose. */
+  async #buildEnvironment(env: Environment): Promise<Environment> {
+    if (env.DOCKER_BUILDKIT) return env;
+    const { kind } = await (await connectEngine(this.program.endpoint)).identity();
+    return kind === 'podman' ? { ...env, DOCKER_BUILDKIT: '0' } : env;
   }
 
   protected askVersion(): Promise<string> {

@@ -9,6 +9,7 @@ export const IMAGE_RULES: readonly Rule[] = [
   { id: 'image.short-name', find: shortName },
   { id: 'image.pull-policy', find: pullPolicy },
   { id: 'build.features', find: buildFeatures },
+  { id: 'build.buildkit', find: buildKit },
 ];
 
 function shortName({ image, build }: ComposeService, { provider, searched }: Place): Found | undefined {
@@ -61,5 +62,15 @@ function buildFeatures({ build }: ComposeService): Found | undefined {
     finding: `it is built with ${used.join(', ')}`,
     why: 'Podman builds with Buildah, which is no BuildKit, and compose hands on only part of this',
     fix: 'build the image beforehand with `podman build`, and name it by image:',
+  };
+}
+
+function buildKit({ build }: ComposeService, { provider }: Place): Found | undefined {
+  if (!isGiven(build) || provider !== 'docker compose') return undefined;
+  return {
+    grade: 'note',
+    finding: 'docker compose builds it in a builder of its own, where buildx is installed',
+    why: 'that builder is a container, made from an image that is pulled first', // Measured, compose 2.40.3 on Podman 5.8.6.
+    fix: 'set DOCKER_BUILDKIT=0 when you build: Podman then builds by itself',
   };
 }
