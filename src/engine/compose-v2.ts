@@ -1,4 +1,5 @@
 import type { ComposeModel } from '../model/compose.js';
+import { isAtLeast } from '../model/versions.js';
 import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
 import { overStumbles } from './stumbles.js';
@@ -21,8 +22,7 @@ export class ComposeV2 extends ComposeBase implements ComposeProvider {
 
   /** Until 2.29.3, docker/compose d658fecc6. */
   async hashesDependencies(): Promise<boolean> {
-    const [major = 0, minor = 0, patch = 0] = (await this.version()).split('.').map(Number.parseFloat);
-    return major * 1e6 + minor * 1e3 + patch < 2_029_003;
+    return !isAtLeast(await this.version(), '2.29.3');
   }
 
   async up(

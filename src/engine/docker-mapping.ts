@@ -140,6 +140,7 @@ export function toContainer(document: ContainerDocument): Container {
     imageManifest: document.ImageManifestDescriptor?.digest,
     imageRef: document.Config.Image,
     configHash: labels['com.docker.compose.config-hash'],
+    composeVersion: composeLabel(labels, 'version'),
     labels,
     env: toEnvironment(document.Config.Env ?? []),
     command: [document.Path, ...(document.Args ?? [])].filter((word, index) => index > 0 || word !== ''),

@@ -2,6 +2,7 @@ import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
+import { isAtLeast } from '../model/versions.js';
 import { ComposeBase, composeVersion, failureOf, PROJECT_VARIABLES } from './compose-program.js';
 import { connectEngine } from './connect.js';
 import { environmentFor, type Environment } from './endpoint.js';
@@ -143,8 +144,7 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
   }
 
   async #isModern(): Promise<boolean> {
-    const [major = 0, minor = 0] = (await this.version()).split('.').map(Number.parseFloat);
-    return major > 1 || minor >= 1;
+    return isAtLeast(await this.version(), '1.1');
   }
 }
 

@@ -21,15 +21,3 @@ export function isGiven(value: unknown): boolean {
   if (value === undefined || value === null || value === false) return false;
   return typeof value !== 'object' || Object.keys(value).length > 0;
 }
-
-/** Is `version` (`4.3.1`) this one or a later one? */
-export function isAtLeast(version: string, wanted: string): boolean {
-  const [own, other] = [version, wanted].map((text) =>
-    text.split('.').map((part) => Number.parseInt(part, 10) || 0),
-  );
-  for (const [index, part] of (other ?? []).entries()) {
-    const difference = (own?.[index] ?? 0) - part;
-    if (difference !== 0) return difference > 0;
-  }
-  return true;
-}

@@ -71,6 +71,8 @@ export interface Container {
   imageRef: string;
   /** Compose's config hash label. */
   configHash: string | undefined;
+  /** Release of the compose that made it, from its label: `2.26.1`, without the suffixes of distributions. */
+  composeVersion: string | undefined;
   labels: Record<string, string>;
   env: Record<string, string>;
   /** Entrypoint and arguments as they run. */

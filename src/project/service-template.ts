@@ -20,6 +20,8 @@ export interface ServiceTemplate {
   variables: Set<string>;
   /** Its environment comes from env files in part. */
   hasEnvFiles: boolean;
+  /** Its labels come from label files in part. */
+  hasLabelFiles: boolean;
 }
 
 export function emptyTemplate(): ServiceTemplate {
@@ -33,6 +35,7 @@ export function emptyTemplate(): ServiceTemplate {
     passedOn: new Set(),
     variables: new Set(),
     hasEnvFiles: false,
+    hasLabelFiles: false,
   };
 }
 
@@ -42,6 +45,7 @@ export function addTemplate(template: ServiceTemplate, service: unknown): void {
   template.containerName = textOf(fieldOf(service, 'container_name')) ?? template.containerName;
   template.command = wordsOf(fieldOf(service, 'command')) ?? template.command;
   template.hasEnvFiles ||= listOf(fieldOf(service, 'env_file')).length > 0;
+  template.hasLabelFiles ||= listOf(fieldOf(service, 'label_file')).length > 0;
   for (const [name, value] of assignments(fieldOf(service, 'environment'))) {
     template.environment.set(name, value ?? `\${${name}}`);
     if (value === undefined) template.passedOn.add(name);

@@ -1,6 +1,7 @@
 import type { ComposeService } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
 import type { InterpolationVariable } from '../model/project.js';
+import { isAtLeast, isSameRelease } from '../model/versions.js';
 import type { ComposeSources } from './compose-files.js';
 import type { Environment, Reading } from './reading.js';
 import { guessVariables, looksLike } from './service-template.js';
@@ -86,23 +87,28 @@ function runsAs(
   if (model === undefined) return false;
   if (service === undefined) return true;
   const hash = hashes[name];
-  const tells = hash !== undefined && hashTells(service, sources.services[name]);
+  const tells = hash !== undefined && hashTells(service, sources.services[name], providerVersion);
   return containers.every((container) => {
     if (container.configHash !== undefined && container.configHash === hash) return true;
-    const { labels, configHash } = container;
-    const comparable = configHash !== undefined && labels['com.docker.compose.version'] === providerVersion;
+    const { composeVersion, configHash } = container;
+    const comparable = configHash !== undefined && isSameRelease(composeVersion, providerVersion);
     return !(tells && comparable && !imageInHash(providerVersion)) && looksLike(container, service);
   });
 }
 
 /**
- * Is a service's `config --hash` what its containers' label would be? Measured with compose 2.26.1: it leaves out what env files give, and
- * has `service:x` where the label was made with a container's id.
+ * Is a service's `config --hash` what its containers' label would be? Measured with compose 2.26.1 and 2.40.3: it has `service:x` where the
+ * label was made with a container's id, and leaves out label files; before 5.5 (by its source) also what env files give.
  */
-function hashTells(service: ComposeService, template: ServiceTemplate | undefined): boolean {
+function hashTells(
+  service: ComposeService,
+  template: ServiceTemplate | undefined,
+  providerVersion: string,
+): boolean {
   const borrowing = [service.network_mode, service['ipc'], service['pid']];
   return (
-    template?.hasEnvFiles !== true &&
+    (template?.hasEnvFiles !== true || isAtLeast(providerVersion, '5.5')) &&
+    template?.hasLabelFiles !== true &&
     service['volumes_from'] === undefined &&
     !borrowing.some((value) => typeof value === 'string' && /^(?:service|container):/.test(value))
   );
@@ -133,7 +139,7 @@ function guessAll(differing: RunningService[], { sources, env }: DeductionInput)
 }
 
 function conclude(
-  { sources }: DeductionInput,
+  { sources, providerVersion }: DeductionInput,
   believed: Record<string, string>,
   env: Environment,
   reading: Reading,
@@ -153,7 +159,7 @@ function conclude(
     reading,
     tells: (name) => {
       const service = reading.model?.services[name];
-      return service !== undefined && hashTells(service, sources.services[name]);
+      return service !== undefined && hashTells(service, sources.services[name], providerVersion);
     },
     warnings: [
       ...Object.keys(believed).map(

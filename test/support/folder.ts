@@ -68,6 +68,7 @@ export function containerOf(service: string, more: Partial<Container> = {}): Con
     imageManifest: undefined,
     imageRef: 'busybox:latest',
     configHash: 'made',
+    composeVersion: '2.26.1',
     labels: {},
     env: {},
     command: [],

@@ -235,6 +235,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     imageManifest: undefined,
     imageRef: `${service}:1`,
     configHash: `${service}-hash`,
+    composeVersion: '2.26.1',
     labels: {},
     env: {},
     command: [],

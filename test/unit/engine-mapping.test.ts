@@ -30,6 +30,7 @@ const running: ContainerDocument = {
       'com.docker.compose.container-number': '2',
       'com.docker.compose.oneoff': 'False',
       'com.docker.compose.config-hash': 'abc',
+      'com.docker.compose.version': '2.26.1',
     },
     Env: ['A=1', 'URL=redis://h?a=b', 'EMPTY=', 'BARE'],
     ExposedPorts: { '8000/tcp': {}, '53/udp': {} },
@@ -101,6 +102,7 @@ describe('toContainer', () => {
       imageId: 'sha256:aaa',
       imageRef: 'shop-api:v1',
       configHash: 'abc',
+      composeVersion: '2.26.1',
       labels: running.Config.Labels,
       env: { A: '1', URL: 'redis://h?a=b', EMPTY: '', BARE: '' },
       command: ['docker-entrypoint.sh', 'node', 'server.js'],
@@ -129,6 +131,7 @@ describe('toContainer', () => {
       number: undefined,
       oneOff: false,
       configHash: undefined,
+      composeVersion: undefined,
       labels: {},
       env: {},
       command: ['true'],
@@ -173,12 +176,14 @@ describe('toContainer', () => {
     const labels = {
       'io.podman.compose.project': 'p',
       'io.podman.compose.config-hash': 'h',
+      'io.podman.compose.version': '1.0.3',
       'com.docker.compose.service': 's',
     };
     expect(toContainer(labelled(labels))).toMatchObject({
       project: 'p',
       service: 's',
       configHash: undefined,
+      composeVersion: '1.0.3',
     });
   });
 

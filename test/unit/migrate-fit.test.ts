@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit/fit.js';
-import { isAtLeast } from '../../src/migrate/values.js';
 import { composeModelSchema } from '../../src/model/compose.js';
 
 /** What no file shows that the docker compose of the tests resolves: it is older, or says it in other words. */
@@ -65,15 +64,4 @@ it("rootless, directories have to be reached, and to be the user's own", () => {
   expect(idsOf({ volumes }, { sources })).toEqual([]);
   const readOnly = volumes.map((volume) => ({ ...volume, read_only: true }));
   expect(idsOf({ volumes: readOnly }, { rootless: true, sources })).toEqual(['critical mount.denied']);
-});
-
-it.each([
-  ['1.0.3', '1.0.6', false],
-  ['1.0.6', '1.0.6', true],
-  ['1.10.0', '1.3', true],
-  ['2', '1.3', true],
-  ['20.10.24+dfsg1', '20.10', true],
-  ['', '1.3', false],
-])('%s is at least %s: %s', (version, wanted, expected) => {
-  expect(isAtLeast(version, wanted)).toBe(expected);
 });

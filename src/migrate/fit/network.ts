@@ -1,6 +1,7 @@
 import type { ComposeService } from '../../model/compose.js';
+import { isAtLeast } from '../../model/versions.js';
 import type { Found, Place, Rule } from './fit.js';
-import { isAtLeast, isGiven, recordOf, textOf, textsOf } from '../values.js';
+import { isGiven, recordOf, textOf, textsOf } from '../values.js';
 
 /** What concerns a service's ports and networks. */
 

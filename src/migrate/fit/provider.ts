@@ -1,6 +1,7 @@
 import type { ComposeService } from '../../model/compose.js';
+import { isAtLeast } from '../../model/versions.js';
 import type { Found, Place, Rule } from './fit.js';
-import { isAtLeast, isGiven, recordOf, textOf } from '../values.js';
+import { isGiven, recordOf, textOf } from '../values.js';
 
 /** What podman-compose leaves out, whoever wrote it down. docker compose does all of it over Podman's socket. */
 

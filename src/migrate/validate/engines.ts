@@ -1,8 +1,8 @@
 import { RollbackError } from '../../model/errors.js';
 import type { ServiceObservation } from '../../model/project.js';
+import { isAtLeast } from '../../model/versions.js';
 import { plural } from '../../plan/text.js';
 import { result, when, type Problem, type Result } from './checks.js';
-import { isAtLeast } from '../values.js';
 import type { Machine } from './machine-facts.js';
 import type { Podman } from './podman-facts.js';
 import type { Source } from '../source.js';
