@@ -128,8 +128,7 @@ export function toContainer(document: ContainerDocument): Container {
     project: composeLabel(labels, 'project'),
     service: composeLabel(labels, 'service'),
     number: number > 0 ? number : undefined,
-    // Compose writes Python's True, in version 2 too.
-    oneOff: composeLabel(labels, 'oneoff')?.toLowerCase() === 'true',
+    oneOff: isOneOff(labels),
     state,
     exitCode: ['exited', 'dead', 'restarting'].includes(state) ? document.State.ExitCode : undefined,
     startedAt: document.State.StartedAt,
@@ -153,6 +152,17 @@ export function toContainer(document: ContainerDocument): Container {
     needs: [],
     health: toHealth(document.State.Health?.Status),
   };
+}
+
+/**
+ * Replicas are numbered. `pre_start` hooks of compose 5.3 to 5.5 carry project and service like a replica and no number, and later ones
+ * also `com.docker.compose.hook` (read in its source).
+ */
+function isOneOff(labels: Record<string, string>): boolean {
+  // Compose writes Python's True, in version 2 too.
+  if (composeLabel(labels, 'oneoff')?.toLowerCase() === 'true') return true;
+  if (composeLabel(labels, 'service') === undefined) return false;
+  return composeLabel(labels, 'hook') !== undefined || composeLabel(labels, 'container-number') === undefined;
 }
 
 function toRestart(policy: ContainerDocument['HostConfig']['RestartPolicy']): string {

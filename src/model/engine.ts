@@ -51,7 +51,7 @@ export interface Container {
   service: string | undefined;
   /** Compose's replica number, from 1. */
   number: number | undefined;
-  /** True for `compose run` containers: never part of a point. */
+  /** True for containers of `compose run` and of a service's hooks, which are no replicas: never part of a point. */
   oneOff: boolean;
   state: ContainerState;
   exitCode: number | undefined;

@@ -172,6 +172,23 @@ describe('toContainer', () => {
     expect(container.oneOff).toBe(true);
   });
 
+  const unnumbered = { 'com.docker.compose.project': 'p', 'com.docker.compose.service': 's' };
+  const replica = { ...unnumbered, 'com.docker.compose.container-number': '1' };
+  it.each([
+    ['a replica of version 2', { ...replica, 'com.docker.compose.oneoff': 'False' }, false],
+    ['a replica without that label, as podman-compose makes it', replica, false],
+    ['a pre_start hook of compose 5.3', unnumbered, true],
+    [
+      'a failed pre_start hook that later versions keep',
+      { ...unnumbered, 'com.docker.compose.hook': 'pre_start' },
+      true,
+    ],
+    ['any hook, numbered or not', { ...replica, 'com.docker.compose.hook': 'pre_start' }, true],
+    ['a container that compose did not make', {}, false],
+  ])('%s: one-off %s', (_name, labels, expected) => {
+    expect(toContainer(labelled(labels)).oneOff).toBe(expected);
+  });
+
   it("reads podman-compose's labels, and takes no hash from them", () => {
     const labels = {
       'io.podman.compose.project': 'p',

@@ -88,7 +88,7 @@ async function assertMoved({ source, target }: Sides, services: string[]): Promi
     [source, target].map(({ engine, project }) => engine.containers({ project: project.name })),
   );
   const runs = (all: Container[] = [], service: string) =>
-    all.some((container) => container.service === service && isUp(container));
+    all.some((container) => container.service === service && !container.oneOff && isUp(container));
   const [from, to] = [engineName(source.identity), engineName(target.identity)];
   const down = services.filter((service) => !runs(there, service));
   const up = here?.filter(isUp).map(({ name }) => name) ?? [];
