@@ -12,3 +12,19 @@ export function readModel(document: unknown, provider: string): ComposeModel {
     details: result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
   });
 }
+
+/**
+ * Reads the YAML that compose prints. Its writer quotes all text that YAML 1.1 or 1.2 takes for something else, and uses no anchors.
+ * Throws `provider-failed`, without the parser's words: they may quote values.
+ */
+export async function parseYaml(text: string, provider: string): Promise<unknown> {
+  const { parse } = await import('yaml');
+  try {
+    return parse(text, { version: '1.2', prettyErrors: false, logLevel: 'error' });
+  } catch (thrown) {
+    throw new RollbackError('provider-failed', `\`${provider} config\` printed YAML that cannot be read`, {
+      hint: `report this with the version of ${provider}`,
+      cause: thrown,
+    });
+  }
+}

@@ -82,6 +82,35 @@ describe('what version 1 does otherwise', () => {
   });
 });
 
+describe('docker compose, version 2 and later', () => {
+  const version2 = async () => findProvider({ endpoint: await endpoint(), env: process.env });
+  const building = (ssh: string) => `
+services:
+  built: { build: { context: ., ssh: [${ssh}] } }
+  web:
+    image: busybox:latest
+    command: [a, "12:30:45", "on", "- b", "$$HOME", "1e3", " c\\n  d\\n"]
+    environment: { DATE: "2020-01-01", BIG: "12345678901234567890", OCTAL: "0123", UNSET: , EMPTY: "" }
+    stop_grace_period: 90s
+    deploy: { resources: { limits: { memory: 50M, cpus: "0.50" } } }
+x-more: { when: 2020-01-01, big: 1.5e10, list: [yes, ~] }
+`;
+
+  it('reads what compose can print as YAML only, as it reads the rest', async () => {
+    const [project, provider] = [await testProject('engyaml'), await version2()];
+    const read = async (ssh: string) => {
+      await project.write({ 'compose.yaml': building(ssh) });
+      return await provider.config(request(project, process.env));
+    };
+    const [json, yaml] = [await read('default'), await read('key=/key')];
+    expect(yaml.services['built']?.build).toMatchObject({ ssh: ['key: /key'] });
+    expect(yaml['x-more']).toEqual(json['x-more']);
+    // JSON has what is not set as null or empty.
+    expect(json.services['web']).toMatchObject(yaml.services['web'] ?? {});
+    expect(yaml.services['web']?.environment).toHaveProperty('UNSET', null);
+  });
+});
+
 describe('findProvider', () => {
   const prod: Endpoint = {
     host: 'tcp://prod:2376',

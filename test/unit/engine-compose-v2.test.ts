@@ -1,16 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { ComposeV2 } from '../../src/engine/compose-v2.js';
-import { makeFolder } from '../support/folder.js';
+import { makeFolder, type Folder } from '../support/folder.js';
+
+/** A compose that runs this script, with the arguments it is called with; where it may keep things. */
+async function scripted(write: (folder: Folder) => string) {
+  const folder = await makeFolder();
+  const endpoint = { host: 'unix:///nowhere', certPath: undefined, sshAgent: undefined, origin: 'test' };
+  const program = { name: 'docker compose', argv: ['sh', '-c', write(folder), '--'], endpoint };
+  const request = { name: 'shop', directory: folder.path, files: [], profiles: [], envFiles: [], env: {} };
+  return { folder, compose: new ComposeV2(program, {}), request };
+}
 
 /** A compose that fails `times` times with these words, and tells how often it was called. */
 async function failing(times: number, words: string) {
-  const folder = await makeFolder();
-  const script = `echo called >> ${folder.at('calls')}; [ $(wc -l < ${folder.at('calls')}) -gt ${times} ] || { echo '${words}' >&2; exit 1; }`;
-  const endpoint = { host: 'unix:///nowhere', certPath: undefined, sshAgent: undefined, origin: 'test' };
-  const program = { name: 'docker compose', argv: ['sh', '-c', script, '--'], endpoint };
-  const request = { name: 'shop', directory: folder.path, files: [], profiles: [], envFiles: [], env: {} };
-  const up = new ComposeV2(program, {}).up(request, ['web'], { start: true, scale: {} });
+  const { folder, compose, request } = await scripted(
+    ({ at }) =>
+      `echo called >> ${at('calls')}; [ $(wc -l < ${at('calls')}) -gt ${times} ] || { echo '${words}' >&2; exit 1; }`,
+  );
+  const up = compose.up(request, ['web'], { start: true, scale: {} });
   const calls = async () => (await readFile(folder.at('calls'), 'utf8')).trim().split('\n').length;
   return { up, calls };
 }
@@ -42,4 +50,144 @@ test('not for what else goes wrong', async () => {
   const { up, calls } = await failing(1, 'Error response from daemon: No such image: web:latest');
   await expect(up).rejects.toThrow('exit code 1');
   expect(await calls()).toBe(1);
+});
+
+/** As 2.26.1 and 2.40.3 print it, byte by byte the same. */
+const PRINTED = `name: shop
+services:
+  api:
+    build:
+      context: /srv/shop
+      dockerfile: Dockerfile
+      ssh:
+        - default
+        - 'key: /root/key'
+    command:
+      - serve
+      - "12:30:45"
+      - "0o17"
+      - "1_000"
+      - "1e3"
+      - "~"
+      - "null"
+      - "true"
+      - '- a'
+      - 'a: b'
+      - 'a #b'
+      - =
+      - <<
+      - '*a'
+      - $$HOME
+    environment:
+      BIG: "12345678901234567890"
+      DOLLAR: a$$b
+      EMPTY: ""
+      FLOAT: "1.1"
+      INDENTED: |2-
+         one
+          two
+      LINES: |
+        one
+        two
+      NUMBER: "12345678"
+      QUOTES: it's "so"
+      SPACES: '  '
+      TAB: "\\t"
+      UNSET: null
+    healthcheck:
+      test:
+        - CMD-SHELL
+        - "true"
+      interval: 1m30s
+    labels:
+      date: "2020-01-01"
+      octal: "0123"
+      switch: "on"
+      "yes": "y"
+    networks:
+      default: null
+    ports:
+      - mode: ingress
+        target: 80
+        published: "8080"
+        protocol: tcp
+    restart: "no"
+    stop_grace_period: 1m30s
+networks:
+  default:
+    name: shop_default
+x-base:
+  labels:
+    date: "2020-01-01"
+    octal: "0123"
+    switch: "on"
+    "yes": "y"
+  restart: "no"
+x-when: 2020-01-01T00:00:00Z
+`;
+
+/** Prints `yaml` as YAML, and fails as compose does where it cannot print JSON. */
+async function withoutJson(yaml: string) {
+  const printing = await scripted(
+    ({ at }) => `case "$*" in
+      *'--format json'*) echo "json: error calling MarshalJSON for type types.SSHKey: invalid character" >&2; exit 1;;
+      *'config --format yaml') cat '${at('printed.yaml')}';;
+      *) exit 9;;
+    esac`,
+  );
+  await printing.folder.write({ 'printed.yaml': yaml });
+  return printing.compose.config(printing.request);
+}
+
+test('a model that compose cannot print as JSON is read from its YAML, every value as in JSON', async () => {
+  const { services, ...model } = await withoutJson(PRINTED);
+  expect(services['api']).toMatchObject({
+    build: { context: '/srv/shop', ssh: ['default', 'key: /root/key'] },
+    command: [
+      'serve',
+      '12:30:45',
+      '0o17',
+      '1_000',
+      '1e3',
+      '~',
+      'null',
+      'true',
+      '- a',
+      'a: b',
+      'a #b',
+      '=',
+      '<<',
+      '*a',
+      '$HOME',
+    ],
+    environment: {
+      BIG: '12345678901234567890',
+      DOLLAR: 'a$b',
+      EMPTY: '',
+      FLOAT: '1.1',
+      INDENTED: ' one\n  two',
+      LINES: 'one\ntwo\n',
+      NUMBER: '12345678',
+      QUOTES: `it's "so"`,
+      SPACES: '  ',
+      TAB: '\t',
+      UNSET: null,
+    },
+    healthcheck: { test: ['CMD-SHELL', 'true'], interval: '1m30s' },
+    labels: { date: '2020-01-01', octal: '0123', switch: 'on', yes: 'y' },
+    ports: [{ mode: 'ingress', target: 80, published: '8080', protocol: 'tcp' }],
+    restart: 'no',
+    stop_grace_period: '1m30s',
+  });
+  expect(model).toMatchObject({
+    name: 'shop',
+    networks: { default: { name: 'shop_default' } },
+    'x-when': '2020-01-01T00:00:00Z',
+  });
+});
+
+test('YAML that cannot be read is no model, and none of it is told', async () => {
+  const failure = await withoutJson('services: { a: "s3cret').catch((thrown: unknown) => thrown);
+  expect(failure).toMatchObject({ code: 'provider-failed', details: [] });
+  expect(JSON.stringify(failure)).not.toContain('s3cret');
 });
