@@ -108,13 +108,14 @@ export class RollbackManager {
 
   /** What changed from a point to another one, or to the present. */
   async diff(selector: string, other?: string): Promise<Difference[]> {
-    const { differences, presentAsPoint } = await import('./work.js');
-    const from = await this.showRollbackPoint(selector);
-    if (other !== undefined) return differences(from, await this.showRollbackPoint(other));
-    const { observePresent, openTarget } = await import('./work.js');
+    const { differences, findTarget, observePresent, presentAsPoint } = await import('./work.js');
+    const open = (text: string) =>
+      read(this.options, ({ store, project }) => findTarget(store, project, text));
+    const from = await open(selector);
+    if (other !== undefined) return differences(from, await open(other));
     return look(this.options, async (workspace) => {
-      const target = await openTarget(workspace.store, from.id);
-      return differences(from, presentAsPoint(await observePresent(workspace, target.point)));
+      const observation = await observePresent(workspace, from.point);
+      return differences(from, { point: presentAsPoint(observation), model: observation.model });
     });
   }
 

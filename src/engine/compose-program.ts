@@ -88,7 +88,7 @@ export const PROJECT_VARIABLES: Environment = {
 };
 
 /**
- * Runs one compose command for exactly this project on exactly this engine; its stdout. Throws `provider-failed` with its last words
+ * Runs one compose command for exactly this project on exactly this engine, with `input` for its file `-`; its stdout. Throws `provider-failed` with its last words
  * as details, without the values of variables that it quotes.
  */
 export async function runCompose(
@@ -96,6 +96,7 @@ export async function runCompose(
   request: ComposeRequest,
   profiles: string[],
   command: string[],
+  input?: string,
 ): Promise<string> {
   // Always `--option=value`: no name or path from outside can be read as an option of its own.
   const argv = [
@@ -110,6 +111,7 @@ export async function runCompose(
   const result = await runProgram(argv, {
     cwd: request.directory,
     env: { ...environmentFor(program.endpoint, request.env), ...PROJECT_VARIABLES },
+    ...(input === undefined ? {} : { input }),
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
   if (result.exitCode === 0) return result.stdout;

@@ -30,6 +30,11 @@ export class ComposeV1 extends ComposeBase implements ComposeProvider {
     return parseHashes(await this.#run(request, ['config', '--hash=*']));
   }
 
+  /** Its hash covers the image's id, and it reads models of its own shape only. */
+  hashesOf(): Promise<Record<string, string>> {
+    return Promise.resolve({});
+  }
+
   /** It does, and leaves them in when they are not named. */
   hashesDependencies(): Promise<boolean> {
     return Promise.resolve(false);

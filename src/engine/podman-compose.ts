@@ -41,6 +41,10 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     return Promise.resolve({});
   }
 
+  hashesOf(): Promise<Record<string, string>> {
+    return Promise.resolve({});
+  }
+
   hashesDependencies(): Promise<boolean> {
     return Promise.resolve(false);
   }

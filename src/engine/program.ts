@@ -5,6 +5,8 @@ export interface ProgramOptions {
   cwd?: string;
   /** The whole environment of the child. */
   env: Environment;
+  /** What it reads from stdin; nothing when absent. */
+  input?: string;
   signal?: AbortSignal;
 }
 
@@ -17,7 +19,7 @@ export interface ProgramResult {
   problem: string | undefined;
 }
 
-/** Runs a program without a shell and without stdin. Failing is a result; only an abort throws: the signal's own reason. */
+/** Runs a program without a shell and without a terminal. Failing is a result; only an abort throws: the signal's own reason. */
 export async function runProgram(argv: string[], options: ProgramOptions): Promise<ProgramResult> {
   const { execa } = await import('execa');
   options.signal?.throwIfAborted();
@@ -26,7 +28,7 @@ export async function runProgram(argv: string[], options: ProgramOptions): Promi
     execa(file, args, {
       env: options.env,
       extendEnv: false,
-      stdin: 'ignore',
+      ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
       reject: false,
       // Ctrl-C goes to a terminal's whole process group: what runs for us is ours to end, at a moment of our choosing.
       detached: true,

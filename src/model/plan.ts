@@ -141,6 +141,11 @@ export interface Findings {
   damaged: { path: string; problem: string }[];
   /** Why the point's own compose files do not resolve today; undefined when they do. */
   modelError: string | undefined;
+  /**
+   * Hashes that today's provider gives the recorded definitions: containers that it made of them carry these, whichever version recorded
+   * them. None where it cannot tell.
+   */
+  definitions: Record<string, string>;
   /** Published ports of the point's services that someone outside the project holds. */
   takenPorts: { service: string; port: string; holder: string }[];
   /** Networks and volumes the point's model calls external and the engine does not have. */

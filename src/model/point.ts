@@ -96,6 +96,8 @@ const containersSchema = z.object({
   health: z.enum(['healthy', 'unhealthy', 'unknown']),
   /** Compose's config hash label; null when the provider sets none. */
   config_hash: z.string().nullable(),
+  /** Release of the compose that made the container, by its label; null in earlier points, and where it has none. */
+  compose_version: z.string().nullable().default(null),
   /** What the stored files give; differs from `config_hash` when the files were edited and not applied. */
   files_hash: z.string().nullable(),
 });

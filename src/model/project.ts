@@ -78,6 +78,11 @@ export interface ServiceObservation {
   containers: Container[];
   /** `config --hash` of today's files with the recorded variables; undefined when the provider cannot tell. */
   filesHash: string | undefined;
+  /**
+   * True when its containers are what today's files give: by their hash where it can be compared, else by what shows from outside. False
+   * without a model, and for a service that it does not have.
+   */
+  matchesFiles: boolean;
 }
 
 /** One snapshot of the present. A broken present is still observed: the broken parts are undefined and explained. */

@@ -5,6 +5,7 @@ import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
 import type { Decision, Decisions } from './decision.js';
+import { hadDrifted } from './definitions.js';
 import { ageOf } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
@@ -155,8 +156,7 @@ export function risks(
     remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
   }
   for (const service of madeAnew(decisions)) {
-    const then = point.containers[service];
-    if (then?.config_hash && then.files_hash && then.config_hash !== then.files_hash) {
+    if (hadDrifted(point, service)) {
       remark(
         'drifted',
         `${service} ran with other settings at the point than its files give; it starts as the files say`,

@@ -4,6 +4,7 @@ import type { Point, PointContainers } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { isInside, type FileChanges, type FileOperation } from './files.js';
 import type { Decision, Decisions } from './decision.js';
+import { compareHashes, hashOf, isSameDefinition, recordedFilesHash, recordedHash } from './definitions.js';
 import { following, lendersOf } from './followers.js';
 import { isImage, shortId, sourceOf, variableDifferences, type Target, type Traits } from './target.js';
 import { volumesUnder, type VolumeDecision } from './volumes.js';
@@ -70,14 +71,11 @@ export function recordsContainers(point: Point): boolean {
   return point.kind === 'safety' || Object.values(point.containers).some((service) => service.replicas > 0);
 }
 
-function decideOne(
-  { observation, target, findings, files, traits }: Situation,
-  name: string,
-  recorded: PointContainers,
-): Decision {
+function decideOne(situation: Situation, name: string, recorded: PointContainers): Decision {
+  const { observation, target, findings, files, traits } = situation;
   const containers = observation.services[name]?.containers ?? [];
   const mounted = mountedChanges(observation, containers, files.operations);
-  const cause = reasonToMakeAnew(observation, target, name, recorded, containers);
+  const cause = reasonToMakeAnew(situation, name, recorded, containers);
   if (cause) {
     if (target.model && !target.model.services[name]) {
       return { action: 'cannot', cause: `${cause}, and the files of the point do not define it` };
@@ -90,7 +88,7 @@ function decideOne(
       return { action: 'cannot', cause: `${cause}, its image is gone, and it did not run at the point` };
     }
     const { replicas } = recorded;
-    const stop = mounted.length > 0 || !serveOn(observation, target.point, name, recorded, containers);
+    const stop = mounted.length > 0 || !serveOn(situation, name, recorded, containers);
     return { action: 'up', cause, start: recorded.running > 0, replicas, stop };
   }
   if (recorded.running === 0) {
@@ -121,14 +119,13 @@ function whyNotRunning(containers: Container[]): string {
 
 /** Are they all what the provider would make, and running? Then they serve on while it adds some or takes some away. */
 function serveOn(
-  observation: Observation,
-  point: Point,
+  { observation, target: { point }, findings }: Situation,
   name: string,
   recorded: PointContainers,
   containers: Container[],
 ): boolean {
   const image = point.images[name];
-  const hash = recorded.files_hash ?? recorded.config_hash;
+  const hash = findings.definitions[name] ?? recorded.files_hash ?? recorded.config_hash;
   return (
     recorded.running > 0 &&
     containers.every(
@@ -142,27 +139,18 @@ function serveOn(
 
 /** Why these containers cannot stay; undefined when they are the recorded ones in all that counts. */
 function reasonToMakeAnew(
-  observation: Observation,
-  target: Target,
+  situation: Situation,
   name: string,
   recorded: PointContainers,
   containers: Container[],
 ): string | undefined {
+  const { observation, target } = situation;
   if (containers.length === 0) return 'it has no container';
   const image = target.point.images[name];
   const other =
     image && containers.find((container) => !isImage(observation, target.point, container.imageId, image));
   if (image && other) return `it runs image ${shortId(other.imageId)}, the point has ${shortId(image.id)}`;
-  const accepted = [recorded.config_hash, recorded.files_hash].filter((hash) => hash !== null);
-  const changed = (container: Container) =>
-    container.configHash !== undefined && !accepted.includes(container.configHash);
-  const [now, then] = [observation.model?.services[name], target.model?.services[name]];
-  // Compose hashes the id of the container it lives in: while it runs, only the definitions themselves can be compared. One that
-  // is stopped may be what an interrupted run left of the other definition.
-  const borrows = then !== undefined && lendersOf(then).length > 0;
-  const left = recorded.running > 0 && containers.some((container) => !isUp(container) && changed(container));
-  const differs = borrows ? left || JSON.stringify(now) !== JSON.stringify(then) : containers.some(changed);
-  if (accepted.length > 0 && differs) return OTHER_DEFINITION;
+  if (isOtherDefinition(situation, name, recorded, containers)) return OTHER_DEFINITION;
   if (containers.length !== recorded.replicas) {
     return `it has ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}, the point has ${recorded.replicas}`;
   }
@@ -170,6 +158,38 @@ function reasonToMakeAnew(
 }
 
 const OTHER_DEFINITION = 'its definition changed';
+
+/** Do these containers differ by definition from what the point recorded, and from what its files say? */
+function isOtherDefinition(
+  { observation, target, findings }: Situation,
+  name: string,
+  recorded: PointContainers,
+  containers: Container[],
+): boolean {
+  const today = findings.definitions[name];
+  const known = [
+    recordedHash(target.point, name) ?? [],
+    recordedFilesHash(target.point, name) ?? [],
+    today === undefined ? [] : { hash: today, by: observation.provider.version },
+  ].flat();
+  if (known.length === 0) return false;
+
+  const [now, then] = [observation.model?.services[name], target.model?.services[name]];
+  const isSame = isSameDefinition(now, then);
+  const isOther = (container: Container): boolean => {
+    const own = hashOf(container);
+    const comparison = own === undefined ? 'same' : compareHashes(own, known);
+    if (comparison !== 'unknown') return comparison === 'other';
+    // What today's files say, and the point's files say the same: or else it is something that neither says.
+    return !isSame || observation.services[name]?.matchesFiles !== true;
+  };
+  // Compose hashes the id of the container it lives in: while it runs, only the definitions themselves can be compared. One that
+  // is stopped may be what an interrupted run left of the other definition.
+  const borrows = then !== undefined && lendersOf(then).length > 0;
+  if (!borrows) return containers.some(isOther);
+  const left = containers.filter((container) => !isUp(container));
+  return !isSame || (recorded.running > 0 && left.some(isOther));
+}
 
 /** It is what today's files say, and of all that says so only what is outside the project differs, which is left alone. */
 function definitionStays(
@@ -179,7 +199,6 @@ function definitionStays(
   { left, operations }: FileChanges,
 ): boolean {
   const { project, services } = observation;
-  const { containers = [], filesHash } = services[name] ?? {};
   const recorded = target.point.project.files.map((path) =>
     absolutePath(project.directory, { path, outside: path.startsWith('/') }),
   );
@@ -188,7 +207,7 @@ function definitionStays(
     operations.length === 0 &&
     variableDifferences(observation, target).length === 0 &&
     recorded.join('\n') === project.files.join('\n') &&
-    containers.every((container) => container.configHash === filesHash)
+    services[name]?.matchesFiles === true
   );
 }
 

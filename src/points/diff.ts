@@ -1,6 +1,7 @@
 import type { Point, PointEntry, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
-import { shortId } from '../plan/target.js';
+import { compareHashes, hadDrifted, isSameDefinition, recordedHash } from '../plan/definitions.js';
+import { shortId, type Target } from '../plan/target.js';
 import { entryFacts, pointOf } from './facts.js';
 
 /** One thing that is not the same in two states of a project. Never a value of a variable, never a line of a file. */
@@ -10,6 +11,9 @@ export interface Difference {
   name: string;
   change: string;
 }
+
+/** A recorded state, or the present in the same shape. */
+export type State = Pick<Target, 'point' | 'model'>;
 
 /** The present in the shape of a point, to compare with one. Nothing of it is stored. */
 export function presentAsPoint(observation: Observation): Point {
@@ -29,8 +33,12 @@ export function presentAsPoint(observation: Observation): Point {
 }
 
 /** What changed from one state to the other, files first. */
-export function differences(from: Point, to: Point): Difference[] {
-  return [...fileDifferences(from, to), ...serviceDifferences(from, to), ...gitDifferences(from, to)];
+export function differences(from: State, to: State): Difference[] {
+  return [
+    ...fileDifferences(from.point, to.point),
+    ...serviceDifferences(from, to),
+    ...gitDifferences(from.point, to.point),
+  ];
 }
 
 function fileDifferences(from: Point, to: Point): Difference[] {
@@ -59,14 +67,15 @@ function entryChange(before: PointEntry | undefined, after: PointEntry | undefin
   return mode === newMode ? undefined : `mode ${mode} -> ${newMode}`;
 }
 
-function serviceDifferences(from: Point, to: Point): Difference[] {
-  const names = [...new Set([...from.services, ...to.services])].toSorted();
+function serviceDifferences(from: State, to: State): Difference[] {
+  const names = [...new Set([...from.point.services, ...to.point.services])].toSorted();
   return names.flatMap((name): Difference[] =>
     serviceChanges(from, to, name).map((change) => ({ what: 'service', name, change })),
   );
 }
 
-function serviceChanges(from: Point, to: Point, name: string): string[] {
+function serviceChanges(before: State, after: State, name: string): string[] {
+  const [from, to] = [before.point, after.point];
   const [was, is] = [from.containers[name], to.containers[name]];
   if (!was || was.replicas === 0) return is && is.replicas > 0 ? ['appeared'] : [];
   if (!is || is.replicas === 0) return ['has no container any more'];
@@ -77,10 +86,23 @@ function serviceChanges(from: Point, to: Point, name: string): string[] {
   } else if (image && newImage && image.tag_id !== newImage.tag_id) {
     changes.push(`the tag ${image.ref} points to another image, which does not run yet`);
   }
-  if (was.config_hash !== is.config_hash) changes.push('definition changed');
+  if (hasOtherDefinition(before, after, name)) changes.push('definition changed');
   if (was.replicas !== is.replicas) changes.push(`containers ${was.replicas} -> ${is.replicas}`);
   if (was.state !== is.state) changes.push(`${was.state} -> ${is.state}`);
   return changes;
+}
+
+/** Hashes of two releases of compose tell nothing: then the files do, as far as the containers ran as these say. */
+function hasOtherDefinition(before: State, after: State, name: string): boolean {
+  const [was, is] = [recordedHash(before.point, name), recordedHash(after.point, name)];
+  if (!was || !is) return was !== is;
+  const comparison = compareHashes(is, [was]);
+  if (comparison !== 'unknown') return comparison === 'other';
+  return (
+    hadDrifted(before.point, name) ||
+    hadDrifted(after.point, name) ||
+    !isSameDefinition(before.model?.services[name], after.model?.services[name])
+  );
 }
 
 function imageChange(was: PointImage, is: PointImage): string {

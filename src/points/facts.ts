@@ -9,6 +9,7 @@ import {
   type PointKind,
   type ReplacedData,
 } from '../model/point.js';
+import { compareHashes, hashOf } from '../plan/definitions.js';
 import type { ConfigEntry, Observation, Project, ServiceObservation } from '../model/project.js';
 import { shortId } from '../plan/target.js';
 
@@ -105,6 +106,7 @@ function containerFacts(service: ServiceObservation): PointContainers {
     health: healthOf(service),
     exit_codes: down.flatMap(({ exitCode }) => exitCode ?? []),
     config_hash: newest?.configHash ?? null,
+    compose_version: newest?.composeVersion ?? null,
     files_hash: service.filesHash ?? null,
   };
 }
@@ -153,8 +155,9 @@ function lostImages(images: Point['images']): string[] {
 /** Replicas that differ cannot all be brought back: the newest stands for them. */
 function mixtures({ name, containers }: ServiceObservation): string[] {
   const images = new Set(containers.map((container) => container.imageId));
-  const definitions = new Set(containers.map((container) => container.configHash));
-  if (images.size <= 1 && definitions.size <= 1) return [];
+  const hashes = containers.flatMap((container) => hashOf(container) ?? []);
+  const differ = hashes.some((hash) => compareHashes(hash, hashes.slice(-1)) === 'other');
+  if (images.size <= 1 && !differ) return [];
   return [`the containers of ${name} differ from each other; the newest one stands for all`];
 }
 

@@ -42,7 +42,9 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     services: services(observation),
     points: points.length,
     latest: latest ?? null,
-    changes: target ? differences(target.point, presentAsPoint(observation)) : [],
+    changes: target
+      ? differences(target, { point: presentAsPoint(observation), model: observation.model })
+      : [],
     unfinished: index?.runs({ project: project.name }).find((run) => run.ended === null) ?? null,
     warnings: [
       ...(latest && !target ? [`${latest.id} is encrypted: without its key nothing is compared`] : []),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
 import type { ComposeProvider } from '../engine/provider.js';
+import { canonicalText } from '../model/canonical.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { Config } from '../model/config.js';
 import type { Container, Image } from '../model/engine.js';
@@ -145,7 +146,7 @@ async function takeContainers(input: ObserveInput, images: ImageBook): Promise<C
 function observeService(
   name: string,
   containers: Container[],
-  { reading, tells }: Deduction,
+  { reading, tells, matchesFiles }: Deduction,
 ): ServiceObservation {
   const own = containers.filter(({ service }) => service === name);
   const hash = reading.hashes[name];
@@ -154,6 +155,7 @@ function observeService(
     name,
     containers: own.toSorted((a, b) => (a.number ?? 0) - (b.number ?? 0)),
     filesHash: isTrue ? hash : undefined,
+    matchesFiles: matchesFiles(name),
   };
 }
 
@@ -231,18 +233,5 @@ export function fingerprint(observation: Observation): string {
     images: Object.entries(images).map(([reference, image]) => [reference, image?.id]),
     modelError,
   };
-  return `sha256:${createHash('sha256')
-    .update(JSON.stringify(sorted(facts)))
-    .digest('hex')}`;
-}
-
-/** The same value with the keys of every object in order, so that equal things are written equally. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, one]) => [key, sorted(one)]),
-  );
+  return `sha256:${createHash('sha256').update(canonicalText(facts)).digest('hex')}`;
 }

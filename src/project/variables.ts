@@ -28,6 +28,8 @@ export interface Deduction {
   reading: Reading;
   /** Is a service's hash in `reading` the one that its containers would carry? */
   tells: (service: string) => boolean;
+  /** Are all of a service's containers what the files give, as far as that can be told? */
+  matchesFiles: (service: string) => boolean;
   warnings: string[];
 }
 
@@ -153,6 +155,7 @@ function conclude(
   });
   // Without a model everything differs, and saying so of every service helps nobody.
   const names = reading.model === undefined ? [] : drifted.map(({ name }) => name).toSorted();
+  const defines = (name: string) => reading.model?.services[name] !== undefined;
   return {
     variables,
     env,
@@ -161,6 +164,7 @@ function conclude(
       const service = reading.model?.services[name];
       return service !== undefined && hashTells(service, sources.services[name], providerVersion);
     },
+    matchesFiles: (name) => defines(name) && !names.includes(name),
     warnings: [
       ...Object.keys(believed).map(
         (name) => `the value of ${name} is taken from the running containers, not from here`,

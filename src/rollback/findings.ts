@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
-import type { ComposeModel } from '../model/compose.js';
+import type { ComposeModel, ComposeService } from '../model/compose.js';
 import type { Findings, PlanOptions } from '../model/plan.js';
+import { isAtLeast } from '../model/versions.js';
+import { lendersOf } from '../plan/followers.js';
 import type { Target } from '../plan/target.js';
 import { hasCommit } from '../project/git.js';
 import { projectOf } from '../points/facts.js';
@@ -21,6 +23,7 @@ export async function findOut(
   const [
     damaged,
     modelError,
+    definitions,
     takenPorts,
     missingExternal,
     missingVolumes,
@@ -31,6 +34,7 @@ export async function findOut(
   ] = await Promise.all([
     target.stored ? findDamage(workspace, target) : [],
     resolveModel(workspace, target),
+    hashDefinitions(workspace, target),
     findTakenPorts(workspace, model),
     findMissingExternal(workspace, model),
     findMissingVolumes(workspace, model),
@@ -42,6 +46,7 @@ export async function findOut(
   return {
     damaged,
     modelError,
+    definitions,
     takenPorts,
     missingExternal,
     missingVolumes,
@@ -83,6 +88,28 @@ async function resolveModel(
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
     return error.details.at(-1) ?? error.message;
+  }
+}
+
+/**
+ * `definitions` of the findings. Compose understands what another version of it printed; models of other providers are our own reading.
+ * A service that lives in another's container is left out: its containers' hash covers that one's id.
+ */
+async function hashDefinitions(
+  workspace: Workspace,
+  { point, model, variables }: Target,
+): Promise<Record<string, string>> {
+  const { name, version } = point.metadata.provider;
+  if (!model || name === 'podman-compose' || !isAtLeast(version, '2')) return {};
+  try {
+    const request = composeRequest(workspace, workspace.project, variables);
+    const hashes = Object.entries(await workspace.provider.hashesOf(request, model));
+    const lives = (service: ComposeService | undefined) => service && lendersOf(service).length > 0;
+    return Object.fromEntries(hashes.filter(([service]) => !lives(model.services[service])));
+  } catch (error) {
+    // A later version may have printed what this one does not know. Then the models are compared.
+    if (error instanceof RollbackError && error.code === 'provider-failed') return {};
+    throw error;
   }
 }
 

@@ -121,6 +121,7 @@ export function serviceAt(present: Target, service: string, image: PointImage): 
         health: 'unknown',
         exit_codes: [],
         config_hash: facts?.config_hash ?? null,
+        compose_version: facts?.compose_version ?? null,
         files_hash: facts?.files_hash ?? null,
       },
     },

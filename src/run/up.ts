@@ -2,14 +2,11 @@ import type { ComposeRequest } from '../engine/provider.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
 import type { OperationOf } from '../model/plan.js';
-import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Project } from '../model/project.js';
 import { composeRequest, type Workspace } from './workspace.js';
 
 /** What the services are made from. */
 interface Source {
-  /** As far as it was recorded what its containers were made from. */
-  point: Pick<Point, 'containers'>;
   model: ComposeModel | undefined;
   variables: InterpolationVariable[];
   project: Project;
@@ -31,7 +28,7 @@ export async function bringUp(
   const needed = dependencies(source.model, services);
   const there =
     needed.length > 0 && (await provider.hashesDependencies())
-      ? await asTheyAre(workspace, source, request, needed)
+      ? await asTheyAre(workspace, request, needed)
       : undefined;
   if (!there) {
     await provider.up(request, services, { start, scale });
@@ -56,21 +53,20 @@ function dependencies(model: ComposeModel | undefined, services: string[]): stri
 /** The number of containers of each service; undefined when the provider would make, remove or change one of them. */
 async function asTheyAre(
   { engine, provider, project }: Workspace,
-  { point }: Source,
   request: ComposeRequest,
   services: string[],
 ): Promise<Record<string, number> | undefined> {
-  const all = await engine.containers({ project: project.name });
-  const recorded = services.map((service) => point.containers[service]?.files_hash);
-  const hashes = recorded.every((hash) => hash) ? {} : await provider.hashes(request);
-  const isCurrent = async (container: Container, hash: string | null | undefined) =>
+  const [all, hashes] = await Promise.all([
+    engine.containers({ project: project.name }),
+    provider.hashes(request),
+  ]);
+  const isCurrent = async (container: Container, hash: string | undefined) =>
     container.configHash === hash && (await engine.image(container.imageRef))?.id === container.imageId;
 
   const counts: Record<string, number> = {};
-  for (const [index, service] of services.entries()) {
+  for (const service of services) {
     const containers = all.filter((container) => container.service === service && !container.oneOff);
-    const hash = recorded[index] ?? hashes[service];
-    const current = await Promise.all(containers.map((container) => isCurrent(container, hash)));
+    const current = await Promise.all(containers.map((container) => isCurrent(container, hashes[service])));
     if (containers.length === 0 || current.includes(false)) return undefined;
     counts[service] = containers.length;
   }

@@ -6,7 +6,8 @@ import type { Endpoint } from '../../src/engine/endpoint.js';
 import { runProgram } from '../../src/engine/program.js';
 import type { ComposeRequest } from '../../src/engine/provider.js';
 import { findProvider } from '../../src/engine/providers.js';
-import { docker, testProject, type TestProject } from '../support/engine.js';
+import { composeModelSchema } from '../../src/model/compose.js';
+import { connectTestEngine, docker, testProject, type TestProject } from '../support/engine.js';
 import { providerSuite } from './provider-suite.js';
 
 const endpoint = () => discoverEngine({ engine: 'auto', env: process.env });
@@ -109,7 +110,54 @@ x-more: { when: 2020-01-01, big: 1.5e10, list: [yes, ~] }
     expect(json.services['web']).toMatchObject(yaml.services['web'] ?? {});
     expect(yaml.services['web']?.environment).toHaveProperty('UNSET', null);
   });
+
+  it('hashes a resolved model as containers carry it, what env files gave included', async () => {
+    const [project, provider] = [await testProject('enghash'), await version2()];
+    const engine = await connectTestEngine();
+    await project.write({
+      'compose.yaml': HASHED,
+      'app.env': 'FROM_FILE=a$$b\nHOME\n',
+      'app.conf': 'a\n',
+      Dockerfile: 'FROM busybox:latest\n',
+    });
+    await docker('tag', 'busybox:latest', `${project.name}-built`);
+    await project.compose('up', '--no-start');
+    const asked = request(project, process.env);
+    const model = await provider.config(asked);
+    // As a point keeps it.
+    const stored = composeModelSchema.parse(JSON.parse(JSON.stringify(model)));
+    const containers = await engine.containers({ project: project.name });
+    const labels = Object.fromEntries(containers.map(({ service, configHash }) => [service, configHash]));
+    expect(Object.keys(labels)).toHaveLength(4);
+    expect(await provider.hashesOf(asked, stored)).toEqual(labels);
+    Object.assign(stored.services['web'] ?? {}, { user: 'nobody' });
+    expect(await provider.hashesOf(asked, stored)).not.toEqual(labels);
+  });
 });
+
+/** What an odd text, a file's mode and replicas might do to a hash. */
+const HASHED = `
+services:
+  web:
+    image: busybox:latest
+    command: ["$$HOME", "on", "\\u2028 \\n", " 12:30:45\\n b"]
+    environment: { UNSET: , EMPTY: "", NUMBER: 1.10, EMOJI: "\\U0001F600" }
+    configs: [{ source: conf, target: /conf, mode: 0440 }]
+    volumes: [".:/here:ro", "data:/data", { type: tmpfs, target: /scratch, tmpfs: { mode: 0770 } }]
+    ports: ["80", "127.0.0.1:0:81/udp"]
+    depends_on: { plain: { condition: service_started, restart: true } }
+    deploy: { replicas: 1, resources: { limits: { cpus: "0.50", memory: 50M } } }
+    labels: { switch: "on", octal: "0123" }
+    ulimits: { nofile: { soft: 100, hard: 200 } }
+    healthcheck: { test: "true", interval: 90s }
+    stop_grace_period: 90s
+  environed: { image: busybox:latest, env_file: [app.env], environment: { OWN: "1" } }
+  plain: { image: busybox:latest, networks: { back: { aliases: [b, a] } } }
+  built: { build: { context: ., ssh: [default] }, entrypoint: [], extra_hosts: ["a:1.2.3.4"] }
+configs: { conf: { file: app.conf } }
+volumes: { data: }
+networks: { back: { internal: true } }
+`;
 
 describe('findProvider', () => {
   const prod: Endpoint = {

@@ -93,6 +93,7 @@ function recordedContainers(containers: Container[], filesHash: string | undefin
     health: 'unknown',
     exit_codes: containers.flatMap(({ exitCode }) => exitCode ?? []),
     config_hash: containers[0]?.configHash ?? null,
+    compose_version: containers[0]?.composeVersion ?? null,
     files_hash: filesHash ?? null,
   };
 }

@@ -9,7 +9,6 @@ import type {
   PlanOptions,
   VolumeFinding,
 } from '../../src/model/plan.js';
-import type { VolumeData } from '../../src/model/point.js';
 import type { ConfigEntry, InterpolationVariable, Observation } from '../../src/model/project.js';
 import { plan } from '../../src/plan/plan.js';
 import { isUp } from '../../src/plan/services.js';
@@ -35,6 +34,12 @@ export interface ServiceSpec {
   hash?: string;
   /** What the files give; the same as `hash` when absent. */
   filesHash?: string;
+  /** Release of the compose that made the containers; the present one's when absent. */
+  madeBy?: string;
+  /** Does it look like what the files give? By its hash when absent. */
+  matchesFiles?: boolean;
+  /** Anything else that its definition says. */
+  more?: Record<string, unknown>;
   /** One container each; a single running one when absent. */
   states?: ContainerState[];
   /** Replicas the files ask for; one when absent. */
@@ -79,6 +84,8 @@ export interface Stack {
   git?: { commit: string; branch?: string; dirty?: boolean };
   directory?: string;
   replaces?: boolean;
+  /** Of compose, as it tells it; 2.26.1 when absent. */
+  compose?: string;
 }
 
 export const imageId = (name: string) => `sha256:${name.padEnd(64, '0')}`;
@@ -123,7 +130,11 @@ export function aPresent(stack: Stack = {}): Observation {
       storageDriver: 'overlay2',
       storageDirectory: '/var/lib/docker',
     },
-    provider: { name: 'docker compose', version: '2.26.1', replaces: stack.replaces ?? true },
+    provider: {
+      name: 'docker compose',
+      version: stack.compose ?? '2.26.1',
+      replaces: stack.replaces ?? true,
+    },
     model: stack.modelError === undefined ? modelOf(services) : undefined,
     modelError: stack.modelError,
     services: Object.fromEntries(
@@ -131,8 +142,12 @@ export function aPresent(stack: Stack = {}): Observation {
         name,
         {
           name,
-          containers: containersOf(name, spec, directory),
+          containers: containersOf(name, { madeBy: releaseOf(stack), ...spec }, directory),
           filesHash: spec.orphan ? undefined : (spec.filesHash ?? hashOf(name, spec)),
+          matchesFiles:
+            !spec.orphan &&
+            stack.modelError === undefined &&
+            (spec.matchesFiles ?? (spec.filesHash ?? hashOf(name, spec)) === hashOf(name, spec)),
         },
       ]),
     ),
@@ -158,6 +173,7 @@ export function aPresent(stack: Stack = {}): Observation {
   };
 }
 
+const releaseOf = ({ compose = '2.26.1' }: Stack) => compose.replace(/-.*/, '');
 const hashOf = (name: string, spec: ServiceSpec) => spec.hash ?? `${name}-hash`;
 const refOf = (name: string, spec: ServiceSpec) => spec.ref ?? `${name}:1`;
 const imageOf = (name: string, spec: ServiceSpec) => spec.image ?? `${name}-v1`;
@@ -188,6 +204,7 @@ function serviceOf(name: string, spec: ServiceSpec): ComposeService {
     profiles: [],
     network_mode: spec.lender === undefined ? undefined : `service:${spec.lender}`,
     scale: spec.scale,
+    ...spec.more,
   };
 }
 
@@ -208,6 +225,7 @@ function containersOf(service: string, spec: ServiceSpec, directory: string): Co
       imageId: imageId(imageOf(service, spec)),
       imageRef: refOf(service, spec),
       configHash: hashOf(service, spec),
+      composeVersion: spec.madeBy,
       needs: (spec.tied ?? []).map((other) => `${other}-1`),
       mounts: [
         ...(spec.binds ?? []).map((path) => aBind(path, directory)),
@@ -292,30 +310,6 @@ function imagesOf(stack: Stack, services: [string, ServiceSpec][]): Record<strin
   return images;
 }
 
-/** Data of `shop_VOLUME`, used by these services, as the point has it. */
-export function someData(
-  volume: string,
-  services: string[],
-  overrides: Partial<VolumeData> = {},
-): VolumeData {
-  return {
-    name: `shop_${volume}`,
-    kind: 'volume',
-    services,
-    driver: 'host',
-    consistency: 'pause',
-    stored: `volumes/shop_${volume}.tar.zst`,
-    size: 1000,
-    sha256: sha256(volume),
-    compression: 'zstd',
-    entries: 3,
-    bytes: 5_000_000,
-    listing: null,
-    skipped: [],
-    ...overrides,
-  };
-}
-
 /** What is found of a volume that containers of these services use. */
 export function aVolumeFinding(
   present: Observation,
@@ -340,6 +334,7 @@ export function aVolumeFinding(
 export const noFindings: Findings = {
   damaged: [],
   modelError: undefined,
+  definitions: {},
   takenPorts: [],
   missingExternal: [],
   missingVolumes: [],

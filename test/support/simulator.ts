@@ -93,7 +93,7 @@ function up(now: Observation, target: Target, operation: OperationOf<'up'>, serv
     const id = `${service}-${index + 1}-of-${imageId}-${configHash}`;
     return aContainer(service, index + 1, { id, state, imageId, imageRef: ref, configHash });
   });
-  return withContainers(now, service, containers);
+  return withContainers(now, service, containers, true);
 }
 
 /** A file that is mounted by itself must not be renamed under a container that keeps running. */
@@ -133,8 +133,14 @@ function imageNamed(now: Observation, reference: string): Image {
 
 const containersOf = (now: Observation, service: string) => now.services[service]?.containers ?? [];
 
-function withContainers(now: Observation, name: string, containers: Container[]): Observation {
-  const service: ServiceObservation = { name, filesHash: now.services[name]?.filesHash, containers };
+function withContainers(
+  now: Observation,
+  name: string,
+  containers: Container[],
+  matchesFiles = now.services[name]?.matchesFiles ?? false,
+): Observation {
+  const { filesHash } = now.services[name] ?? {};
+  const service: ServiceObservation = { name, filesHash, matchesFiles, containers };
   return { ...now, services: { ...now.services, [name]: service } };
 }
 

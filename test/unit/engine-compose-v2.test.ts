@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { ComposeV2 } from '../../src/engine/compose-v2.js';
+import { composeModelSchema } from '../../src/model/compose.js';
 import { makeFolder, type Folder } from '../support/folder.js';
 
 /** A compose that runs this script, with the arguments it is called with; where it may keep things. */
@@ -190,4 +191,29 @@ test('YAML that cannot be read is no model, and none of it is told', async () =>
   const failure = await withoutJson('services: { a: "s3cret').catch((thrown: unknown) => thrown);
   expect(failure).toMatchObject({ code: 'provider-failed', details: [] });
   expect(JSON.stringify(failure)).not.toContain('s3cret');
+});
+
+test('a resolved model is hashed as a compose file on stdin, and none of it is a word of the command', async () => {
+  const { compose, folder, request } = await scripted(
+    ({ at }) => `echo "$*" > ${at('words')}; cat > ${at('read')}; echo 'api abc'; echo 'web def'`,
+  );
+  const model = composeModelSchema.parse({
+    services: {
+      api: { image: 'api', command: ['$HOME', 'a\u2028b\u0085\ufeff😀'], build: { ssh: ['key: /key'] } },
+      web: { image: 'web' },
+    },
+  });
+  const given = { ...request, files: ['/srv/compose.yaml'], envFiles: ['/srv/gone.env'] };
+  expect(await compose.hashesOf(given, model)).toEqual({ api: 'abc', web: 'def' });
+  expect((await readFile(folder.at('words'), 'utf8')).trim()).toBe(
+    `--project-name=shop --project-directory=${folder.path} --file=- --profile=* --env-file=/dev/null config --hash *`,
+  );
+  const read = await readFile(folder.at('read'), 'utf8');
+  expect(read).not.toMatch(/[\u0085\u2028\ufeff]/);
+  expect(JSON.parse(read)).toMatchObject({
+    services: {
+      api: { command: ['$$HOME', 'a\u2028b\u0085\ufeff😀'], build: { context: '.' } },
+      web: { image: 'web' },
+    },
+  });
 });

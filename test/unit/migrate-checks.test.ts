@@ -168,6 +168,7 @@ describe('Docker', () => {
   const service = (container: Partial<Container>) => ({
     name: 'web',
     filesHash: undefined,
+    matchesFiles: true,
     containers: [aContainer('web', 1, container)],
   });
   it.each([

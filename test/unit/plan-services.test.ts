@@ -9,6 +9,7 @@ import {
   POINT,
   THEN,
   traitsOf,
+  type ServiceSpec,
   type Stack,
 } from '../support/planning.js';
 
@@ -309,5 +310,78 @@ describe('a service whose files were edited and not applied', () => {
   it('is made anew from any other', () => {
     const { operations } = planned(aPresent({ services: { api: { hash: 'third' } } }), aPoint(then));
     expect(outline(operations)).toEqual(['stop api', 'up api', 'verify api']);
+  });
+});
+
+describe('after an upgrade of compose', () => {
+  /** Recorded by 2.26.1, and looked at by 2.40.3. */
+  const then = (api: ServiceSpec = {}) => aPoint({ services: { api } });
+  const now = (api: ServiceSpec) => aPresent({ compose: '2.40.3-3', services: { api } });
+  const anew = ['stop api', 'up api', 'verify api'];
+  const known = { findings: { definitions: { api: 'as 2.40.3 hashes it' } } };
+  const outlined = (...given: Parameters<typeof planned>) => outline(planned(...given).operations);
+
+  it('what the older one made stays, and what the newer one made of the same definition', () => {
+    expect(outlined(now({ madeBy: '2.26.1' }), then(), known)).toEqual([]);
+    expect(outlined(now({ hash: 'as 2.40.3 hashes it' }), then(), known)).toEqual([]);
+  });
+
+  it('what either made of another definition is made anew', () => {
+    expect(outlined(now({ hash: 'other', madeBy: '2.26.1' }), then(), known)).toEqual(anew);
+    expect(outlined(now({ hash: 'other' }), then(), known)).toEqual(anew);
+  });
+
+  it('where the newer one does not tell its hash, the models decide', () => {
+    expect(outlined(now({ hash: 'new' }), then())).toEqual([]);
+    expect(outlined(now({ hash: 'new' }), then({ more: { user: 'root' } }))).toEqual(anew);
+  });
+
+  it('but not what runs otherwise than the present files say', () => {
+    expect(outlined(now({ hash: 'new', matchesFiles: false }), then())).toEqual(anew);
+  });
+
+  it('nor where the present files say nothing', () => {
+    const broken = aPresent({
+      compose: '2.40.3-3',
+      services: { api: { hash: 'new' } },
+      modelError: 'broken',
+    });
+    expect(outlined(broken, then())).toEqual(anew);
+  });
+
+  it('hashes of one release decide, whatever the models say', () => {
+    const spec = { hash: 'other', madeBy: '2.26.1', matchesFiles: true };
+    expect(outlined(now(spec), then())).toEqual(anew);
+    const edited = { more: { user: 'root' } };
+    expect(outlined(now({ ...edited, madeBy: '2.26.1' }), then())).toEqual([]);
+  });
+
+  it('a point of an earlier version of us is taken as one of the compose that recorded it', () => {
+    const target = then();
+    Object.assign(target.point.containers['api'] ?? {}, { compose_version: null });
+    expect(outlined(now({ hash: 'other', madeBy: '2.26.1', matchesFiles: true }), target)).toEqual(anew);
+    expect(outlined(now({ hash: 'new' }), target)).toEqual([]);
+  });
+
+  it('a service in the namespaces of another is compared by its models alone', () => {
+    const net: ServiceSpec = { lender: 'api' };
+    const point = aPoint({ services: { api: {}, net } });
+    const present = (more: Record<string, unknown>) =>
+      aPresent({
+        compose: '2.40.3-3',
+        services: { api: { madeBy: '2.26.1' }, net: { ...net, hash: 'new', more } },
+      });
+    expect(outlined(present({ depends_on: {} }), point)).toEqual([]);
+    expect(outlined(present({ user: 'root' }), point)).toEqual(['stop net', 'up net', 'verify net']);
+  });
+
+  it('containers that today’s compose would replace do not serve on while their number changes', () => {
+    const two: ServiceSpec = { states: ['running', 'running'], scale: 2 };
+    const three: ServiceSpec = { ...two, states: ['running', 'running', 'running'] };
+    expect(outlined(now({ ...three, madeBy: '2.26.1' }), then(two), known)).toEqual(anew);
+    expect(outlined(now({ ...three, hash: 'as 2.40.3 hashes it' }), then(two), known)).toEqual([
+      'up api',
+      'verify api',
+    ]);
   });
 });

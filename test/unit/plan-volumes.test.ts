@@ -1,19 +1,40 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Plan, VolumeFinding } from '../../src/model/plan.js';
+import type { VolumeData } from '../../src/model/point.js';
 import { aPoint } from '../support/mirror.js';
 import {
   aPresent,
   aVolumeFinding,
   outline,
   planned,
-  someData,
+  sha256,
   traitsOf,
   type Circumstances,
   type Stack,
 } from '../support/planning.js';
 import { simulate } from '../support/simulator.js';
 import { changes } from '../support/stacks.js';
+
+/** Data of `shop_VOLUME`, used by these services, as the point has it. */
+function someData(volume: string, services: string[], overrides: Partial<VolumeData> = {}): VolumeData {
+  return {
+    name: `shop_${volume}`,
+    kind: 'volume',
+    services,
+    driver: 'host',
+    consistency: 'pause',
+    stored: `volumes/shop_${volume}.tar.zst`,
+    size: 1000,
+    sha256: sha256(volume),
+    compression: 'zstd',
+    entries: 3,
+    bytes: 5_000_000,
+    listing: null,
+    skipped: [],
+    ...overrides,
+  };
+}
 
 const stack: Stack = {
   services: { api: { needs: { redis: 'service_started' } }, redis: { volumes: ['data'] } },

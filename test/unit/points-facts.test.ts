@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest';
+import type { Container } from '../../src/model/engine.js';
+import type { Observation } from '../../src/model/project.js';
 import { pointOf } from '../../src/points/facts.js';
 import { aPresent, imageId, POINT, type Stack } from '../support/planning.js';
 
-/** What a point says of the present. */
+/** What a point records of the present. */
 
-const recorded = (stack: Stack) =>
-  pointOf(aPresent(stack), POINT, {
+const pointFrom = (present: Observation) =>
+  pointOf(present, POINT, {
     kind: 'manual',
     description: '',
     name: null,
@@ -14,6 +16,16 @@ const recorded = (stack: Stack) =>
     user: 'root',
     toolVersion: '0.1.0',
   });
+
+const recorded = (stack: Stack) => pointFrom(aPresent(stack));
+
+/** The point of a service with two replicas, of which the newer one is made differently. */
+function pointWith(newer: Partial<Container>) {
+  const present = aPresent({ services: { web: { states: ['running', 'running'], scale: 2 } } });
+  const [, second] = present.services['web']?.containers ?? [];
+  Object.assign(second ?? {}, newer);
+  return pointFrom(present);
+}
 
 it('an image that the engine has lost is not kept, and a warning names its service', () => {
   const { images, warnings } = recorded({
@@ -41,4 +53,18 @@ it('a service without containers is recorded with the image that it would be mad
     tags: { 'api:1': 'api-v2' },
   });
   expect([images['api']?.id, warnings]).toEqual([imageId('api-v2'), []]);
+});
+
+const WARNING = 'the containers of web differ from each other; the newest one stands for all';
+
+it('replicas that differ are told of, and the newest one is recorded', () => {
+  const { warnings, containers } = pointWith({ configHash: 'other' });
+  expect(warnings).toEqual([WARNING]);
+  expect(containers['web']).toMatchObject({ config_hash: 'other', compose_version: '2.26.1' });
+});
+
+it('replicas that two releases of compose made do not differ by their hashes', () => {
+  const { warnings, containers } = pointWith({ configHash: 'other', composeVersion: '2.40.3' });
+  expect(warnings).toEqual([]);
+  expect(containers['web']).toMatchObject({ config_hash: 'other', compose_version: '2.40.3' });
 });

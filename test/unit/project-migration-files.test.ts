@@ -89,7 +89,12 @@ test('the backup before a move is neither configuration nor data, whoever lists 
   const mount = { type: 'bind' as const, name: undefined, target: '/data', readOnly: false };
   const mounts = ['.docker-backup', '.docker-backups'].map((path) => ({ ...mount, source: folder.at(path) }));
   const present = aPresent({ services: { api: {} } });
-  const api = { name: 'api', containers: [aContainer('api', 1, { mounts })], filesHash: undefined };
+  const api = {
+    name: 'api',
+    containers: [aContainer('api', 1, { mounts })],
+    filesHash: undefined,
+    matchesFiles: true,
+  };
   const observation = {
     ...present,
     project: { ...present.project, directory: folder.path },

@@ -130,7 +130,7 @@ function asAt({ point, model }: Target, observation: Observation): Observation {
     ...observation,
     model,
     services: Object.fromEntries(
-      running.map((name) => [name, { name, containers: [], filesHash: undefined }]),
+      running.map((name) => [name, { name, containers: [], filesHash: undefined, matchesFiles: false }]),
     ),
   };
 }

@@ -76,7 +76,7 @@ export function bringingUp(scene: Scene, services: string[]): Step[] {
   const { workspace, observation } = scene;
   const { model, variables, project } = observation;
   return inEachGroup(scene, services, async (names) => {
-    const source = { point: { containers: {} }, model, variables, project };
+    const source = { model, variables, project };
     await bringUp(workspace, source, { services: names, start: true, scale: scaleOf(observation, names) });
   });
 }
