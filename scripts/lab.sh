@@ -16,6 +16,7 @@ set -euo pipefail
 
 NEWEST_DOCKER=28.5
 NEWEST_COMPOSE=2.40
+OLDEST_COMPOSE_SUITE=trixie # 2.26.1
 
 main() {
   local command=${1:-}
@@ -163,12 +164,13 @@ ensure_compose() {
   warn_if_older "docker compose" "$(docker compose version --short)" "$NEWEST_COMPOSE"
 }
 
-# For tests only: compose v1 (Debian 12's docker-compose) and a real registry for loopback.
+# For tests only: the oldest compose v2, compose v1 (Debian 12's docker-compose) and a real registry for loopback.
 unpack_test_programs() {
   if ! is_debian; then
     warn "not Debian: no compose v1 and no registry for the tests that use them"
     return 0
   fi
+  link_plugins "$LAB/oldest" "$OLDEST_COMPOSE_SUITE" || warn "no compose 2.26 for the tests of an upgrade"
   if [[ ! -x $LAB/v1/docker-compose ]]; then
     wrap_compose_v1
   fi
@@ -213,6 +215,8 @@ print_env() {
     # shellcheck disable=SC2016 # the PATH of the shell that evals this
     printf 'case ":$PATH:" in *:%q:*) ;; *) export PATH="$PATH":%q ;; esac\n' "$LAB_BIN" "$LAB_BIN"
   fi
+  local oldest=$LAB/oldest/cli-plugins/docker-compose
+  if [[ -x $oldest ]]; then printf 'export COMPOSE_OLDEST=%q\n' "$oldest"; fi
   if [[ -x $LAB/v1/docker-compose ]]; then printf 'export COMPOSE_V1=%q\n' "$LAB/v1/docker-compose"; fi
   if [[ -x $LAB/registry/docker-registry ]]; then printf 'export REGISTRY_BIN=%q\n' "$LAB/registry/docker-registry"; fi
 }
