@@ -123,7 +123,10 @@ make_tree() {
   shift 2
   if [[ -e $tree/.complete ]]; then return 0; fi
   while IFS= read -r name; do packages+=("$name"); done < <(known_packages "$suite" "$@")
-  if ((${#packages[@]} == 0)); then return 1; fi
+  if ((${#packages[@]} == 0)); then
+    warn "Debian's suite '$suite' cannot be reached, or has none of $*"
+    return 1
+  fi
   get_debs "$suite" install -y --download-only --no-install-recommends -o Dir::State::status=/dev/null "${packages[@]}" ||
     return 1
   rm -rf "$tree"
