@@ -97,6 +97,13 @@ detach() (
 
 alive() { kill -0 "$1" 2>/dev/null; }
 
+# daemon_settings CONTAINERD: prints a daemon.json. The containerd image store (true) is the default of new installations of
+# Docker 29; versions that lack it ignore the feature. The usual address pools end with the 31st network: too few for many tests.
+daemon_settings() {
+  printf '{\n  "features": { "containerd-snapshotter": %s },\n' "$1"
+  printf '  "default-address-pools": [{ "base": "172.24.0.0/13", "size": 24 }]\n}\n'
+}
+
 # The arguments of a dockerd: dockerd_command CONFIG-FILE DATA RUN HOST
 dockerd_command() {
   printf '%s\n' dockerd --config-file "$1" --data-root "$2" --exec-root "$3/exec" --pidfile "$3/dockerd.pid" --host "$4"

@@ -112,8 +112,7 @@ start_docker_of() {
   link_plugins "$LAB_CONFIG" "$suite" || warn "compose of Debian's suite '$suite' cannot be had"
   mkdir -p "$LAB_RUN" "$data" || return 1
   chmod 0711 "$LAB" "$LAB_RUN"
-  # The containerd image store is the default of new installations of Docker 29; versions that lack it ignore the feature.
-  printf '{ "features": { "containerd-snapshotter": true } }\n' >"$LAB/daemon.json"
+  daemon_settings true >"$LAB/daemon.json"
   remember_machine "$tree"
   while IFS= read -r word; do command+=("$word"); done < <(dockerd_command "$LAB/daemon.json" "$data" "$LAB_RUN" "$LAB_HOST")
   pid=$(with_tree "$tree" detach "$LAB/dockerd.log" "${command[@]}")

@@ -154,7 +154,7 @@ start_docker() {
   tree=$(engine_tree docker "$suite")
   link_plugins "$HOME_DIR/config" "$MIDDLE" || return 1
   mkdir -p "$HOME_DIR/data" || return 1
-  printf '{ "features": { "containerd-snapshotter": %s } }\n' "$CONTAINERD" >"$HOME_DIR/daemon.json"
+  daemon_settings "$CONTAINERD" >"$HOME_DIR/daemon.json"
   while IFS= read -r word; do command+=("$word"); done < <(dockerd_command "$HOME_DIR/daemon.json" "$HOME_DIR/data" "$RUN_DIR" "unix://$SOCKET")
   with_tree "$tree" launch "${command[@]}" || return 1
   load_into_docker
