@@ -305,7 +305,7 @@ remember_bridges() {
 
 unmount_under() {
   local mount
-  awk -v under="$1" '$2 == under || index($2, under "/") == 1 { print $2 }' /proc/self/mounts | sort -r | while IFS= read -r mount; do
+  awk -v under="$1" 'index($2, under "/") == 1 { print $2 }' /proc/self/mounts | sort -r | while IFS= read -r mount; do
     umount "$mount" 2>/dev/null || umount -l "$mount" 2>/dev/null || warn "cannot unmount $mount"
   done
 }
