@@ -101,7 +101,10 @@ alive() { kill -0 "$1" 2>/dev/null; }
 # Docker 29; versions that lack it ignore the feature. The usual address pools end with the 31st network: too few for many tests.
 daemon_settings() {
   printf '{\n  "features": { "containerd-snapshotter": %s },\n' "$1"
-  printf '  "default-address-pools": [{ "base": "172.24.0.0/13", "size": 24 }]\n}\n'
+  printf '  "default-address-pools": [\n'
+  printf '    { "base": "172.16.0.0/12", "size": 24 },\n'
+  printf '    { "base": "192.168.0.0/16", "size": 24 },\n'
+  printf '    { "base": "10.213.0.0/16", "size": 24 }\n  ]\n}\n'
 }
 
 # The arguments of a dockerd: dockerd_command CONFIG-FILE DATA RUN HOST
