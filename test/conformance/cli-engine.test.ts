@@ -57,12 +57,6 @@ it('create prints the id, alone with --quiet', async () => {
   expect((await run('delete', 'latest', '--yes')).code).toBe(0);
 });
 
-it('an engine over ssh that does not answer is one line and a hint', async () => {
-  const { code, stderr } = await run('--host', 'ssh://127.0.0.1:9', 'create');
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^compose-rollback: no engine answers at ssh:.*ECONNREFUSED.*\nhint: .*\n$/);
-});
-
 describe('documents', () => {
   it.each<[string, string[]]>([
     ['create', ['create', 'One more']],

@@ -4,54 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
-import { DockerEngine } from '../../src/engine/docker.js';
-import { clientOf } from '../../src/engine/docker-connection.js';
-import { socketPath, type Endpoint } from '../../src/engine/endpoint.js';
+import { socketPath } from '../../src/engine/endpoint.js';
 import { connectTestEngine, docker, testProject } from '../support/engine.js';
 import { engineProxy } from '../support/engine-proxy.js';
+import { NOBODY } from '../support/nobody.js';
 import { engineSuite } from './engine-suite.js';
 
 engineSuite('Docker', connectTestEngine);
 
 afterEach(() => {
   vi.unstubAllEnvs();
-});
-
-const nobody: Endpoint = {
-  host: 'unix:///nobody/docker.sock',
-  certPath: undefined,
-  sshAgent: undefined,
-  origin: '--host',
-};
-
-it('says so when nobody answers', async () => {
-  await expect(connectEngine(nobody)).rejects.toMatchObject({
-    code: 'engine-unreachable',
-    message: expect.stringContaining('no engine answers at unix:///nobody/docker.sock (--host)'),
-    hint: expect.stringContaining('start the engine'),
-  });
-  const engine = new DockerEngine(await clientOf(nobody), nobody, { Version: '', ApiVersion: '' });
-  await expect(engine.untag('a:b')).rejects.toMatchObject({ code: 'engine-unreachable' });
-  await expect(engine.start('a')).rejects.toMatchObject({ code: 'engine-unreachable' });
-  await expect(engine.exec('a', ['true'])).rejects.toMatchObject({ code: 'engine-unreachable' });
-});
-
-it.each(['ssh://127.0.0.1:9', 'ssh://someone@127.0.0.1:9'])(
-  'says so when nobody answers at %s',
-  async (host) => {
-    await expect(connectEngine({ ...nobody, host })).rejects.toMatchObject({
-      code: 'engine-unreachable',
-      message: `no engine answers at ${host} (--host): connect ECONNREFUSED 127.0.0.1:9`,
-    });
-  },
-);
-
-it('says so when the TLS files are not there', async () => {
-  const endpoint = { ...nobody, host: 'tcp://127.0.0.1:2376', certPath: '/nobody/certs' };
-  await expect(connectEngine(endpoint)).rejects.toMatchObject({
-    code: 'engine-unreachable',
-    message: 'the TLS files in /nobody/certs cannot be read',
-  });
 });
 
 it('speaks tcp, over few connections', async () => {
@@ -70,7 +32,7 @@ it('speaks tcp, over few connections', async () => {
   const address = relay.address();
   const port = typeof address === 'object' ? address?.port : undefined;
 
-  const engine = await connectEngine({ ...nobody, host: `tcp://127.0.0.1:${port}` });
+  const engine = await connectEngine({ ...NOBODY, host: `tcp://127.0.0.1:${port}` });
   const project = await testProject('engtcp');
   const services = ['a', 'b', 'c'].map(
     (name) => `  ${name}: { image: busybox:latest, command: ["true"], scale: 4 }`,
@@ -90,7 +52,7 @@ it.each([
   ['cut', 'failed'],
 ] as const)('an answer that is %s is an error, and waited for no longer', async (fault, code) => {
   const proxy = await engineProxy();
-  const engine = await connectEngine({ ...nobody, host: proxy.host });
+  const engine = await connectEngine({ ...NOBODY, host: proxy.host });
   const asked = [
     () => engine.containers(),
     () => engine.identity(),

@@ -1,14 +1,10 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { ComposeProvider, ComposeRequest } from '../../src/engine/provider.js';
 import { findProvider } from '../../src/engine/providers.js';
-import { RUN_VARIABLE } from '../../src/model/names.js';
 import { connectTestEngine, testProject, type TestProject } from '../support/engine.js';
 import { providerSuite } from './provider-suite.js';
 
@@ -110,28 +106,5 @@ services:
     expect(one).toMatch(/^podman:[0-9a-f]{64}$/);
     expect(await hash({ V: '1' }, false)).toBe(one);
     expect(await hash({ V: '2' })).not.toBe(one);
-  });
-
-  it('leaves no mark of the run on what Podman leaves running, and ends Podman when it is ended', async () => {
-    // In Podman's place one that stays.
-    const stays = `#!/bin/sh\necho $$ >"$0.pid"\nenv >"$0.env"\nmv "$0.env" "$0.done"\nexec sleep 1000\n`;
-    const program = await project.write({ stays }, 0o755);
-    const gate = spawn(
-      fileURLToPath(new URL('../../src/engine/podman-gate.sh', import.meta.url)),
-      ['ps', '-a'],
-      {
-        env: { ...process.env, COMPOSE_ROLLBACK_GATE_PROGRAM: program, [RUN_VARIABLE]: 'run-000000000000' },
-        stdio: 'ignore',
-      },
-    );
-    const ended = once(gate, 'exit');
-    const written = async (path: string) => await readFile(path, 'utf8').catch(() => '');
-    await expect.poll(() => written(`${program}.done`), { timeout: 20_000 }).toContain('PATH=');
-    expect(await written(`${program}.done`)).not.toContain(RUN_VARIABLE);
-    const pid = (await written(`${program}.pid`)).trim();
-    expect(await written(`/proc/${pid}/cmdline`)).toContain('sleep');
-    gate.kill('SIGTERM');
-    await ended;
-    expect(await written(`/proc/${pid}/cmdline`)).toBe('');
   });
 });

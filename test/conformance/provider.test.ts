@@ -1,8 +1,5 @@
-import { mkdir, readFile, symlink } from 'node:fs/promises';
-import { dirname, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
-import type { Endpoint } from '../../src/engine/endpoint.js';
 import { runProgram } from '../../src/engine/program.js';
 import type { ComposeRequest } from '../../src/engine/provider.js';
 import { findProvider } from '../../src/engine/providers.js';
@@ -19,25 +16,6 @@ const version1 = async () => findProvider({ endpoint: await endpoint(), env: pro
 
 const v1 = (project: TestProject, ...words: string[]) =>
   runProgram([legacy, '-p', project.name, ...words], { cwd: project.directory, env: process.env });
-
-/** A home with this script as its plug-in, and nothing of the machine's own on the search path. */
-async function home(script: string) {
-  const project = await testProject('engfind');
-  const plugin = 'docker/cli-plugins/docker-compose';
-  await project.write({ [plugin]: `#!/bin/sh\n${script}\n` }, 0o755);
-  const env = { DOCKER_CONFIG: project.path('docker'), HOME: project.directory, PATH: '/usr/bin:/bin' };
-  return { project, env };
-}
-
-const request = (project: TestProject, env: ComposeRequest['env'], signal?: AbortSignal): ComposeRequest => ({
-  name: project.name,
-  directory: project.directory,
-  files: [project.path('compose.yaml')],
-  profiles: [],
-  envFiles: [],
-  env,
-  ...(signal === undefined ? {} : { signal }),
-});
 
 providerSuite('docker compose', async () => findProvider({ endpoint: await endpoint(), env: process.env }));
 
@@ -160,26 +138,11 @@ networks: { back: { internal: true } }
 `;
 
 describe('findProvider', () => {
-  const prod: Endpoint = {
-    host: 'tcp://prod:2376',
-    certPath: '/certs/prod',
-    sshAgent: undefined,
-    origin: 'docker context "prod"',
-  };
-
   it('prefers version 2', async () => {
     const provider = await findProvider({ endpoint: await endpoint(), env: process.env });
     expect(provider.name).toBe('docker compose');
     expect(await provider.version()).toMatch(/^[2-9]\./);
     expect(provider.defaultImage('shop', 'api')).toBe('shop-api');
-  });
-
-  it('starts no process to find it, and one to tell its version', async () => {
-    const { project, env } = await home('echo x >> "$HOME/called"; echo v2.99.0');
-    const provider = await findProvider({ endpoint: prod, env });
-    await expect(readFile(project.path('called'))).rejects.toMatchObject({ code: 'ENOENT' });
-    expect([await provider.version(), await provider.version()]).toEqual(['2.99.0', '2.99.0']);
-    expect(await readFile(project.path('called'), 'utf8')).toBe('x\n');
   });
 
   it('takes the version 1 that COMPOSE_ROLLBACK_PROVIDER asks for', async () => {
@@ -188,121 +151,5 @@ describe('findProvider', () => {
     expect(provider.name).toBe('docker-compose');
     expect(await provider.version()).toMatch(/^1\./);
     expect(provider.defaultImage('shop', 'api')).toBe('shop_api');
-  });
-
-  it('falls back to docker-compose, and tells version 2 under that name from version 1', async () => {
-    const project = await testProject('engfind');
-    await project.write(
-      { 'two/docker-compose': '#!/bin/sh\necho 2.30.1\n', 'one/docker-compose': '#!/bin/sh\necho 1.29.2\n' },
-      0o755,
-    );
-    const inFolder = (folder: string) =>
-      findProvider({
-        endpoint: prod,
-        env: { HOME: project.directory, PATH: project.path(folder) },
-        prefer: 'docker-compose',
-      });
-    expect((await inFolder('two')).defaultImage('p', 's')).toBe('p-s');
-    expect((await inFolder('one')).defaultImage('p', 's')).toBe('p_s');
-  });
-
-  it('finds a plug-in where only the docker CLI knows it', async () => {
-    const { project, env } = await home('exit 1');
-    const config = project.path('elsewhere/config.json');
-    await mkdir(dirname(config), { recursive: true });
-    await project.write(
-      { 'docker-cli': '#!/bin/sh\n[ "$1 $2" = "compose version" ] && echo 2.40.0\n' },
-      0o755,
-    );
-    await mkdir(project.path('bin'));
-    await symlink(project.path('docker-cli'), project.path('bin/docker'));
-    const provider = await findProvider({
-      endpoint: prod,
-      env: { ...env, DOCKER_CONFIG: project.path('elsewhere'), PATH: project.path('bin') },
-      root: project.directory,
-    });
-    expect([provider.name, await provider.version()]).toEqual(['docker compose', '2.40.0']);
-  });
-
-  it('runs nothing from a relative entry of PATH', async () => {
-    const project = await testProject('engfind');
-    await project.write({ 'docker-compose': '#!/bin/sh\necho 2.0.0\n' }, 0o755);
-    const env = {
-      HOME: project.directory,
-      DOCKER_CONFIG: project.directory,
-      PATH: relative(process.cwd(), project.directory),
-    };
-    await expect(findProvider({ endpoint: prod, env, prefer: 'docker-compose' })).rejects.toMatchObject({
-      code: 'provider-failed',
-    });
-  });
-
-  it('says what is missing, and what a provider may be', async () => {
-    const env = { HOME: '/nobody', PATH: '/nobody' };
-    await expect(
-      findProvider({ endpoint: prod, env, prefer: '/nobody/docker-compose' }),
-    ).rejects.toMatchObject({
-      code: 'provider-failed',
-      message: 'the compose provider "/nobody/docker-compose" that was asked for is not there',
-    });
-    await expect(findProvider({ endpoint: prod, env, prefer: 'rm -rf' })).rejects.toMatchObject({
-      code: 'usage',
-    });
-  });
-
-  it('gives the child this engine and nothing that would choose another project', async () => {
-    const { project, env } = await home('env > "$HOME/env"; echo "{}"');
-    const provider = await findProvider({ endpoint: prod, env });
-    const theirs = {
-      DOCKER_HOST: 'tcp://other',
-      DOCKER_CONTEXT: 'other',
-      COMPOSE_FILE: 'f',
-      COMPOSE_PROFILES: 'p',
-      COMPOSE_PROJECT_NAME: 'n',
-      COMPOSE_ENV_FILES: 'e',
-      COMPOSE_PATH_SEPARATOR: ';',
-    };
-    await provider.config(request(project, { ...env, ...theirs }));
-    const given = (await readFile(project.path('env'), 'utf8'))
-      .split('\n')
-      .filter((line) => /^(?:DOCKER|COMPOSE)_/.test(line));
-    expect(given.toSorted()).toEqual([
-      'COMPOSE_IGNORE_ORPHANS=true',
-      'COMPOSE_PROFILES=',
-      'COMPOSE_REMOVE_ORPHANS=false',
-      'DOCKER_CERT_PATH=/certs/prod',
-      `DOCKER_CONFIG=${env.DOCKER_CONFIG}`,
-      'DOCKER_HOST=tcp://prod:2376',
-      'DOCKER_TLS_VERIFY=1',
-    ]);
-  });
-
-  it('ends the child when aborted', async () => {
-    const { project, env } = await home('echo $$ > "$HOME/pid"; exec sleep 100');
-    const provider = await findProvider({ endpoint: prod, env });
-    const controller = new AbortController();
-    const going = provider.config(request(project, env, controller.signal));
-    const reason = new Error('enough');
-    await expect.poll(() => readFile(project.path('pid'), 'utf8'), { timeout: 20_000 }).toMatch(/^\d+\n$/);
-    const pid = Number(await readFile(project.path('pid'), 'utf8'));
-    controller.abort(reason);
-    await expect(going).rejects.toBe(reason);
-    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-  });
-
-  it('keeps the last 20 lines of a failure, and no value of the environment', async () => {
-    const { project, env } = await home(
-      'i=0; while [ $i -lt 30 ]; do echo "line $i" >&2; i=$((i+1)); done; exit 14',
-    );
-    const provider = await findProvider({ endpoint: prod, env });
-    const failure = await provider
-      .config(request(project, { ...env, SECRET: 'hunter2' }))
-      .catch((thrown: unknown) => thrown);
-    expect(failure).toMatchObject({
-      code: 'provider-failed',
-      message: `\`docker compose config\` for project ${project.name} failed (exit code 14)`,
-      details: Array.from({ length: 20 }, (_, index) => `line ${index + 10}`),
-    });
-    expect(JSON.stringify(failure)).not.toContain('hunter2');
   });
 });

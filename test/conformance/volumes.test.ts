@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { execa } from 'execa';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import { HELPER_LABEL } from '../../src/model/engine.js';
 import { ApiDriver, NOT_CARRIED } from '../../src/volumes/api.js';
 import { type Place, volumePlace } from '../../src/volumes/driver.js';
 import { HostDriver } from '../../src/volumes/host.js';
-import { inspectTar } from '../../src/volumes/tar.js';
 import { connectTestEngine, docker } from '../support/engine.js';
 import {
   adorn,
@@ -18,11 +17,10 @@ import {
   fill,
   never,
   reading,
-  RUN,
   scratch,
   tool,
 } from '../support/volumes.js';
-import { type Subject, volumeSuite } from './volume-suite.js';
+import { type Subject, volumeSuite } from '../support/volume-suite.js';
 
 /** A volume of the engine on this machine, so that the tests can look at its files. */
 async function volume(engine: Engine): Promise<Place> {
@@ -31,38 +29,6 @@ async function volume(engine: Engine): Promise<Place> {
   onTestFinished(() => engine.removeVolume(name));
   const made = await engine.volume(name);
   return volumePlace(made ?? expect.fail(`${name} is not there`));
-}
-
-async function directory(parent?: string): Promise<Place> {
-  const path = join(parent ?? (await scratch()), `data-${randomBytes(4).toString('hex')}`);
-  await mkdir(path);
-  return bindPlace(path);
-}
-
-function hostSubject(place: () => Promise<Place>): Subject {
-  const driver = new HostDriver();
-  return {
-    driver,
-    fine: true,
-    place,
-    restore: async (at, archive, compression, signal) => {
-      await driver.stage(at, RUN, archive, compression, signal);
-      await driver.swap(at, RUN);
-      await driver.discard(at, RUN, 'parked');
-    },
-    traces: async ({ path }) => {
-      const beside = (await readdir(dirname(path))).filter((name) => name.startsWith(`.${basename(path)}`));
-      // Programs that still run in the place or beside it.
-      const { stdout } = await execa(
-        'find',
-        ['/proc', '-maxdepth', '2', '-name', 'cwd', '-lname', `${path}*`],
-        {
-          reject: false,
-        },
-      );
-      return [...beside, ...stdout.split('\n').filter((line) => line !== '')];
-    },
-  };
 }
 
 async function apiSubject(): Promise<Subject> {
@@ -91,93 +57,7 @@ async function apiSubject(): Promise<Subject> {
   };
 }
 
-volumeSuite('host, a directory', () => Promise.resolve(hostSubject(() => directory())));
 volumeSuite('api, a volume', apiSubject);
-
-describe('XFS that can share blocks', () => {
-  let mount: string;
-
-  beforeAll(async () => {
-    const { stdout: base } = await execa('mktemp', ['--directory']);
-    await execa('truncate', ['--size=400M', join(base, 'disk')]);
-    await execa('mkfs.xfs', ['-q', '-m', 'reflink=1', join(base, 'disk')]);
-    mount = join(base, 'mounted');
-    await mkdir(mount);
-    await execa('mount', ['-o', 'loop', join(base, 'disk'), mount]);
-    return async () => {
-      await execa('umount', [mount]);
-      await execa('rm', ['-rf', base]);
-    };
-  });
-
-  it('clones a place to archive from, in no space, while the place changes', async () => {
-    const host = new HostDriver();
-    const place = await directory(mount);
-    await fill(place.path);
-    await adorn(place.path);
-    await writeFile(join(place.path, 'large'), randomBytes(50_000_000));
-    await host.settle(place);
-    const before = await everything(place.path, { fine: true });
-    const used = async () =>
-      Number((await execa('df', ['--output=used', '-B1', mount])).stdout.split('\n')[1]);
-    const [usedBefore, started] = [await used(), performance.now()];
-    const { place: clone, listing } = (await host.clone(place, RUN, never)) ?? expect.fail('no clone');
-    expect(performance.now() - started).toBeLessThan(3000);
-    expect(listing).toBe((await host.listing(place)).digest);
-    await host.settle(place);
-    expect((await used()) - usedBefore).toBeLessThan(10_000_000);
-    expect(await host.leftovers(place)).toEqual([{ run: RUN, what: 'clone' }]);
-
-    await writeFile(join(place.path, 'large'), 'changed');
-    expect(await everything(clone.path, { fine: true })).toEqual(before);
-    const file = join(await scratch(), 'archive');
-    await archiveTo(file, host, clone, 'zstd');
-    await host.stage(place, RUN, reading(file), 'zstd', never);
-    await host.swap(place, RUN);
-    expect(await everything(place.path, { fine: true })).toEqual(before);
-
-    const reason = new Error('enough');
-    await expect(host.clone(place, RUN, AbortSignal.abort(reason))).rejects.toBe(reason);
-    expect((await host.leftovers(place)).map(({ what }) => what)).toEqual(['parked']);
-  });
-
-  volumeSuite('host, XFS', () => Promise.resolve(hostSubject(() => directory(mount))));
-});
-
-/** Once through each of those who read archives, and not through the engine: that takes minutes, and reads by the same code. */
-describe('a file whose size takes more than 32 bits', { timeout: 600_000 }, () => {
-  const SIZE = 4 * 1024 ** 3 + 7;
-
-  /** A few bytes here and there, and holes. */
-  async function large(): Promise<string> {
-    const path = join(await scratch(), 'large');
-    const file = await open(path, 'w');
-    for (const at of [0, 2 ** 31 + 1, SIZE - 4]) await file.write(Buffer.from('mark'), 0, 4, at);
-    await file.close();
-    return path;
-  }
-
-  it('comes back', async () => {
-    const { driver, restore } = hostSubject(() => directory());
-    const [original, place] = [await large(), await directory()];
-    await tool(place.path, 'cp', '--sparse=always', original, 'large');
-    const archive = join(await scratch(), 'archive');
-    expect(await archiveTo(archive, driver, place, 'zstd')).toMatchObject({ bytes: SIZE });
-    await rm(join(place.path, 'large'));
-    await restore(place, reading(archive), 'zstd', never);
-    await tool(place.path, 'cmp', 'large', original);
-  });
-
-  it('is read whole, holes and all, and what comes after it', async () => {
-    const path = await large();
-    await writeFile(join(dirname(path), 'small'), 'small');
-    const argv = ['--create', '--file=-', `--directory=${dirname(path)}`, 'large', 'small'];
-    const { stdout } = execa('tar', argv, { encoding: 'buffer', buffer: false });
-    const sizes: Record<string, number> = {};
-    for await (const { name, size } of inspectTar(stdout)) sizes[name.toString()] = size;
-    expect(sizes).toEqual({ large: SIZE, small: 5 });
-  });
-});
 
 /** `cap_net_raw+ep`. */
 const CAPABILITY = '0x0100000200200000000000000000000000000000';

@@ -3,14 +3,13 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import { DockerEngine } from '../../src/engine/docker.js';
-import { clientOf } from '../../src/engine/docker-connection.js';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Point } from '../../src/model/point.js';
 import { exportPoint } from '../../src/points/export.js';
 import { importPoint, openArchive, type ImportReport, type ImportRequest } from '../../src/points/import.js';
 import { Store } from '../../src/store/store.js';
 import { readTar } from '../../src/store/tar.js';
+import { unreachableEngine } from './nobody.js';
 import { makePoint, writePoint } from './store.js';
 import { hex, pieces, rawEntry, rawTar, type RawEntry } from './tars.js';
 
@@ -39,12 +38,6 @@ export async function importInto(
   input: string | Buffer,
   request: ImportRequest = {},
 ): Promise<ImportReport> {
-  const endpoint = {
-    host: 'unix:///nobody/docker.sock',
-    certPath: undefined,
-    sshAgent: undefined,
-    origin: '--host',
-  };
   const project = {
     name: 'shop',
     directory: '/srv/shop',
@@ -53,7 +46,7 @@ export async function importInto(
     profiles: [],
     envFiles: [],
   };
-  nobody ??= new DockerEngine(await clientOf(endpoint), endpoint, { Version: '', ApiVersion: '' });
+  nobody ??= await unreachableEngine();
   const archive = await openArchive(typeof input === 'string' ? input : Readable.from(pieces(input, 4096)));
   try {
     return await importPoint({ store, project, engine: nobody }, archive, request);

@@ -100,6 +100,12 @@ describe('a mistake is told in one clear line, with what to do', () => {
     );
   });
 
+  it('an engine over ssh that does not answer is one line and a hint', async () => {
+    const { code, stderr } = await inShop('--host', 'ssh://127.0.0.1:9', 'create');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^compose-rollback: no engine answers at ssh:.*ECONNREFUSED.*\nhint: .*\n$/);
+  });
+
   it('as a document with --json, with the same exit code', async () => {
     for (const [argv, code] of [
       [['show', 'nosuch', '--json'], 10],

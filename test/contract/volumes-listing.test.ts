@@ -14,10 +14,9 @@ import {
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { execa } from 'execa';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Place } from '../../src/volumes/driver.js';
 import { HostDriver } from '../../src/volumes/host.js';
-import { eventually } from '../support/handlers.js';
 import { archiveTo, never, placeWith, scratch, tool } from '../support/volumes.js';
 
 /** What the driver on the engine's own machine knows of files before and while it reads them. */
@@ -117,13 +116,13 @@ describe('listings', () => {
   it('are not sure right after a change', async () => {
     const place = await placeWith({ one: '1' });
     // A machine at work may be too slow to begin in time once, not for ever; who is sure came late.
-    await eventually(async () => {
+    await vi.waitUntil(async () => {
       await writeFile(join(place.path, 'one'), 'changed');
       const { ctimeMs } = await stat(join(place.path, 'one'));
       const { digest } = await host.listing(place);
       if (digest !== null) expect(Date.now() - ctimeMs).toBeGreaterThan(20);
       return digest === null;
-    }, 'a listing is not sure');
+    }, 30_000);
   });
 
   it('take no notice of times that somebody set to the future', async () => {

@@ -10,17 +10,7 @@ import { decompressed } from '../../src/volumes/compression.js';
 import type { Place, VolumeReader } from '../../src/volumes/driver.js';
 import { countEntries } from '../../src/volumes/entries.js';
 import { inspectTar } from '../../src/volumes/tar.js';
-import {
-  adorn,
-  archiveTo,
-  everything,
-  fill,
-  never,
-  openSocket,
-  reading,
-  scratch,
-  tool,
-} from '../support/volumes.js';
+import { adorn, archiveTo, everything, fill, never, openSocket, reading, scratch, tool } from './volumes.js';
 
 export interface Subject {
   driver: VolumeReader;

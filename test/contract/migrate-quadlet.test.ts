@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { builtCli, documentOf, type Ended } from '../../support/cli.js';
+import { builtCli, documentOf, type Ended } from '../support/cli.js';
 
 /** A real compose file as Quadlet units, by way of the compose program; no engine is asked. */
 
