@@ -146,7 +146,7 @@ export default defineConfig({
           name: 'contract',
           chaiConfig,
           include: ['test/contract/**/*.test.ts'],
-          globalSetup: 'test/support/fresh-build.ts',
+          globalSetup: ['test/support/needs.ts', 'test/support/fresh-build.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 0 },

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtCli, call } from '../support/cli.js';
 import { storeWithPoints } from '../support/cli-store.js';
+import { skipWithout } from '../support/needs.js';
 
 /** What shells see of the program: completion in bash, zsh and fish, and the scripts in rollback/scripts. */
 
@@ -65,49 +66,61 @@ function wordsOf(stdout: string): string[] {
 }
 
 describe('completion', () => {
-  it.each(CASES)('in bash: %j', async (words, expected) => {
-    const script = `
-      source <(compose-rollback completion bash)
-      compopt() { :; } # only the line editor has it
-      COMP_WORDS=(compose-rollback "$@")
-      COMP_CWORD=$#
-      _compose_rollback
-      printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr } = await call('bash', ['-c', script, 'bash', ...words], {
-      cwd: shop,
-      env: { PATH: path() },
+  describe('in bash', () => {
+    skipWithout('bash');
+
+    it.each(CASES)('%j', async (words, expected) => {
+      const script = `
+        source <(compose-rollback completion bash)
+        compopt() { :; } # only the line editor has it
+        COMP_WORDS=(compose-rollback "$@")
+        COMP_CWORD=$#
+        _compose_rollback
+        printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { stdout, stderr } = await call('bash', ['-c', script, 'bash', ...words], {
+        cwd: shop,
+        env: { PATH: path() },
+      });
+      expect(stderr).toBe('');
+      expect(wordsOf(stdout)).toEqual(expected.toSorted());
     });
-    expect(stderr).toBe('');
-    expect(wordsOf(stdout)).toEqual(expected.toSorted());
   });
 
-  it.each(CASES)('in zsh: %j', async (words, expected) => {
-    const script = `
-      autoload -Uz compinit && compinit -u -D
-      source <(compose-rollback completion zsh)
-      [[ $_comps[compose-rollback] == _compose_rollback ]] || exit 9
-      # The line editor's own functions, which want a line to edit.
-      _describe() { for one in "\${candidates[@]}"; do [[ $one == "$words[CURRENT]"* ]] && print -r -- "\${one%%:*}"; done; return 0 }
-      _files() { if [[ $1 == -/ ]]; then print -rl -- "$words[CURRENT]"*(/N); else print -rl -- "$words[CURRENT]"*(N); fi }
-      words=(compose-rollback "$@")
-      CURRENT=$#words
-      _compose_rollback`;
-    const ended = await call('zsh', ['-f', '-c', script, 'zsh', ...words], {
-      cwd: shop,
-      env: { PATH: path() },
+  describe('in zsh', () => {
+    skipWithout('zsh');
+
+    it.each(CASES)('%j', async (words, expected) => {
+      const script = `
+        autoload -Uz compinit && compinit -u -D
+        source <(compose-rollback completion zsh)
+        [[ $_comps[compose-rollback] == _compose_rollback ]] || exit 9
+        # The line editor's own functions, which want a line to edit.
+        _describe() { for one in "\${candidates[@]}"; do [[ $one == "$words[CURRENT]"* ]] && print -r -- "\${one%%:*}"; done; return 0 }
+        _files() { if [[ $1 == -/ ]]; then print -rl -- "$words[CURRENT]"*(/N); else print -rl -- "$words[CURRENT]"*(N); fi }
+        words=(compose-rollback "$@")
+        CURRENT=$#words
+        _compose_rollback`;
+      const ended = await call('zsh', ['-f', '-c', script, 'zsh', ...words], {
+        cwd: shop,
+        env: { PATH: path() },
+      });
+      expect(ended).toMatchObject({ code: 0, stderr: '' });
+      expect(wordsOf(ended.stdout)).toEqual(expected.toSorted());
     });
-    expect(ended).toMatchObject({ code: 0, stderr: '' });
-    expect(wordsOf(ended.stdout)).toEqual(expected.toSorted());
   });
 
-  it.each(CASES)('in fish: %j', async (words, expected) => {
-    const script = 'compose-rollback completion fish | source; complete -C "compose-rollback $argv"';
-    const { stdout, stderr } = await call('fish', ['--no-config', '-c', script, '--', ...words], {
-      cwd: shop,
-      env: { PATH: path() },
+  describe('in fish', () => {
+    skipWithout('fish');
+
+    it.each(CASES)('%j', async (words, expected) => {
+      const script = 'compose-rollback completion fish | source; complete -C "compose-rollback $argv"';
+      const { stdout, stderr } = await call('fish', ['--no-config', '-c', script, '--', ...words], {
+        cwd: shop,
+        env: { PATH: path() },
+      });
+      expect(stderr).toBe('');
+      expect(wordsOf(stdout)).toEqual(expected.toSorted());
     });
-    expect(stderr).toBe('');
-    expect(wordsOf(stdout)).toEqual(expected.toSorted());
   });
 
   it('says nothing of what goes wrong', async () => {
@@ -118,6 +131,8 @@ describe('completion', () => {
 });
 
 describe('the scripts', () => {
+  skipWithout('bash');
+
   const SCRIPTS = fileURLToPath(new URL('../../rollback/scripts', import.meta.url));
   let fake = '';
   beforeAll(async () => {

@@ -6,6 +6,7 @@ import { COMMANDS } from '../../src/cli/commands.js';
 import { DOCUMENTS } from '../../src/model/documents.js';
 import { builtCli, call, documentOf } from '../support/cli.js';
 import { storeWithPoints } from '../support/cli-store.js';
+import { isMissing } from '../support/needs.js';
 
 /** The real program without an engine: mistakes, flags, output, completion, scripts. */
 
@@ -223,21 +224,24 @@ describe('list', () => {
     expect(bundled).not.toContain('src/work.ts');
   });
 
-  it('has no colours where nobody sees them, nor where nobody wants them', async () => {
-    expect((await inShop('list')).stdout).not.toContain('\u001b');
-    for (const [argv, env, coloured] of [
-      [['list'], { NO_COLOR: '' }, true],
-      [['list', '--no-color'], { NO_COLOR: '' }, false],
-      [['list'], { NO_COLOR: '1' }, false],
-      [['list'], { NO_COLOR: '', TERM: 'dumb' }, false],
-    ] as const) {
-      const terminal = cli.terminal([...argv], { cwd: shop, env });
-      expect(await terminal.ended()).toBe(0);
-      expect(terminal.shown.includes('\u001b[1m')).toBe(coloured);
-    }
-  });
+  it.skipIf(isMissing('script'))(
+    'has no colours where nobody sees them, nor where nobody wants them',
+    async () => {
+      expect((await inShop('list')).stdout).not.toContain('\u001b');
+      for (const [argv, env, coloured] of [
+        [['list'], { NO_COLOR: '' }, true],
+        [['list', '--no-color'], { NO_COLOR: '' }, false],
+        [['list'], { NO_COLOR: '1' }, false],
+        [['list'], { NO_COLOR: '', TERM: 'dumb' }, false],
+      ] as const) {
+        const terminal = cli.terminal([...argv], { cwd: shop, env });
+        expect(await terminal.ended()).toBe(0);
+        expect(terminal.shown.includes('\u001b[1m')).toBe(coloured);
+      }
+    },
+  );
 
-  it('ends quietly when nobody reads on', async () => {
+  it.skipIf(isMissing('bash'))('ends quietly when nobody reads on', async () => {
     const ended = await call(
       'bash',
       ['-c', 'set -o pipefail; "$0" "$1" list | true; echo "${PIPESTATUS[0]}"', process.execPath, cli.main],
@@ -246,7 +250,7 @@ describe('list', () => {
     expect(ended).toMatchObject({ stdout: '0\n', stderr: '' });
   });
 
-  it('says so when its output is lost', async () => {
+  it.skipIf(isMissing('bash'))('says so when its output is lost', async () => {
     const ended = await call('bash', ['-c', '"$0" "$1" list > /dev/full', process.execPath, cli.main], {
       cwd: shop,
     });

@@ -7,6 +7,7 @@ import { findProvider } from '../../src/engine/providers.js';
 import { lookAtSources } from '../../src/migrate/bind-sources.js';
 import { differencesOnPodman, type Surroundings } from '../../src/migrate/fit/fit.js';
 import type { Check } from '../../src/model/readiness.js';
+import { isMissing, skipWithout } from '../support/needs.js';
 
 /** From a compose file, as docker compose resolves it, to what Podman does otherwise. Each file has one such thing, and is named after its rule. */
 
@@ -37,9 +38,12 @@ const PLACES: Record<string, typeof ROOTFUL> = {
   'podman-compose': { ...ROOTFUL, provider: 'podman-compose', providerVersion: '1.0.3' },
 };
 
+skipWithout('docker compose');
+
 let provider: ComposeProvider;
 
 beforeAll(async () => {
+  if (isMissing('docker compose')) return;
   const endpoint = { host: 'unix:///nobody', certPath: undefined, sshAgent: undefined, origin: 'test' };
   provider = await findProvider({ endpoint, env: process.env, prefer: 'docker compose' });
 });

@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { builtCli, documentOf, type Ended } from '../support/cli.js';
+import { skipWithout } from '../support/needs.js';
 
 /** A real compose file as Quadlet units, by way of the compose program; no engine is asked. */
+
+skipWithout('docker compose');
 
 const cli = builtCli();
 const PASSWORD = 'correct-$horse%-battery';

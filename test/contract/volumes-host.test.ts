@@ -3,12 +3,25 @@ import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Place } from '../../src/volumes/driver.js';
 import { HostDriver } from '../../src/volumes/host.js';
-import { archiveTo, bindPlace, never, placeWith, reading, RUN, scratch, tool } from '../support/volumes.js';
+import { isMissing, skipWithout } from '../support/needs.js';
+import {
+  archiveTo,
+  bindPlace,
+  COMPRESSION,
+  never,
+  placeWith,
+  reading,
+  RUN,
+  scratch,
+  tool,
+} from '../support/volumes.js';
 
 /** What only the driver on the engine's own machine does. */
+
+skipWithout('find', 'gzip', 'tar');
 
 const host = new HostDriver();
 
@@ -19,8 +32,8 @@ const text = (path: string) => readFile(path, 'utf8');
 
 async function stage(place: Place, files: Record<string, string>): Promise<void> {
   const file = join(await scratch(), 'archive');
-  await archiveTo(file, host, await placeWith(files), 'zstd');
-  await host.stage(place, RUN, reading(file), 'zstd', never);
+  await archiveTo(file, host, await placeWith(files), COMPRESSION);
+  await host.stage(place, RUN, reading(file), COMPRESSION, never);
 }
 
 describe('swapping', () => {
@@ -174,7 +187,7 @@ describe('places that change meanwhile', () => {
       },
     );
     try {
-      const { stream } = await host.archive(place, { compression: 'zstd', signal: never, live });
+      const { stream } = await host.archive(place, { compression: COMPRESSION, signal: never, live });
       await finished(stream.resume());
     } finally {
       writer.kill('SIGKILL');
@@ -200,9 +213,9 @@ describe('large and sparse', () => {
     await tool(place.path, 'truncate', '--size=9G', 'huge');
     await writeFile(join(place.path, 'huge'), 'end', { flag: 'a' });
     const file = join(await scratch(), 'archive');
-    const contents = await archiveTo(file, host, place, 'zstd');
+    const contents = await archiveTo(file, host, place, COMPRESSION);
     expect(contents.bytes).toBe(9 * 1024 ** 3 + 3);
-    await host.stage(place, RUN, reading(file), 'zstd', never);
+    await host.stage(place, RUN, reading(file), COMPRESSION, never);
     const { size, blocks } = await stat(join(sibling(place, 'staged'), 'huge'));
     expect(size).toBe(9 * 1024 ** 3 + 3);
     expect(blocks * 512).toBeLessThan(1_000_000);
@@ -224,11 +237,7 @@ describe('large and sparse', () => {
 });
 
 describe('what does not fit', () => {
-  afterEach(() => {
-    process.seteuid?.(0);
-  });
-
-  it('is told', async () => {
+  it.skipIf(isMissing('mount'))('is told', async () => {
     const place = await placeWith({ a: 'a' });
     const base = dirname(place.path);
     await symlink(place.path, join(base, 'link'));
@@ -251,7 +260,7 @@ describe('what does not fit', () => {
     }
   });
 
-  it('is what may not be written', async () => {
+  it.skipIf(isMissing('mount'))('is what may not be written', async () => {
     const base = await scratch();
     await execa('mount', ['-t', 'tmpfs', 'none', base]);
     try {
@@ -265,7 +274,8 @@ describe('what does not fit', () => {
     }
   });
 
-  it("is what another user's files are, without root", async () => {
+  it.skipIf(isMissing('root'))("is what another user's files are, without root", async () => {
+    onTestFinished(() => process.seteuid?.(0));
     const place = await placeWith({ a: 'a' });
     const base = dirname(place.path);
     await chmod(base, 0o755);
@@ -284,7 +294,7 @@ describe('what does not fit', () => {
   it('is a listing of a place that is not there', async () => {
     const gone = bindPlace(join(await scratch(), 'gone'));
     await expect(host.listing(gone)).rejects.toMatchObject({ code: 'failed' });
-    const read = host.archive(gone, { compression: 'zstd', signal: never });
+    const read = host.archive(gone, { compression: COMPRESSION, signal: never });
     await expect(read.then(({ stream }) => finished(stream.resume()))).rejects.toMatchObject({
       code: 'failed',
     });
@@ -295,14 +305,14 @@ describe('what does not fit', () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     controller.abort(reason);
-    const staged = host.stage(place, RUN, Readable.from([Buffer.alloc(10)]), 'zstd', controller.signal);
+    const staged = host.stage(place, RUN, Readable.from([Buffer.alloc(10)]), COMPRESSION, controller.signal);
     await expect(staged).rejects.toBe(reason);
     expect(await text(join(place.path, 'a'))).toBe('a');
     expect(await beside(place)).toEqual(['_data']);
   });
 });
 
-it.each(['zstd', 'gzip'] as const)(
+it.each([...new Set([COMPRESSION, 'gzip'] as const)])(
   'does not mind what stands behind the end of an archive: %s',
   async (compression) => {
     const place = await placeWith({ old: 'old' });

@@ -3,9 +3,12 @@ import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
 import { HostDriver } from '../../src/volumes/host.js';
 import { HOSTILE, outcome, situation, UNSAFE } from '../support/hostile-archives.js';
+import { skipWithout } from '../support/needs.js';
 import { everything, never, RUN } from '../support/volumes.js';
 
 /** Hostile archives and the driver that unpacks them here. */
+
+skipWithout('find', 'getfattr', 'gzip', 'root', 'setfacl', 'tar');
 
 const host = new HostDriver();
 

@@ -10,10 +10,13 @@ import { onTestFinished } from 'vitest';
 import type { Contents, Place, VolumeReader } from '../../src/volumes/driver.js';
 import type { Compression } from '../../src/model/point.js';
 import { HostDriver } from '../../src/volumes/host.js';
+import { isMissing } from './needs.js';
 
 /** Data in directories for the volume drivers, and what is there by the words of other programs than ours. */
 
 export const RUN = 'run-0123456789ab';
+/** For tests that any compression will do for. */
+export const COMPRESSION: Compression = isMissing('zstd') ? 'gzip' : 'zstd';
 export const never = new AbortController().signal;
 
 /** A temporary folder, without symbolic links on the way; gone when the test ends. */

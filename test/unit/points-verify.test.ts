@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { VolumeData } from '../../src/model/point.js';
 import { verifyPoints, type Verification } from '../../src/points/verify.js';
 import { Store } from '../../src/store/store.js';
+import { skipWithout } from '../support/needs.js';
 import { makePoint, sha256, temporaryDirectory } from '../support/store.js';
 import { hex, rawTar, type RawEntry } from '../support/tars.js';
 
@@ -135,6 +136,8 @@ test('a changed archive is told once, as changed', async () => {
 });
 
 describe('an archive of a volume', () => {
+  skipWithout('gzip');
+
   const sound: RawEntry[] = [
     { path: './', type: 'Directory' },
     { path: './a', content: Buffer.from('12345') },

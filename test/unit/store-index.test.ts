@@ -2,7 +2,7 @@ import { chmod, readdir, readFile, stat, symlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import * as fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { IndexDb } from '../../src/store/index-db.js';
 import { migrate, schemaVersion } from '../../src/store/migrations.js';
 import { Store } from '../../src/store/store.js';
@@ -139,6 +139,7 @@ it('is not written by readers, nor has side files', async () => {
     await stat(store.dir.indexFile),
   ];
   await chmod(store.path, 0o500);
+  onTestFinished(() => chmod(store.path, 0o700));
   const reader = await Store.open(store.path);
   const index = await reader.readIndex();
   expect(index?.points()).toHaveLength(1);
