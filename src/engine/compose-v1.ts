@@ -31,7 +31,7 @@ export class ComposeV1 extends ComposeBase implements ComposeProvider {
   }
 
   /** Its hash covers the image's id, and it reads models of its own shape only. */
-  hashesOf(): Promise<Record<string, string>> {
+  hashModel(): Promise<Record<string, string>> {
     return Promise.resolve({});
   }
 

@@ -37,12 +37,15 @@ export class ComposeV2 extends ComposeBase implements ComposeProvider {
     return parseHashes(await runCompose(this.program, request, request.profiles, ['config', '--hash', '*']));
   }
 
-  /** What `config` prints is a compose file again. Measured with 2.26.1 and 2.40.3, each with models of both: env files count here, too. */
-  async hashesOf(request: ComposeRequest, model: ComposeModel): Promise<Record<string, string>> {
+  /**
+   * What `config` prints is a compose file again. Measured with 2.26.1 and 2.40.3, and with the loaders of 2.29 to 5.5: a model of the same or
+   * an earlier version gets the hash that its containers get, what env files give included; but see `canReadModelOf`.
+   */
+  async hashModel(request: ComposeRequest, model: ComposeModel): Promise<Record<string, string>> {
     // Nothing is left for an env file to say, and those of the request may be gone.
     const resolved = { ...request, files: ['-'], envFiles: ['/dev/null'] };
     const command = ['config', '--hash', '*'];
-    return parseHashes(await runCompose(this.program, resolved, ['*'], command, composeFileOf(model)));
+    return parseHashes(await runCompose(this.program, resolved, ['*'], command, toComposeFile(model)));
   }
 
   /** Until 2.29.3, docker/compose d658fecc6. */
@@ -70,7 +73,7 @@ export class ComposeV2 extends ComposeBase implements ComposeProvider {
 }
 
 /** A resolved model as a compose file: JSON, which is YAML too. Compose refuses some of what it prints about builds, and hashes nothing of it. */
-function composeFileOf(model: ComposeModel): string {
+function toComposeFile(model: ComposeModel): string {
   const services = Object.entries(model.services).map(([name, service]) => [
     name,
     service.build === undefined ? service : { ...service, build: { context: '.' } },

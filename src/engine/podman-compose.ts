@@ -41,7 +41,7 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     return Promise.resolve({});
   }
 
-  hashesOf(): Promise<Record<string, string>> {
+  hashModel(): Promise<Record<string, string>> {
     return Promise.resolve({});
   }
 

@@ -33,7 +33,7 @@ export interface ComposeProvider {
    * The hash of each service of a resolved model, which may come from another version, as its containers' labels would carry it. Empty when
    * the program cannot tell.
    */
-  hashesOf(request: ComposeRequest, model: ComposeModel): Promise<Record<string, string>>;
+  hashModel(request: ComposeRequest, model: ComposeModel): Promise<Record<string, string>>;
   /**
    * Does a service's config hash cover its dependencies? Then making the service without naming them gives it another hash than a plain
    * `up` would, and the next one makes it anew.

@@ -143,7 +143,7 @@ export interface Findings {
   modelError: string | undefined;
   /**
    * Hashes that today's provider gives the recorded definitions: containers that it made of them carry these, whichever version recorded
-   * them. None where it cannot tell.
+   * them. None where it cannot tell, or where the point itself has those of the same release.
    */
   definitions: Record<string, string>;
   /** Published ports of the point's services that someone outside the project holds. */

@@ -5,7 +5,7 @@
 
 /** Is `version` (`4.3.1`) this one or a later one? */
 export function isAtLeast(version: string, wanted: string): boolean {
-  const [own = [], other = []] = [releaseOf(version), releaseOf(wanted)];
+  const [own = [], other = []] = [parseRelease(version), parseRelease(wanted)];
   for (const [index, part] of other.entries()) {
     const difference = (own[index] ?? 0) - part;
     if (difference !== 0) return difference > 0;
@@ -15,12 +15,12 @@ export function isAtLeast(version: string, wanted: string): boolean {
 
 /** Are both known, and of the same release? */
 export function isSameRelease(one: string | null | undefined, other: string | null | undefined): boolean {
-  const [first, second] = [releaseOf(one ?? ''), releaseOf(other ?? '')];
+  const [first, second] = [parseRelease(one ?? ''), parseRelease(other ?? '')];
   return first !== undefined && second !== undefined && first.join('.') === second.join('.');
 }
 
 /** Major, minor and patch number; undefined for text that does not begin with a version. */
-function releaseOf(version: string): number[] | undefined {
+function parseRelease(version: string): number[] | undefined {
   const numbers = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(version);
   return numbers?.slice(1).map((number: string | undefined) => Number(number ?? 0));
 }

@@ -2,7 +2,7 @@ import { canonicalText } from '../model/canonical.js';
 import type { ComposeService } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
 import type { Point } from '../model/point.js';
-import { isSameRelease } from '../model/versions.js';
+import { isAtLeast, isSameRelease } from '../model/versions.js';
 
 /**
  * Whether two definitions of a service are the same. Compose's hashes of one release answer that. Those of two releases may differ for an
@@ -43,9 +43,18 @@ export function recordedFilesHash(
 }
 
 /** Did the service run with other settings than its recorded files give? */
-export function hadDrifted(point: Point, service: string): boolean {
+export function hasDrifted(point: Point, service: string): boolean {
   const [ran, files] = [recordedHash(point, service), recordedFilesHash(point, service)];
   return ran !== undefined && files !== undefined && compareHashes(ran, [files]) === 'other';
+}
+
+/**
+ * Does compose of this version read a recorded model as the program meant it that printed it? Models of other programs are our own reading of
+ * files. An earlier compose may not: 2.26 takes mode "0440" of 2.40 for 440, and before 5.0.2 it takes a bind of 5.0 for another (measured).
+ */
+export function canReadModelOf({ name, version }: Point['metadata']['provider'], today: string): boolean {
+  if (name === 'podman-compose' || !isAtLeast(version, '2') || !isAtLeast(today, version)) return false;
+  return isAtLeast(today, '5.0.2') || !isAtLeast(version, '5.0');
 }
 
 type Fields = Record<string, unknown>;
@@ -58,40 +67,47 @@ export function isSameDefinition(
   one: ComposeService | undefined,
   other: ComposeService | undefined,
 ): boolean {
-  return one !== undefined && other !== undefined && hashed(one) === hashed(other);
+  return one !== undefined && other !== undefined && canonicalDefinition(one) === canonicalDefinition(other);
 }
 
-function hashed(service: ComposeService): string {
+function canonicalDefinition(service: ComposeService): string {
   const kept = Object.entries(service).filter(([key]) => !NOT_HASHED.has(key));
   const covered = {
     ...Object.fromEntries(kept),
     deploy: { ...service.deploy, replicas: undefined },
-    configs: service.configs.map(withMode),
-    secrets: service.secrets.map(withMode),
-    networks: attached(fields(service['networks'])),
+    configs: service.configs.map(normaliseMode),
+    secrets: service.secrets.map(normaliseMode),
+    volumes: service.volumes.map(normaliseBind),
+    networks: markNetworks(fields(service['networks'])),
   };
-  return canonicalText(withoutUnset(covered));
+  return canonicalText(dropUnset(covered));
 }
 
 /** A network without settings is one all the same. */
-function attached(networks: Fields): Fields {
+function markNetworks(networks: Fields): Fields {
   return Object.fromEntries(
-    Object.entries(networks).map(([name, settings]) => [name, withoutUnset(settings) ?? 'attached']),
+    Object.entries(networks).map(([name, settings]) => [name, dropUnset(settings) ?? 'attached']),
   );
 }
 
 /** 288 of compose 2.26 is "0440" of 2.40. */
-function withMode(file: Fields): Fields {
+function normaliseMode(file: Fields): Fields {
   const { mode } = file;
   return { ...file, mode: typeof mode === 'string' ? Number.parseInt(mode, 8) : mode };
 }
 
+/** Compose 5 leaves out what is so by default. */
+function normaliseBind(volume: Fields): Fields {
+  const { create_host_path: creates, ...bind } = fields(volume['bind']);
+  return { ...volume, bind: creates === false ? { ...bind, create_host_path: false } : bind };
+}
+
 /** JSON has what is not set as null or as an empty map, YAML leaves it out. */
-function withoutUnset(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutUnset);
+function dropUnset(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(dropUnset);
   if (typeof value !== 'object' || value === null) return value ?? undefined;
   const set = Object.entries(value)
-    .map(([key, one]) => [key, withoutUnset(one)] as const)
+    .map(([key, one]) => [key, dropUnset(one)] as const)
     .filter(([, one]) => one !== undefined);
   return set.length === 0 ? undefined : Object.fromEntries(set);
 }

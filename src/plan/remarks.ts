@@ -5,7 +5,7 @@ import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
 import type { Decision, Decisions } from './decision.js';
-import { hadDrifted } from './definitions.js';
+import { hasDrifted } from './definitions.js';
 import { ageOf } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
@@ -156,7 +156,7 @@ export function risks(
     remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
   }
   for (const service of madeAnew(decisions)) {
-    if (hadDrifted(point, service)) {
+    if (hasDrifted(point, service)) {
       remark(
         'drifted',
         `${service} ran with other settings at the point than its files give; it starts as the files say`,

@@ -1,6 +1,6 @@
 import type { Point, PointEntry, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
-import { compareHashes, hadDrifted, isSameDefinition, recordedHash } from '../plan/definitions.js';
+import { compareHashes, hasDrifted, isSameDefinition, recordedHash } from '../plan/definitions.js';
 import { shortId, type Target } from '../plan/target.js';
 import { entryFacts, pointOf } from './facts.js';
 
@@ -99,8 +99,8 @@ function hasOtherDefinition(before: State, after: State, name: string): boolean 
   const comparison = compareHashes(is, [was]);
   if (comparison !== 'unknown') return comparison === 'other';
   return (
-    hadDrifted(before.point, name) ||
-    hadDrifted(after.point, name) ||
+    hasDrifted(before.point, name) ||
+    hasDrifted(after.point, name) ||
     !isSameDefinition(before.model?.services[name], after.model?.services[name])
   );
 }

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
-import type { ComposeModel, ComposeService } from '../model/compose.js';
+import type { ComposeModel } from '../model/compose.js';
 import type { Findings, PlanOptions } from '../model/plan.js';
-import { isAtLeast } from '../model/versions.js';
+import { isSameRelease } from '../model/versions.js';
+import { canReadModelOf, recordedFilesHash, recordedHash } from '../plan/definitions.js';
 import { lendersOf } from '../plan/followers.js';
 import type { Target } from '../plan/target.js';
 import { hasCommit } from '../project/git.js';
@@ -92,22 +93,29 @@ async function resolveModel(
 }
 
 /**
- * `definitions` of the findings. Compose understands what another version of it printed; models of other providers are our own reading.
- * A service that lives in another's container is left out: its containers' hash covers that one's id.
+ * `definitions` of the findings, where the point itself does not have them from the same release of compose. A service that lives in another's
+ * container has none: its hash covers that one's id.
  */
 async function hashDefinitions(
   workspace: Workspace,
   { point, model, variables }: Target,
 ): Promise<Record<string, string>> {
-  const { name, version } = point.metadata.provider;
-  if (!model || name === 'podman-compose' || !isAtLeast(version, '2')) return {};
+  const { provider, project } = workspace;
+  const { provider: recordedBy } = point.metadata;
+  const today = await provider.version();
+  if (!model || !canReadModelOf(recordedBy, today)) return {};
+  const names = Object.entries(model.services).flatMap(([name, service]) =>
+    lendersOf(service).length === 0 ? name : [],
+  );
+  const isRecorded = (name: string) =>
+    recordedFilesHash(point, name) !== undefined || recordedHash(point, name) === undefined;
+  if (isSameRelease(recordedBy.version, today) && names.every(isRecorded)) return {};
   try {
-    const request = composeRequest(workspace, workspace.project, variables);
-    const hashes = Object.entries(await workspace.provider.hashesOf(request, model));
-    const lives = (service: ComposeService | undefined) => service && lendersOf(service).length > 0;
-    return Object.fromEntries(hashes.filter(([service]) => !lives(model.services[service])));
+    const request = composeRequest(workspace, project, variables);
+    const hashes = Object.entries(await provider.hashModel(request, model));
+    return Object.fromEntries(hashes.filter(([name]) => names.includes(name)));
   } catch (error) {
-    // A later version may have printed what this one does not know. Then the models are compared.
+    // It does not know, or no longer knows, what that one printed. Then the models are compared.
     if (error instanceof RollbackError && error.code === 'provider-failed') return {};
     throw error;
   }

@@ -66,9 +66,9 @@ x-more: { when: 2020-01-01, big: 1.5e10, list: [yes, ~] }
     const containers = await engine.containers({ project: project.name });
     const labels = Object.fromEntries(containers.map(({ service, configHash }) => [service, configHash]));
     expect(Object.keys(labels)).toHaveLength(4);
-    expect(await provider.hashesOf(asked, stored)).toEqual(labels);
+    expect(await provider.hashModel(asked, stored)).toEqual(labels);
     Object.assign(stored.services['web'] ?? {}, { user: 'nobody' });
-    expect(await provider.hashesOf(asked, stored)).not.toEqual(labels);
+    expect(await provider.hashModel(asked, stored)).not.toEqual(labels);
   });
 });
 

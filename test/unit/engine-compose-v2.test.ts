@@ -204,7 +204,7 @@ test('a resolved model is hashed as a compose file on stdin, and none of it is a
     },
   });
   const given = { ...request, files: ['/srv/compose.yaml'], envFiles: ['/srv/gone.env'] };
-  expect(await compose.hashesOf(given, model)).toEqual({ api: 'abc', web: 'def' });
+  expect(await compose.hashModel(given, model)).toEqual({ api: 'abc', web: 'def' });
   expect((await readFile(folder.at('words'), 'utf8')).trim()).toBe(
     `--project-name=shop --project-directory=${folder.path} --file=- --profile=* --env-file=/dev/null config --hash *`,
   );

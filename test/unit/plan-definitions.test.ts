@@ -1,7 +1,13 @@
 import { describe, expect, it, test } from 'vitest';
 import { composeModelSchema } from '../../src/model/compose.js';
 import { pointSchema } from '../../src/model/point.js';
-import { compareHashes, hadDrifted, isSameDefinition, recordedHash } from '../../src/plan/definitions.js';
+import {
+  canReadModelOf,
+  compareHashes,
+  hasDrifted,
+  isSameDefinition,
+  recordedHash,
+} from '../../src/plan/definitions.js';
 import { aPoint } from '../support/mirror.js';
 
 const made = (text: string) => {
@@ -26,6 +32,24 @@ test.each([
   expect(compareHashes(made(one), others.map(made))).toBe(expected);
 });
 
+test.each([
+  ['docker compose 2.26.1-4', '2.40.3-3', true],
+  ['docker compose 2.26.1-4', '2.26.1-4', true],
+  ['docker compose 2.40.3-3', '2.26.1-4', false],
+  ['docker-compose 2.40.3', '5.0.0', true],
+  ['docker compose 2.26.1', '5.5.0', true],
+  ['docker compose 5.0.0', '5.0.0', false],
+  ['docker compose 5.5.0', '2.40.3-3', false],
+  ['docker compose 5.0.0', '5.0.2', true],
+  ['docker compose 5.1.0', '5.5.0', true],
+  ['docker-compose 1.29.2', '2.40.3', false],
+  ['podman-compose 2.0.0', '2.40.3', false],
+])('a model of %s is what compose %s takes it for: %s', (recordedBy, today, expected) => {
+  const at = recordedBy.lastIndexOf(' ');
+  const provider = { name: recordedBy.slice(0, at), version: recordedBy.slice(at + 1) };
+  expect(canReadModelOf(provider, today)).toBe(expected);
+});
+
 /** A service as `config --format json` of 2.26.1 prints it. */
 const SERVICE = {
   command: null,
@@ -35,6 +59,7 @@ const SERVICE = {
   environment: { A: '1', UNSET: null },
   image: 'api:1',
   networks: { back: { aliases: ['api'] }, default: null },
+  volumes: [{ type: 'bind', source: '/a', target: '/a', bind: { create_host_path: true } }],
 };
 
 const serviceOf = (service: Record<string, unknown>) =>
@@ -48,6 +73,10 @@ describe('two models of a service say the same', () => {
     [
       'as YAML has it, without what is not set',
       { ...without('command', 'entrypoint'), deploy: { replicas: 2, resources: { limits: { cpus: 0.5 } } } },
+    ],
+    [
+      'a bind as 5.0 writes it',
+      { ...SERVICE, volumes: [{ type: 'bind', source: '/a', target: '/a', bind: {} }] },
     ],
     ['in another order', Object.fromEntries(Object.entries(SERVICE).toReversed())],
     ['with other replicas', { ...SERVICE, deploy: { ...SERVICE.deploy, replicas: 3 }, scale: 4 }],
@@ -73,6 +102,14 @@ describe('two models of a service differ', () => {
     ['in a network less', { ...SERVICE, networks: { back: { aliases: ['api'] } } }],
     ['in a network more', { ...SERVICE, networks: { ...SERVICE.networks, front: null } }],
     ['in the mode of a file', { ...SERVICE, configs: [{ source: 'conf', mode: '0400' }] }],
+    ['in a mount', { ...SERVICE, volumes: [{ type: 'bind', source: '/b', target: '/a' }] }],
+    [
+      'in what becomes of a missing source',
+      {
+        ...SERVICE,
+        volumes: [{ type: 'bind', source: '/a', target: '/a', bind: { create_host_path: false } }],
+      },
+    ],
     ['in a limit', { ...SERVICE, deploy: { ...SERVICE.deploy, resources: { limits: { cpus: 1 } } } }],
   ])('%s', (_name, other) => {
     expect(isSameDefinition(serviceOf(SERVICE), serviceOf(other))).toBe(false);
@@ -104,6 +141,6 @@ describe('what a point recorded', () => {
     [{ hash: 'a', filesHash: 'b' }, true],
     [{ hash: 'a', filesHash: 'b', madeBy: '2.26.1' }, false],
   ])('%j had drifted: %s', (spec, expected) => {
-    expect(hadDrifted(aPoint({ compose: '2.40.3-3', services: { api: spec } }).point, 'api')).toBe(expected);
+    expect(hasDrifted(aPoint({ compose: '2.40.3-3', services: { api: spec } }).point, 'api')).toBe(expected);
   });
 });

@@ -124,4 +124,24 @@ configs: { conf: { file: ./app.conf } }
     await starts(stack, [], () => rollback('--config-only'));
     await comesBack(['environed', 'replicated']);
   });
+
+  test('a compose that cannot read the recorded model: the models themselves are compared', async () => {
+    await stack.write(
+      {
+        'bin/docker-compose': `#!/bin/sh\ncase "$*" in *--file=-*) exit 15;; esac\nexec docker compose "$@"\n`,
+      },
+      0o755,
+    );
+    const call = { env: { COMPOSE_ROLLBACK_PROVIDER: stack.path('bin/docker-compose') } };
+    const again = () => okAs(stack, call, 'rollback', point, '--yes');
+    await starts(stack, [], async () => {
+      expect((await again()).stdout).toContain('Nothing to do');
+    });
+    await change({ release: 4, label: 'b' });
+    await up();
+    await starts(stack, ['web', 'replicated'], again);
+    await starts(stack, [], async () => {
+      expect((await again()).stdout).toContain('Nothing to do');
+    });
+  });
 });
