@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Place } from '../../src/volumes/driver.js';
@@ -114,39 +115,61 @@ describe.skipIf(isMissing(...SUITE, 'mkfs.xfs', 'mount'))('XFS that can share bl
   volumeSuite('host, XFS', () => Promise.resolve(hostSubject(() => directory(mount))));
 });
 
-/** Once through each of those who read archives, and not through the engine: that takes minutes, and reads by the same code. */
-describe('a file whose size takes more than 32 bits', { timeout: 600_000 }, () => {
+describe('a file whose size takes more than 32 bits', () => {
   skipWithout('find', 'gzip', 'tar');
 
   const SIZE = 4 * 1024 ** 3 + 7;
+  const MARKS = [0, 2 ** 31 + 1, SIZE - 4];
 
   /** A few bytes here and there, and holes. */
-  async function large(): Promise<string> {
-    const path = join(await scratch(), 'large');
-    const file = await open(path, 'w');
-    for (const at of [0, 2 ** 31 + 1, SIZE - 4]) await file.write(Buffer.from('mark'), 0, 4, at);
-    await file.close();
-    return path;
+  async function makeLarge(path: string): Promise<void> {
+    await using file = await open(path, 'w');
+    for (const at of MARKS) await file.write(Buffer.from('mark'), 0, 4, at);
+  }
+
+  /** The bytes around the marks. All else are holes, which take many seconds to read. */
+  async function readAroundMarks(path: string): Promise<Buffer[]> {
+    await using file = await open(path);
+    const around = async (at: number) => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(8192), 0, 8192, Math.max(0, at - 4096));
+      return buffer.subarray(0, bytesRead);
+    };
+    return await Promise.all(MARKS.map(around));
   }
 
   it('comes back', async () => {
     const { driver, restore } = hostSubject(() => directory());
-    const [original, place] = [await large(), await directory()];
-    await tool(place.path, 'cp', '--sparse=always', original, 'large');
+    const place = await directory();
+    const path = join(place.path, 'large');
+    await makeLarge(path);
+    const before = await readAroundMarks(path);
     const archive = join(await scratch(), 'archive');
     expect(await archiveTo(archive, driver, place, COMPRESSION)).toMatchObject({ bytes: SIZE });
-    await rm(join(place.path, 'large'));
+    await rm(path);
     await restore(place, reading(archive), COMPRESSION, never);
-    await tool(place.path, 'cmp', 'large', original);
+    expect(await readAroundMarks(path)).toEqual(before);
+    const { size, blocks } = await stat(path);
+    expect(size).toBe(SIZE);
+    expect(blocks * 512).toBeLessThan(1_000_000);
   });
 
-  it('is read whole, holes and all, and what comes after it', async () => {
-    const path = await large();
-    await writeFile(join(dirname(path), 'small'), 'small');
-    const argv = ['--create', '--file=-', `--directory=${dirname(path)}`, 'large', 'small'];
-    const { stdout } = execa('tar', argv, { encoding: 'buffer', buffer: false });
+  it('is read whole, and what comes after it', async () => {
+    const folder = await scratch();
+    await makeLarge(join(folder, 'large'));
+    await writeFile(join(folder, 'small'), 'small');
+    const tar = (more: string) => tool(folder, 'sh', '-c', `tar --create --file=- ${more}`);
+    // GNU tar's header, and the data without its help: it would read all of it.
+    const header = Buffer.from(await tar('large | head -c 512'), 'latin1');
+    const rest = Buffer.from(await tar('small'), 'latin1');
+    const zeros = Buffer.alloc(1024 * 1024);
+    async function* archive() {
+      yield header;
+      for (let left = Math.ceil(SIZE / 512) * 512; left > 0; left -= zeros.length)
+        yield zeros.subarray(0, Math.min(left, zeros.length));
+      yield rest;
+    }
     const sizes: Record<string, number> = {};
-    for await (const { name, size } of inspectTar(stdout)) sizes[name.toString()] = size;
+    for await (const { name, size } of inspectTar(Readable.from(archive()))) sizes[name.toString()] = size;
     expect(sizes).toEqual({ large: SIZE, small: 5 });
   });
 });
