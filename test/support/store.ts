@@ -1,12 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import type { Point, PointSummary } from '../../src/model/point.js';
 import type { BeginRecord } from '../../src/store/journal.js';
@@ -153,28 +152,18 @@ let compiled: Promise<string> | undefined;
 /** The store compiled for child processes, which cannot read TypeScript; inside the repository, so that they find the libraries. */
 export async function compiledStore(): Promise<string> {
   compiled ??= (async () => {
-    const outDir = await mkdtemp(join(process.cwd(), 'node_modules', '.store-test-'));
+    const outdir = await mkdtemp(join(process.cwd(), 'node_modules', '.store-test-'));
     // For children of other users too.
-    await chmod(outDir, 0o755);
-    const tsc = join(
-      dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-      'bin',
-      'tsc',
-    );
-    const project = join(outDir, 'tsconfig.json');
-    const include = [join(process.cwd(), 'src/store'), join(process.cwd(), 'src/model')];
-    const compilerOptions = {
-      noEmit: false,
-      outDir: join(outDir, 'src'),
-      rootDir: join(process.cwd(), 'src'),
-      types: ['node'],
-    };
-    await writeFile(
-      project,
-      JSON.stringify({ extends: join(process.cwd(), 'tsconfig.json'), compilerOptions, include }),
-    );
-    await promisify(execFile)(process.execPath, [tsc, '-p', project]);
-    return outDir;
+    await chmod(outdir, 0o755);
+    await writeFile(join(outdir, 'package.json'), '{ "type": "module" }');
+    await build({
+      entryPoints: ['src/store/*.ts', 'src/model/*.ts'],
+      outbase: '.',
+      outdir,
+      format: 'esm',
+      target: 'node20.19',
+    });
+    return outdir;
   })();
   return compiled;
 }
