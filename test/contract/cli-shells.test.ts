@@ -66,12 +66,26 @@ function wordsOf(stdout: string): string[] {
 }
 
 describe('completion', () => {
+  /** Has what `completion` prints for each shell, printed once. */
+  let scripts = '';
+  const scriptFor = (shell: string) => join(scripts, shell);
+
+  beforeAll(async () => {
+    scripts = await mkdtemp(join(tmpdir(), 'cli-completion-'));
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      await writeFile(scriptFor(shell), (await cli.run(['completion', shell])).stdout);
+    }
+  });
+  afterAll(async () => {
+    await rm(scripts, { recursive: true, force: true });
+  });
+
   describe('in bash', () => {
     skipWithout('bash');
 
     it.each(CASES)('%j', async (words, expected) => {
       const script = `
-        source <(compose-rollback completion bash)
+        source ${scriptFor('bash')}
         compopt() { :; } # only the line editor has it
         COMP_WORDS=(compose-rollback "$@")
         COMP_CWORD=$#
@@ -92,7 +106,7 @@ describe('completion', () => {
     it.each(CASES)('%j', async (words, expected) => {
       const script = `
         autoload -Uz compinit && compinit -u -D
-        source <(compose-rollback completion zsh)
+        source ${scriptFor('zsh')}
         [[ $_comps[compose-rollback] == _compose_rollback ]] || exit 9
         # The line editor's own functions, which want a line to edit.
         _describe() { for one in "\${candidates[@]}"; do [[ $one == "$words[CURRENT]"* ]] && print -r -- "\${one%%:*}"; done; return 0 }
@@ -113,7 +127,7 @@ describe('completion', () => {
     skipWithout('fish');
 
     it.each(CASES)('%j', async (words, expected) => {
-      const script = 'compose-rollback completion fish | source; complete -C "compose-rollback $argv"';
+      const script = `source ${scriptFor('fish')}; complete -C "compose-rollback $argv"`;
       const { stdout, stderr } = await call('fish', ['--no-config', '-c', script, '--', ...words], {
         cwd: shop,
         env: { PATH: path() },

@@ -272,7 +272,10 @@ describe('help', () => {
     const { code, stdout, stderr } = await cli.run([name, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^Usage: compose-rollback ${name}`));
-    expect((await cli.run(['help', name])).stdout).toBe(stdout);
+  });
+
+  it('help NAME prints what NAME --help prints', async () => {
+    expect((await cli.run(['help', 'list'])).stdout).toBe((await cli.run(['list', '--help'])).stdout);
   });
 
   it('a command that only has others of its own tells them', async () => {
