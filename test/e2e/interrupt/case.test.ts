@@ -17,6 +17,8 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   await rm(shop.path('rollback.yaml'), { force: true });
+  await ok(shop, 'abort'); // of a run that a failed test left
+  if ((await answer(shop.port)) === 'v2') return;
   await docker('tag', shop.images.v2, shop.tag);
   await shop.compose('up', '-d');
   await shop.serves('v2');
