@@ -21,14 +21,19 @@ export async function atPodman(what: 'container' | 'network' | 'volume', project
   return lines(await podman(what, 'ls', ...all, '--format', name, ...filter)).toSorted();
 }
 
-/** Nothing of the project is left there, its images included. */
-export async function clearPodman(project: string): Promise<void> {
+/** No container, network or volume of the project is left there; its images are. */
+export async function emptyPodman(project: string): Promise<void> {
   const containers = await atPodman('container', project);
   if (containers.length > 0) await podman('rm', '--force', '--time', '1', ...containers);
   for (const what of ['network', 'volume'] as const) {
     const found = await atPodman(what, project);
     if (found.length > 0) await podman(what, 'rm', '--force', ...found);
   }
+}
+
+/** Nothing of the project is left there, its images included. */
+export async function clearPodman(project: string): Promise<void> {
+  await emptyPodman(project);
   const images = lines(await podman('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).filter((tag) =>
     tag.replace(/^(?:localhost|docker\.io\/library)\//, '').startsWith(project),
   );

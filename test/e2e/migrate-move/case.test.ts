@@ -2,9 +2,20 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clearPodman, podman } from '../../support/podman-side.js';
-import { aStack, answer, buildApi, cli, cliWith, freePort, json, ok, type Stack } from '../../support/e2e.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { clearPodman, emptyPodman, podman } from '../../support/podman-side.js';
+import {
+  aStack,
+  answer,
+  buildApi,
+  cli,
+  cliWith,
+  freePort,
+  json,
+  ok,
+  type Stack,
+  until,
+} from '../../support/e2e.js';
 import { docker } from '../../support/engine.js';
 
 /** A stack with data of several owners goes from Docker to Podman and back; each side stays as it was until it is finalized. */
@@ -19,10 +30,7 @@ let port: number;
 
 const ofProject = () => `label=com.docker.compose.project=${stack.name}`;
 
-beforeAll(async () => {
-  port = await freePort();
-  stack = await aStack('e2e-move', (name) => ({
-    'compose.yaml': `
+const composeFile = (name: string) => `
 name: ${name}
 services:
   redis:
@@ -38,8 +46,11 @@ services:
     ports: ['127.0.0.1:${port}:8000']
     volumes: ['pg:/data']
 volumes: { cache: {}, pg: {} }
-`,
-  }));
+`;
+
+beforeAll(async () => {
+  port = await freePort();
+  stack = await aStack('e2e-move', (name) => ({ 'compose.yaml': composeFile(name) }));
   await buildApi(stack, `${stack.name}-api:latest`, 'v1');
   await stack.compose('up', '--detach');
   await inside(
@@ -49,7 +60,16 @@ volumes: { cache: {}, pg: {} }
   );
   if (DIRECT)
     await execa('setfattr', ['-n', 'user.kept', '-v', 'yes', join(await mountpoint(DOCKER, 'pg'), 'hard')]);
-  await inside(DOCKER, 'redis', 'redis-cli set greeting docker');
+});
+
+// It runs on Docker, as it did first, and Podman has nothing of it.
+beforeEach(async () => {
+  await emptyPodman(stack.name);
+  await stack.write({ 'compose.yaml': composeFile(stack.name) });
+  const found = await statesAtDocker();
+  if (found.join() !== AS_STARTED.join()) await stack.compose('up', '--detach', '--force-recreate');
+  await until(async () => (await answer(port)) === 'v1', 'the API answers');
+  await inside(DOCKER, 'api', 'rm -f /data/not-there');
 });
 
 afterAll(() => clearPodman(stack.name));
@@ -85,6 +105,10 @@ async function atDocker(): Promise<string[]> {
   return ids.length === 0 ? [] : (await docker('inspect', '--format', format, ...ids)).split('\n').toSorted();
 }
 
+/** The same without names: the API's, then that of Redis. */
+const statesAtDocker = async () => (await atDocker()).map((line) => line.split(' ').slice(2).join(' '));
+const AS_STARTED = ['running always', 'running unless-stopped'];
+
 const move = (...argv: string[]) => cli(stack, 'migrate', ...argv);
 const forth = ['to-podman', '--target-host', PODMAN];
 const back = ['to-docker', '--host', PODMAN, '--target-host', DOCKER];
@@ -109,7 +133,6 @@ describe('when the services do not start there', () => {
     await inside(DOCKER, 'api', ': > /data/not-there');
     const { exitCode, stderr } = await move(...forth, '--yes');
     expect([exitCode, stderr]).toEqual([20, expect.stringContaining('the earlier state is back')]);
-    await inside(DOCKER, 'api', 'rm /data/not-there');
     expect(await atDocker()).toEqual(before);
     expect(await answer(port)).toBe('v1');
     expect(await podman('ps', '--all', '--quiet', '--filter', ofProject())).toBe('');
@@ -119,11 +142,12 @@ describe('when the services do not start there', () => {
   });
 });
 
-describe('from Docker to Podman and back', () => {
-  let original: string;
-
-  test('everything goes over, and Docker keeps what it had, stopped', async () => {
-    original = await listing(DOCKER);
+test(
+  'from Docker to Podman and back, with all data both ways; finalized, Podman has nothing left',
+  { timeout: 240_000 },
+  async () => {
+    await inside(DOCKER, 'redis', 'redis-cli set greeting docker');
+    const original = await listing(DOCKER);
     const before = await atDocker();
     const { exitCode, stderr } = await move(...forth, '--yes');
     expect([exitCode, stderr]).toEqual([0, expect.anything()]);
@@ -140,9 +164,8 @@ describe('from Docker to Podman and back', () => {
       const beside = await readdir(join(await mountpoint(PODMAN, volume), '..'));
       expect(beside.filter((name) => name.includes('compose-rollback'))).toEqual([]);
     }
-  });
 
-  test('whoever names no engine is led to where it runs now; who names Docker is told', async () => {
+    // Whoever names no engine is led to where it runs now; who names Docker is told.
     const runtime = await mkdtemp(join(tmpdir(), 'rt-'));
     await mkdir(join(runtime, 'podman'));
     await symlink(DOCKER.slice('unix://'.length), join(runtime, 'docker.sock'));
@@ -155,26 +178,24 @@ describe('from Docker to Podman and back', () => {
       services: [{ state: 'running' }, { state: 'running' }],
     });
     expect((await ok(stack, 'status')).stderr).toContain('the project was moved to podman');
-  });
 
-  test('a second time is refused: it runs there already', async () => {
-    const { exitCode, stderr } = await move(...forth, '--yes');
-    expect([exitCode, stderr]).toEqual([3, expect.stringContaining('nothing of the project runs on Docker')]);
-  });
+    // A second time is refused: it runs there already.
+    const second = await move(...forth, '--yes');
+    expect([second.exitCode, second.stderr]).toEqual([
+      3,
+      expect.stringContaining('nothing of the project runs on Docker'),
+    ]);
 
-  test('and back, with what was written there; Docker has its restart policies again', async () => {
+    // And back, with what was written there; Docker has its restart policies again.
     await inside(PODMAN, 'redis', 'redis-cli set greeting podman');
-    await inside(PODMAN, 'api', 'echo changed > /data/base/1; rm /data/soft; echo new > /data/new');
+    await inside(PODMAN, 'api', 'echo changed > /data/base/1; rm -f /data/soft; echo new > /data/new');
     const changed = await listing(PODMAN);
-    const { exitCode, stderr } = await move(...back, '--yes');
-    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    const returned = await move(...back, '--yes');
+    expect([returned.exitCode, returned.stderr]).toEqual([0, expect.anything()]);
     expect(await answer(port)).toBe('v1');
     expect(await listing(DOCKER)).toBe(changed);
     expect(await inside(DOCKER, 'redis', 'redis-cli get greeting')).toBe('podman');
-    expect((await atDocker()).map((line) => line.split(' ').slice(2).join(' '))).toEqual([
-      'running always',
-      'running unless-stopped',
-    ]);
+    expect(await statesAtDocker()).toEqual(AS_STARTED);
     // What Docker had before is in the safety point.
     const { points }: { points: { kind: string; volumes: string[] }[] } = JSON.parse(
       (await ok(stack, 'list', '--safety', '--json')).stdout,
@@ -183,11 +204,10 @@ describe('from Docker to Podman and back', () => {
       `${stack.name}_cache`,
       `${stack.name}_pg`,
     ]);
-  });
 
-  test('finalized, Podman has only its data left, and with --volumes a point has that', async () => {
-    const { exitCode, stderr } = await move('finalize', '--yes');
-    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    // Finalized, Podman has only its data left, and with --volumes a point has that.
+    const finalized = await move('finalize', '--yes');
+    expect([finalized.exitCode, finalized.stderr]).toEqual([0, expect.anything()]);
     expect(await podman('ps', '--all', '--quiet', '--filter', ofProject())).toBe('');
     expect(await podman('network', 'ls', '--quiet', '--filter', ofProject())).toBe('');
     expect(await podman('volume', 'ls', '--quiet', '--filter', ofProject())).not.toBe('');
@@ -200,11 +220,13 @@ describe('from Docker to Podman and back', () => {
       await readFile(stack.path(`rollback/backups/${point}/point.json`), 'utf8'),
     );
     expect(kept).toMatchObject({ pinned: true, volumes: [`${stack.name}_cache`, `${stack.name}_pg`] });
-  });
-});
+  },
+);
 
-describe('undo', () => {
-  test('of a move: the same containers run on Docker, with its data; what Podman wrote stays there', async () => {
+test(
+  'undo of a move: the same containers run on Docker, with its data; undo of that: Podman goes on with what it wrote',
+  { timeout: 240_000 },
+  async () => {
     const before = await atDocker();
     const original = await listing(DOCKER);
     await ok(stack, 'migrate', ...forth, '--yes');
@@ -218,22 +240,16 @@ describe('undo', () => {
     expect(await answer(port)).toBe('v1');
     expect(await listing(DOCKER)).toBe(original);
     expect(await podman('ps', '--quiet', '--filter', ofProject())).toBe('');
-  });
 
-  test('of an undo: it runs on Podman again, with what was written there', async () => {
     const refused = await cli(stack, 'undo', '--config-only', '--yes');
     expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('whole, or not at all')]);
-    const { exitCode, stderr } = await cli(stack, 'undo', '--yes');
-    expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+    const undone = await cli(stack, 'undo', '--yes');
+    expect([undone.exitCode, undone.stderr]).toEqual([0, expect.anything()]);
     expect(await answer(port)).toBe('v1');
     expect(await inside(PODMAN, 'api', 'cat /data/later')).toBe('later');
-    expect((await atDocker()).map((line) => line.split(' ').slice(2).join(' '))).toEqual([
-      'exited no',
-      'exited no',
-    ]);
-    await ok(stack, 'migrate', ...back, '--yes');
-  });
-});
+    expect(await statesAtDocker()).toEqual(['exited no', 'exited no']);
+  },
+);
 
 describe('rollback-to-docker', () => {
   const rollback = (...argv: string[]) =>
@@ -268,6 +284,7 @@ describe('rollback-to-docker', () => {
   });
 
   test('where Podman has nothing of it, the files come back and what runs is not touched', async () => {
+    await ok(stack, 'migrate', 'backup', '--force');
     const before = await atDocker();
     const compose = await readFile(stack.path('compose.yaml'), 'utf8');
     await execa('mv', [stack.path('compose.yaml'), stack.path('compose.yaml.bak')]);
