@@ -1,7 +1,15 @@
 import { rm } from 'node:fs/promises';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { aStack, docker, type Stack } from '../../support/e2e.js';
-import { cliAs, composeAs, containerOf, roundTrip, SLEEPER, type Call } from '../../support/round-trip.js';
+import {
+  cliAs,
+  composeAs,
+  containerOf,
+  okAs,
+  roundTrip,
+  SLEEPER,
+  type Call,
+} from '../../support/round-trip.js';
 
 /** Variables as people write them, whose values were in a shell that is closed by now. */
 
@@ -38,6 +46,10 @@ let stack: Stack;
 
 beforeAll(async () => {
   stack = await aStack('e2e-vars', (name) => ({ 'compose.yaml': composeFile(name) }));
+});
+
+beforeEach(async () => {
+  await rm(stack.path('optional.env'), { force: true });
   await composeAs(stack, first, 'up', '--detach');
 });
 
@@ -77,14 +89,14 @@ test('values that were in the shell when the point was made', async () => {
 });
 
 test('values that only the containers knew when the point was made', async () => {
-  await rm(stack.path('optional.env'));
-  await composeAs(stack, first, 'up', '--detach');
   await asFirst();
   const { stdout, stderr } = await roundTrip(stack, { change, touched: ['web', 'passer'], up: first });
   for (const secret of SECRETS) expect(stdout + stderr).not.toContain(secret);
 });
 
 test('today another value of the shell gives way to the one of the point, which is a risk with a name and no value', async () => {
+  await okAs(stack, {}, 'create');
+  await change();
   const { stdout, exitCode } = await cliAs(stack, second, 'rollback', 'latest', '--dry-run');
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/REQUIRED/);

@@ -1,5 +1,5 @@
 import { mkdir, symlink } from 'node:fs/promises';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { aStack, filesOf, type Stack } from '../../support/e2e.js';
 import { composeAs, okAs, roundTrip, SLEEPER, type Call } from '../../support/round-trip.js';
 
@@ -28,6 +28,10 @@ beforeAll(async () => {
   link = stack.path(stack.name);
   await symlink('real/app', link);
   user = { cwd: link };
+});
+
+beforeEach(async () => {
+  await stack.write({ 'real/app/compose.yaml': composeFile() });
   await composeAs(stack, user, 'up', '--detach');
 });
 
@@ -49,16 +53,19 @@ test('from a folder below through a symlink, and from elsewhere by name and by f
 });
 
 test('by the real path of a folder that it was started from under another', async () => {
-  await okAs(stack, user, 'rollback', 'latest', '--yes');
   const call: Call = { cwd: folder, flags: ['-p', stack.name] };
   const { stderr } = await roundTrip(stack, { change, touched: ['web'], call, up: user });
   expect(stderr).toContain('Restoring compose.yaml');
 });
 
 test('all points are in the project, wherever they were made from', async () => {
-  const { stdout } = await okAs(stack, { cwd: `${link}/deep` }, 'list', '--json');
-  const { points }: { points: { id: string }[] } = JSON.parse(stdout);
-  expect(points).toHaveLength(2);
+  const list = async (): Promise<{ id: string }[]> =>
+    JSON.parse((await okAs(stack, { cwd: `${link}/deep` }, 'list', '--json')).stdout).points;
+  const before = await list();
+  await okAs(stack, { cwd: `${link}/deep/er` }, 'create');
+  await okAs(stack, { cwd: folder, flags: ['-p', stack.name] }, 'create');
+  const points = await list();
+  expect(points).toHaveLength(before.length + 2);
   const files = await filesOf(stack.path('real'));
   const stored = points.filter(({ id }) => `app/rollback/backups/${id}/point.json` in files);
   expect(stored).toEqual(points);

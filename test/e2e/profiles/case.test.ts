@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from 'vitest';
+import { rm } from 'node:fs/promises';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { aStack, containersOf, type Stack } from '../../support/e2e.js';
 import { composeAs, roundTrip, SLEEPER } from '../../support/round-trip.js';
 
@@ -18,6 +19,12 @@ let stack: Stack;
 
 beforeAll(async () => {
   stack = await aStack('e2e-profiles', (name) => ({ 'compose.yaml': composeFile(name) }));
+});
+
+beforeEach(async () => {
+  await stack.compose('--profile', '*', 'down');
+  await rm(stack.path('.env'), { force: true });
+  await stack.write({ 'compose.yaml': composeFile(stack.name) });
 });
 
 async function running(): Promise<string[]> {
@@ -40,7 +47,6 @@ test('active by --profile, and by the name of one service: both are known withou
 });
 
 test('active by COMPOSE_PROFILES of an .env that says something else later', async () => {
-  await composeAs(stack, {}, 'rm', '--stop', '--force', 'tool');
   await stack.write({ '.env': 'COMPOSE_PROFILES=debug\n' });
   await composeAs(stack, {}, 'up', '--detach');
   expect(await running()).toEqual(['debug', 'web']);
