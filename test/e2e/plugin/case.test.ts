@@ -1,8 +1,8 @@
 import { execa } from 'execa';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { answer, type CliResult } from '../../support/e2e.js';
 import { dockerConfigWithPlugin } from '../../support/plugin.js';
-import { starts, stateOf, type State } from '../../support/round-trip.js';
+import { starts, stateOf } from '../../support/round-trip.js';
 import { aShop, type Shop } from '../../support/shop.js';
 
 /** The program as the docker CLI's own: `docker rollback …`, linked into a plug-in folder. */
@@ -16,6 +16,13 @@ beforeAll(async () => {
   const host = process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock';
   await docker(['context', 'create', 'here', '--docker', `host=${host}`]);
   await docker(['context', 'create', 'nowhere', '--docker', 'host=tcp://127.0.0.1:1']);
+});
+
+beforeEach(async () => {
+  if ((await answer(shop.port)) === 'v2') return;
+  await docker(['tag', shop.images.v2, shop.tag]);
+  await shop.compose('up', '-d');
+  await shop.serves('v2');
 });
 
 async function docker(argv: string[], env: Record<string, string | undefined> = {}): Promise<CliResult> {
@@ -43,22 +50,16 @@ test('docker rollback list, and a command that is called rollback too', async ()
   expect(await stateOf(shop)).toEqual(before);
 });
 
-describe('rolling back', () => {
-  let changed: State;
+test('rolling back brings the old version back, and is undone likewise', async () => {
+  const changed = await stateOf(shop);
+  const rollback = () => docker(['rollback', 'rollback', shop.point, '--yes']);
+  expect((await starts(shop, ['api'], rollback)).exitCode).toBe(0);
+  expect(await answer(shop.port)).toBe('v1');
 
-  test('brings the old version back', async () => {
-    changed = await stateOf(shop);
-    const rollback = () => docker(['rollback', 'rollback', shop.point, '--yes']);
-    expect((await starts(shop, ['api'], rollback)).exitCode).toBe(0);
-    expect(await answer(shop.port)).toBe('v1');
-  });
-
-  test('is undone likewise', async () => {
-    const { exitCode } = await starts(shop, ['api'], () => docker(['rollback', 'undo', '--yes']));
-    expect(exitCode).toBe(0);
-    expect(await answer(shop.port)).toBe('v2');
-    expect(await stateOf(shop)).toEqual(changed);
-  });
+  const undo = () => docker(['rollback', 'undo', '--yes']);
+  expect((await starts(shop, ['api'], undo)).exitCode).toBe(0);
+  expect(await answer(shop.port)).toBe('v2');
+  expect(await stateOf(shop)).toEqual(changed);
 });
 
 describe('flags of docker itself', () => {

@@ -1,5 +1,5 @@
-import { beforeAll, expect, test } from 'vitest';
-import { cli } from '../../support/e2e.js';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { answer, cli, docker, ok } from '../../support/e2e.js';
 import { CTRL_C, CTRL_D } from '../../support/cli.js';
 import { atTerminal } from '../../support/processes.js';
 import { aShop, type Shop } from '../../support/shop.js';
@@ -11,6 +11,14 @@ let shop: Shop;
 
 beforeAll(async () => {
   shop = await aShop('e2e-refuse');
+});
+
+beforeEach(async () => {
+  await ok(shop, 'abort'); // of a run that a failed test left
+  if ((await answer(shop.port)) === 'v2') return;
+  await docker('tag', shop.images.v2, shop.tag);
+  await shop.compose('up', '-d');
+  await shop.serves('v2');
 });
 
 const ANSWERS: Record<string, { keys: string; code: number; says: string }> = {
@@ -31,8 +39,8 @@ async function asked(
   return { code: await terminal.ended(), shown: terminal.shown };
 }
 
-for (const [answer, { keys, code, says }] of Object.entries(ANSWERS)) {
-  test(`${answer}, to a rollback: exit ${code}, untouched`, async () => {
+for (const [name, { keys, code, says }] of Object.entries(ANSWERS)) {
+  test(`${name}, to a rollback: exit ${code}, untouched`, async () => {
     const argv = ['rollback', shop.point];
     const told = await leavesAllAsItWas(shop, () => asked(argv, 'Proceed with rollback? [yes/no]: ', keys));
     expect(told).toEqual({ code, shown: expect.stringContaining(says) });
