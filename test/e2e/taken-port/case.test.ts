@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { aStack, cli, create, docker, freePort, ok, type Stack } from '../../support/e2e.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
@@ -33,17 +33,25 @@ volumes: { outside: { external: true, name: ${outside} } }
 `,
     };
   });
-  await docker('network', 'create', '--label', LABEL, outside);
-  await docker('volume', 'create', '--label', LABEL, outside);
+  await lend();
   await stack.compose('up', '-d');
   point = await create(stack);
 });
 
 afterAll(async () => {
   await stack.compose('down');
+  await takeAway();
+});
+
+async function lend(): Promise<void> {
+  await docker('network', 'create', '--label', LABEL, outside);
+  await docker('volume', 'create', '--label', LABEL, outside);
+}
+
+async function takeAway(): Promise<void> {
   await docker('network', 'rm', outside);
   await docker('volume', 'rm', outside);
-});
+}
 
 async function blocked(...says: string[]): Promise<void> {
   const dry = await leavesAllAsItWas(stack, () => cli(stack, 'rollback', point, '--dry-run'));
@@ -56,7 +64,10 @@ async function blocked(...says: string[]): Promise<void> {
 }
 
 describe('the port of a stopped service is held', () => {
-  beforeAll(() => stack.compose('stop'));
+  beforeEach(async () => {
+    await stack.compose('create');
+    await stack.compose('stop');
+  });
 
   test('by a container of somebody else', async () => {
     const other = `${stack.name}-other`;
@@ -93,15 +104,15 @@ describe('the port of a stopped service is held', () => {
 
 test('the network and the volume of others, which it is made with, are gone: both are named', async () => {
   await stack.compose('down');
-  await docker('network', 'rm', outside);
-  await docker('volume', 'rm', outside);
-  await blocked(
-    `the external network ${outside} does not exist`,
-    `the external volume ${outside} does not exist`,
-  );
-
-  await docker('network', 'create', '--label', LABEL, outside);
-  await docker('volume', 'create', '--label', LABEL, outside);
+  await takeAway();
+  try {
+    await blocked(
+      `the external network ${outside} does not exist`,
+      `the external volume ${outside} does not exist`,
+    );
+  } finally {
+    await lend();
+  }
   await ok(stack, 'rollback', point, '--yes');
   expect(await stack.compose('ps', '--format', '{{.State}}')).toBe('running');
 });
