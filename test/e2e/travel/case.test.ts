@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadImage } from '../../../src/run/images.js';
 import { Store } from '../../../src/store/store.js';
 import {
@@ -16,6 +16,7 @@ import {
   filesOf,
   imageId,
   json,
+  keptTags,
   MAIN,
   ok,
   type Stack,
@@ -29,6 +30,8 @@ import { SLEEPER } from '../../support/round-trip.js';
 let stack: Stack;
 let point: string;
 let archive: string;
+/** As it was where it was made. */
+let original: { files: Record<string, string>; shown: unknown; actions: string[] };
 /** Where archives are kept, outside of the project. */
 let shelf: string;
 
@@ -50,17 +53,28 @@ beforeAll(async () => {
   await docker('build', '--quiet', '--tag', `${stack.name}-api:latest`, stack.path('image'));
   await stack.compose('up', '--detach');
   point = await create(stack, 'that travels', '--name', 'traveller', '--save-images', 'auto');
+  await ok(stack, 'export', 'traveller', '-o', archive);
+  original = {
+    files: await filesOf(join(backups(), point)),
+    shown: await json(stack, 'show', point),
+    actions: await actions(),
+  };
 });
 
 afterAll(() => rm(shelf, { recursive: true }));
 
 const backups = () => stack.path('rollback/backups');
 
+/** The point is in its project. */
+const bringBack = () => ok(stack, 'import', archive);
+
 /** Nobody has heard of the project: containers, images, kept tags and backup directory are gone. */
 async function forgetAll(): Promise<void> {
   await stack.compose('down', '--timeout', '1');
   const image = await imageId(`${stack.name}-api:latest`).catch(() => undefined);
   if (image !== undefined) await docker('image', 'rm', '--force', image);
+  const kept = Object.keys(await keptTags(stack));
+  if (kept.length > 0) await docker('image', 'rm', '--force', ...kept);
   await rm(backups(), { recursive: true, force: true });
 }
 
@@ -72,18 +86,24 @@ const actions = async (): Promise<string[]> =>
     .map(({ action, result }: { action: string; result: string }) => `${action} ${result}`);
 
 describe('export', () => {
+  beforeEach(bringBack);
+
   test('to a file, once, unless it is forced; the audit trail tells', async () => {
-    const { stdout } = await ok(stack, 'export', 'traveller', '-o', archive);
-    expect(stdout).toBe(`✓ Exported ${point} to ${archive}`);
-    const again = await cli(stack, 'export', point, '-o', archive);
+    const before = await actions();
+    const folder = await mkdtemp(join(shelf, 'once-'));
+    const file = join(folder, 'point.tar');
+    const { stdout } = await ok(stack, 'export', 'traveller', '-o', file);
+    expect(stdout).toBe(`✓ Exported ${point} to ${file}`);
+    const again = await cli(stack, 'export', point, '-o', file);
     expect([again.exitCode, again.stderr]).toEqual([2, expect.stringContaining('--force')]);
-    expect(await json(stack, 'export', 'latest', '-o', archive, '--force')).toMatchObject({
+    expect(await json(stack, 'export', 'latest', '-o', file, '--force')).toMatchObject({
       id: point,
       project: stack.name,
-      file: archive,
+      file,
     });
-    expect(await readdir(shelf)).toEqual(['point.tar']);
-    expect(await actions()).toEqual(['create done', 'export done', 'export done']);
+    expect(await readdir(folder)).toEqual(['point.tar']);
+    expect(original.actions).toEqual(['create done', 'export done']);
+    expect(await actions()).toEqual([...before, 'export done', 'export done']);
   });
 
   test('to standard output, the very same bytes', async () => {
@@ -105,10 +125,9 @@ describe('export', () => {
 });
 
 describe('import, where nothing is left', () => {
+  beforeEach(forgetAll);
+
   test('into an empty folder: the point, its files, its images', async () => {
-    const before = await filesOf(join(backups(), point));
-    const recorded = await json(stack, 'show', point);
-    await forgetAll();
     const empty = await mkdtemp(join(shelf, 'empty-'));
     const here = (...argv: string[]) => cliWith(stack, { cwd: empty }, ...argv);
     const { exitCode, stdout, stderr } = await here('import', archive);
@@ -116,9 +135,9 @@ describe('import, where nothing is left', () => {
     expect(stderr).toMatch(new RegExp(`${stack.name}-api:latest +in the point\n`));
     expect(stderr).toMatch(/busybox:latest +on this engine/);
     const there = join(empty, 'rollback/backups');
-    expect(await filesOf(join(there, point))).toEqual(before);
+    expect(await filesOf(join(there, point))).toEqual(original.files);
     expect((await here('verify', 'traveller')).exitCode).toBe(0);
-    expect(JSON.parse((await here('show', 'latest', '--json')).stdout)).toEqual(recorded);
+    expect(JSON.parse((await here('show', 'latest', '--json')).stdout)).toEqual(original.shown);
     expect((await here('list')).stdout).toContain(point);
     // What is on the engine is kept from a prune again.
     const kept = await docker('image', 'ls', '--format', '{{.Tag}}', 'compose-rollback/kept');
@@ -173,7 +192,7 @@ describe('import, where nothing is left', () => {
 
 describe('a changed archive', () => {
   test('is refused with what is wrong, and leaves a line in the history', async () => {
-    await rm(backups(), { recursive: true });
+    await forgetAll();
     const bytes = await readFile(archive);
     bytes[bytes.indexOf('hunter2')] = 'H'.charCodeAt(0);
     await writeFile(join(shelf, 'changed.tar'), bytes);
@@ -189,18 +208,18 @@ describe('a changed archive', () => {
 });
 
 describe('killed half-way', () => {
-  let importing: ChildProcess;
-
   test('an import leaves nothing that is listed, and the next command clears up', async () => {
+    await forgetAll();
     const bytes = await readFile(archive);
-    importing = spawn(process.execPath, [MAIN, 'import', '-'], {
+    const importing = spawn(process.execPath, [MAIN, 'import', '-'], {
       cwd: stack.directory,
       env: { ...process.env, COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
       stdio: ['pipe', 'ignore', 'ignore'],
     });
-    importing.stdin?.on('error', () => undefined); // of what it has not read when it is killed
-    importing.stdin?.write(bytes.subarray(0, Math.floor(bytes.length / 2)));
-    const halves = async () => (await readdir(backups())).filter((name) => name.startsWith('.tmp-rb-'));
+    importing.stdin.on('error', () => undefined); // of what it has not read when it is killed
+    importing.stdin.write(bytes.subarray(0, Math.floor(bytes.length / 2)));
+    const halves = async () =>
+      (await readdir(backups()).catch(() => [])).filter((name) => name.startsWith('.tmp-rb-'));
     await until(async () => (await halves()).length > 0, 'half of it is there');
     importing.kill('SIGKILL');
     await once(importing, 'exit');
@@ -213,8 +232,8 @@ describe('killed half-way', () => {
 });
 
 test('no space: refused before anything is written', async () => {
-  const small = join(shelf, 'small');
-  await mkdir(small);
+  await bringBack();
+  const small = await mkdtemp(join(shelf, 'small-'));
   await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
   try {
     const { exitCode, stderr } = await cli(stack, 'import', archive, '--backup-dir', `${small}/points`);
