@@ -1,7 +1,8 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { execa } from 'execa';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type * as Library from '../../../src/index.js';
 import { answer, aStack, buildApi, docker, freePort, until, type Stack } from '../../support/e2e.js';
 import { containerOf, starts, stateOf, type State } from '../../support/round-trip.js';
@@ -24,6 +25,8 @@ const { result } = await manager.rollback(point.id, { dryRun: false });
 const deleted = await manager.deleteRollbackPoint(point.id);
 console.log(result, deleted.length, (await manager.listRollbackPoints()).length);
 `;
+
+const IMAGES = ['api', 'redis'];
 
 let stack: Stack;
 let port: number;
@@ -48,7 +51,18 @@ volumes: { cache: }
   const manager = new RollbackManager({ projectRoot: stack.directory });
   point = (await manager.createRollbackPoint({ description: 'with v1' })).id;
   await release('v2');
+  for (const image of IMAGES)
+    await docker('tag', `${stack.name}-${image}:latest`, `${stack.name}-${image}:v2`);
   changed = await stateOf(stack);
+});
+
+beforeEach(async () => {
+  await rm(stack.path('.env'), { force: true });
+  if (isDeepStrictEqual(await stateOf(stack), changed)) return;
+  for (const image of IMAGES)
+    await docker('tag', `${stack.name}-${image}:v2`, `${stack.name}-${image}:latest`);
+  await stack.compose('up', '--detach');
+  await until(async () => (await answer(port)) === 'v2', 'the API answers v2');
 });
 
 async function release(version: string): Promise<void> {
@@ -79,15 +93,18 @@ function judged(verdict: Library.Verdict, options: Library.ManagerOptions = {}) 
 
 test("the reference's example", async () => {
   const folder = `${stack.locks}/deploy`;
+  const before = await new RollbackManager({ projectRoot: stack.directory }).listRollbackPoints();
+  await rm(folder, { recursive: true, force: true });
   await mkdir(`${folder}/node_modules`, { recursive: true });
   await symlink(PACKAGE, `${folder}/node_modules/compose-rollback`);
   await writeFile(`${folder}/example.mjs`, EXAMPLE);
   const run = () => execa('node', [`${folder}/example.mjs`, stack.directory], { stdin: 'ignore' });
   const { stdout } = await starts(stack, [], run);
-  const [made, first, ended] = stdout.split('\n');
+  const [made, ...lines] = stdout.split('\n');
   expect(made).toMatch(/^rb-[0-9a-f]{12} Before critical update$/);
-  expect(first).toBe(`${point} with v1`);
-  expect(ended).toBe('nothing-to-do 1 1');
+  const listed = before.map(({ id, description }) => `${id} ${description}`);
+  expect(listed).toContain(`${point} with v1`);
+  expect(lines).toEqual([...listed, `nothing-to-do 1 ${before.length}`]);
 });
 
 test('a dry run tells what would be done and does nothing of it', async () => {
