@@ -1,4 +1,4 @@
-import { answer, aStack, buildApi, create, freePort, type Stack, until } from './e2e.js';
+import { answer, aStack, buildApi, create, docker, freePort, type Stack, until } from './e2e.js';
 
 /** A stack with something to roll back: an API whose v2 was built over the tag of v1, and a service that nothing concerns. */
 export interface Shop extends Stack {
@@ -11,6 +11,8 @@ export interface Shop extends Stack {
   point: string;
   /** Waits until this version answers. */
   serves: (version: string) => Promise<void>;
+  /** Back to v2 by the files that are there, whatever the test before left. Asks `docker`, and acts only where it has to. */
+  deployV2: () => Promise<void>;
 }
 
 export interface ShopOptions {
@@ -48,5 +50,13 @@ ${api}
   const v2 = await buildApi(stack, tag, 'v2');
   await stack.compose('up', '-d');
   await serves('v2');
-  return { ...stack, port, tag, images: { v1, v2 }, point, serves };
+  const outlivesPoints = `${stack.name}-api:v2`;
+  await docker('tag', v2, outlivesPoints);
+  const deployV2 = async () => {
+    await docker('tag', v2, tag);
+    if ((await answer(port)) === 'v2') return;
+    await stack.compose('up', '-d');
+    await serves('v2');
+  };
+  return { ...stack, port, tag, images: { v1, v2 }, point, serves, deployV2 };
 }

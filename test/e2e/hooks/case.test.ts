@@ -1,27 +1,28 @@
 import { readFile, rm } from 'node:fs/promises';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { answer, cli, containersOf, docker, ok, until } from '../../support/e2e.js';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { answer, cli, containersOf, ok, until } from '../../support/e2e.js';
 import { aShop, type Shop } from '../../support/shop.js';
 import { leavesAllAsItWas } from '../../support/untouched.js';
 
 /** Hooks and probes that users declare: in rollback.yaml, in the compose file, or on the service. Seen by what they do. */
 
 let shop: Shop;
+/** The compose file that each test begins with. */
+let compose: string;
 
 beforeAll(async () => {
   shop = await aShop('e2e-hooks', {
     api: "    volumes: ['./trace:/trace']\n    labels: { rollback.health_timeout: 3s }",
   });
-  await docker('tag', shop.images.v2, `${shop.name}-api:v2`);
+  compose = await readFile(shop.path('compose.yaml'), 'utf8');
 });
 
 beforeEach(async () => {
-  await rm(shop.path('rollback.yaml'), { force: true });
-  await rm(shop.path('trace/log'), { force: true });
-  if ((await answer(shop.port)) === 'v2') return;
-  await docker('tag', shop.images.v2, shop.tag);
-  await shop.compose('up', '-d');
-  await shop.serves('v2');
+  for (const file of ['rollback.yaml', 'compose.override.yaml', 'trace/log']) {
+    await rm(shop.path(file), { force: true });
+  }
+  await shop.write({ 'compose.yaml': compose });
+  await shop.deployV2();
 });
 
 const configure = (api: object) => shop.write({ 'rollback.yaml': JSON.stringify({ services: { api } }) });
@@ -134,12 +135,6 @@ describe('probes decide', () => {
 });
 
 describe('settings in the compose file', () => {
-  let compose: string;
-  beforeAll(async () => {
-    compose = await readFile(shop.path('compose.yaml'), 'utf8');
-    return () => shop.write({ 'compose.yaml': compose });
-  });
-
   test("x-rollback comes after rollback.yaml, and a service's own labels after both", async () => {
     await configure({
       before_rollback: [here('by rollback.yaml')],
@@ -153,6 +148,10 @@ describe('settings in the compose file', () => {
 
   test('labels: today’s govern', async () => {
     const label = `labels:\n      rollback.after_rollback: '${JSON.stringify([{ run: ['sh', '-c', 'echo by label >> trace/log'] }])}'`;
+    onTestFinished(async () => {
+      await shop.write({ 'compose.yaml': compose });
+      await shop.compose('up', '-d');
+    });
     await shop.write({ 'compose.yaml': compose.replace('labels: { rollback.health_timeout: 3s }', label) });
     await shop.compose('up', '-d');
     expect((await rollback()).exitCode).toBe(0);
