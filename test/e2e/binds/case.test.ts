@@ -16,7 +16,7 @@ import {
 
 /** What is bind-mounted is configuration or data, by what it is and who may write to it: DESIGN section 4. */
 
-const IDLE = `image: busybox:latest\n    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
+const IDLE = `image: busybox:latest\n    command: [sleep, infinity]\n    stop_signal: SIGKILL`;
 const SOCKET = (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace(/^unix:\/\//, '');
 const SQLITE = 'SQLite format 3\0 and its pages';
 const BIG = 'x'.repeat(1 << 20);
@@ -70,16 +70,6 @@ services:
     before = await snapshot(stack);
     printed = Object.values(await ok(stack, 'create', 'with binds')).join('\n');
     containers = await byService(stack);
-
-    await stack.write({
-      'app.conf': 'mode = new\n',
-      'settings/changed': 'new\n',
-      'settings/appeared/too': 'new\n',
-      'data/orders': 'order 1\norder 2\n',
-      'cache.bin': `${SQLITE} and more`,
-      'big.bin': `${BIG}y`,
-    });
-    await rm(stack.path('settings/deleted'), { recursive: true });
   });
 
   test('configuration is stored, data and sockets are not', async () => {
@@ -98,19 +88,27 @@ services:
     expect(printed).not.toContain(SOCKET);
   });
 
-  test('the rollback restores configuration and leaves data alone', async () => {
+  test('the rollback restores configuration and leaves data alone, and containers see just that', async () => {
+    await stack.write({
+      'app.conf': 'mode = new\n',
+      'settings/changed': 'new\n',
+      'settings/appeared/too': 'new\n',
+      'data/orders': 'order 1\norder 2\n',
+      'cache.bin': `${SQLITE} and more`,
+      'big.bin': `${BIG}y`,
+    });
+    await rm(stack.path('settings/deleted'), { recursive: true, force: true });
     const { files } = await snapshot(stack);
     await ok(stack, 'rollback', 'latest', '--yes');
     const now = (await snapshot(stack)).files;
-    const data = ['data', 'data/orders', 'cache.bin', 'big.bin', 'rollback', 'rollback/backups'];
-    const untouched = Object.fromEntries(data.map((path) => [path, files[path]]));
+    const paths = ['data', 'data/orders', 'cache.bin', 'big.bin', 'rollback', 'rollback/backups'];
+    const untouched = Object.fromEntries(paths.map((path) => [path, files[path]]));
     expect(now).toEqual({ ...before.files, ...untouched });
-  });
 
-  test('containers see what was restored, and those that see none of it were not touched', async () => {
     expect(await stack.compose('exec', '-T', 'file', 'cat', '/app.conf')).toBe('mode = old');
     expect(await stack.compose('exec', '-T', 'folder', 'cat', '/settings/changed')).toBe('old');
     expect(await stack.compose('exec', '-T', 'data', 'cat', '/data/orders')).toBe('order 1\norder 2');
+    // Those that see none of it were not touched.
     const { data, socket, ...others } = await byService(stack);
     expect({ data, socket }).toEqual({ data: containers.data, socket: containers.socket });
     expect(others).toMatchObject({
@@ -145,7 +143,6 @@ services:
     await stack.compose('up', '-d');
     point = await create(stack, 'first');
     await create(stack, 'with the first in the backup directory');
-    await stack.write({ 'notes.txt': 'new\n', 'data/orders': 'order 1\norder 2\n' });
   });
 
   afterAll(() => server.close());
@@ -155,6 +152,7 @@ services:
   });
 
   test('the rollback touches neither of them', async () => {
+    await stack.write({ 'notes.txt': 'new\n', 'data/orders': 'order 1\norder 2\n' });
     const before = await snapshot(stack);
     await ok(stack, 'rollback', point, '--yes');
     const now = await snapshot(stack);

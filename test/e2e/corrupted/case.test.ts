@@ -1,5 +1,5 @@
 import { mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { beforeAll, afterEach, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { answer, cli, create, type Stack } from '../../support/e2e.js';
 import { aShop, type Shop } from '../../support/shop.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
@@ -9,8 +9,9 @@ import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 const CONFIG = 'configs/app.conf';
 
 let shop: Shop;
-/** Has an app.conf of its own; so has `shop.point`. */
+/** Two that share an app.conf of their own; that of `shop.point` is another. */
 let sound: string;
+let twin: string;
 
 beforeAll(async () => {
   shop = await aShop('e2e-corrupt', {
@@ -18,6 +19,7 @@ beforeAll(async () => {
   });
   await shop.write({ 'app.conf': 'colour = green\n' });
   sound = await create(shop, 'with v2');
+  twin = await create(shop, 'with v2, again');
   await shop.write({ 'app.conf': 'colour = red\n' });
 });
 
@@ -26,16 +28,11 @@ const stored = (file: string, point = shop.point) => shop.path(`rollback/backups
 /** Each test damages one file of a point that is whole again for the next one. */
 async function damages(file: string): Promise<void> {
   const bytes = await readFile(stored(file));
-  restore = async () => {
+  onTestFinished(async () => {
     await rm(stored(file), { force: true, recursive: true });
     await writeFile(stored(file), bytes, { mode: 0o600 });
-  };
+  });
 }
-let restore = async () => {};
-afterEach(async () => {
-  await restore();
-  restore = async () => {};
-});
 
 async function verify(
   stack: Stack,
@@ -56,6 +53,7 @@ describe('a stored file', () => {
     truncated: async (path) => truncate(path, 3),
     missing: async (path) => rm(path),
     'a link to the very same bytes': async (path) => {
+      onTestFinished(() => rm(shop.path('elsewhere')));
       await rename(path, shop.path('elsewhere'));
       await symlink(shop.path('elsewhere'), path);
     },
@@ -79,11 +77,11 @@ describe('a stored file', () => {
 });
 
 test('bytes that points share are missed by each of them', async () => {
-  const [file, text] = [stored('configs/compose.yaml'), await readFile(stored('configs/compose.yaml'))];
-  await writeFile(file, '# in place: the two points hold one file by two links\n');
-  const both = { [shop.point]: ['configs/compose.yaml'], [sound]: ['configs/compose.yaml'] };
-  expect(await verify(shop)).toEqual({ exitCode: 1, damaged: both });
-  await writeFile(file, text);
+  const file = stored(CONFIG, sound);
+  const text = await readFile(file);
+  onTestFinished(() => writeFile(file, text));
+  await writeFile(file, 'in place: the two points hold one file by two links\n');
+  expect(await verify(shop)).toEqual({ exitCode: 1, damaged: { [sound]: [CONFIG], [twin]: [CONFIG] } });
 });
 
 describe('a file that the point itself is described by', () => {
@@ -117,6 +115,7 @@ describe('a file that the point itself is described by', () => {
 
 test('the other points can still be used while one is damaged', async () => {
   await damages('point.json');
+  onTestFinished(async () => void (await shop.write({ 'app.conf': 'colour = red\n' })));
   await writeFile(stored('point.json'), 'not a record');
   const { exitCode } = await cli(shop, 'rollback', sound, '--yes');
   expect(exitCode).toBe(0);
@@ -125,7 +124,9 @@ test('the other points can still be used while one is damaged', async () => {
 });
 
 test('a damaged point can be deleted', async () => {
-  await writeFile(stored('point.json'), 'not a record');
-  expect((await cli(shop, 'delete', shop.point, '--yes')).exitCode).toBe(0);
+  const point = await create(shop, 'to be damaged');
+  onTestFinished(() => rm(stored('', point), { force: true, recursive: true }));
+  await writeFile(stored('point.json', point), 'not a record');
+  expect((await cli(shop, 'delete', point, '--yes')).exitCode).toBe(0);
   expect((await verify(shop)).exitCode).toBe(0);
 });
