@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { answer, cli, create, json, ok, type Stack } from '../../support/e2e.js';
 import { begin } from '../../support/processes.js';
@@ -18,6 +18,12 @@ const HOOK = `services:
 
 beforeAll(async () => {
   shop = await aShop('e2e-dry', { files: { '.env': 'COLOUR=blue\n', 'rollback.yaml': HOOK } });
+});
+
+// Of what is changed here no container knows yet.
+beforeEach(async () => {
+  for (const file of ['compose.override.yaml', 'hold']) await rm(shop.path(file), { force: true });
+  await shop.deployV2();
   await shop.write({
     '.env': 'COLOUR=red\n',
     'compose.override.yaml': 'services: { idle: { labels: [a=b] } }\n',
@@ -49,6 +55,7 @@ test('quick-rollback, rollback-service and cleanup', async () => {
 
 test('the exit code tells whether there are changes, when asked to', async () => {
   const now = await create(shop, 'now');
+  onTestFinished(async () => void (await ok(shop, 'delete', now, '--yes')));
   for (const [point, code] of [
     [shop.point, 5],
     [now, 0],
@@ -71,21 +78,17 @@ async function schemaOf(stack: Stack, name: string): Promise<z.core.JSONSchema.J
   return z.looseObject({}).parse(await json(stack, 'schema', name));
 }
 
-describe('while a rollback runs', () => {
-  test('a dry run is answered, and disturbs nothing', async () => {
-    await writeFile(shop.path('hold'), '');
-    const rollback = begin(shop, 'rollback', shop.point, '--yes');
-    await rollback.says('Running hook before rollback of api');
-    expect((await dry('rollback', shop.point)).stdout).toContain('Stop api');
-    await ok(shop, 'list');
-    await rm(shop.path('hold'));
-    expect((await rollback.ended).exitCode).toBe(0);
-    expect(await answer(shop.port)).toBe('v1');
-  });
+test('while a rollback runs a dry run is answered, and disturbs nothing; then undo, dry', async () => {
+  await writeFile(shop.path('hold'), '');
+  const rollback = begin(shop, 'rollback', shop.point, '--yes');
+  await rollback.says('Running hook before rollback of api');
+  expect((await dry('rollback', shop.point)).stdout).toContain('Stop api');
+  await ok(shop, 'list');
+  await rm(shop.path('hold'));
+  expect((await rollback.ended).exitCode).toBe(0);
+  expect(await answer(shop.port)).toBe('v1');
 
-  test('undo, dry', async () => {
-    const { exitCode, stdout } = await dry('undo');
-    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Stop api')]);
-    expect(await answer(shop.port)).toBe('v1');
-  });
+  const { exitCode, stdout } = await dry('undo');
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Stop api')]);
+  expect(await answer(shop.port)).toBe('v1');
 });

@@ -1,5 +1,5 @@
-import { appendFile } from 'node:fs/promises';
-import { beforeAll, expect, test } from 'vitest';
+import { readFile, writeFile } from 'node:fs/promises';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { cli, docker, snapshot } from '../../support/e2e.js';
 import { aShop, type Shop } from '../../support/shop.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
@@ -44,7 +44,10 @@ test('with --config-only no image is needed', async () => {
 });
 
 test('all that stands in the way is named at once', async () => {
-  await appendFile(shop.path(`rollback/backups/${shop.point}/configs/compose.yaml`), '# damaged\n');
+  const file = shop.path(`rollback/backups/${shop.point}/configs/compose.yaml`);
+  const text = await readFile(file);
+  onTestFinished(() => writeFile(file, text));
+  await writeFile(file, `${text}# damaged\n`);
   const { exitCode, stderr } = await leavesOnlyATrace(shop, () => cli(shop, 'rollback', 'latest', '--yes'));
   expect(exitCode).toBe(3);
   expect(stderr).toContain(`api: image ${shop.tag}`);
