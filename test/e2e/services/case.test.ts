@@ -28,7 +28,8 @@ services:
     labels: { release: ${release} }
   worker:
     image: busybox:latest
-    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
     hostname: ${release}
     depends_on: [api]
 `;
@@ -47,17 +48,25 @@ beforeAll(async () => {
   };
 });
 
+/** v1 with the old file, or v2 with the new one. */
+async function runs(version: 'v1' | 'v2', workers: number): Promise<void> {
+  await stack.write({ 'compose.yaml': compose(stack.name, version === 'v1' ? 'old' : 'new') });
+  await docker('tag', images[version], tag);
+  await stack.compose('up', '-d', '--scale', `worker=${workers}`);
+}
+
 describe('replicas', () => {
+  let point: string;
+
   beforeAll(async () => {
-    await docker('tag', images.v1, tag);
-    await stack.compose('up', '-d', '--scale', 'worker=3');
-    await create(stack, 'three workers');
+    await runs('v1', 3);
+    point = await create(stack, 'three workers');
   });
 
   test.each([1, 4])('from %i back to three, and those that were there serve on', async (count) => {
     await stack.compose('up', '-d', '--no-recreate', '--scale', `worker=${count}`);
     const before = await containersOf(stack);
-    await ok(stack, 'rollback', 'latest', '--yes');
+    await ok(stack, 'rollback', point, '--yes');
     const now = await containersOf(stack);
     const workers = Object.values(now).filter(({ service }) => service === 'worker');
     expect(workers.map(({ state }) => state)).toEqual(['running', 'running', 'running']);
@@ -68,22 +77,20 @@ describe('replicas', () => {
 });
 
 describe('a part of what changed', () => {
-  // The point: v1 with the old file. Now: v2 with the new one.
-  beforeEach(async () => {
-    await stack.write({ 'compose.yaml': compose(stack.name, 'old') });
-    await docker('tag', images.v1, tag);
-    await stack.compose('up', '-d', '--scale', 'worker=1');
-    await create(stack, 'v1');
-    await docker('tag', images.v2, tag);
-    await stack.write({ 'compose.yaml': compose(stack.name, 'new') });
-    await stack.compose('up', '-d');
+  let point: string;
+
+  beforeAll(async () => {
+    await runs('v1', 1);
+    point = await create(stack, 'v1');
   });
+
+  beforeEach(() => runs('v2', 1));
 
   test('--services brings back those, and leaves the others running as they are', async () => {
     const worker = await containers('worker');
-    const { stdout } = await ok(stack, 'rollback', 'latest', '--services', 'api', '--dry-run');
+    const { stdout } = await ok(stack, 'rollback', point, '--services', 'api', '--dry-run');
     expect(stdout).toMatch(/also concern worker/);
-    await ok(stack, 'rollback', 'latest', '--services', 'api', '--yes');
+    await ok(stack, 'rollback', point, '--services', 'api', '--yes');
     expect(await containers('api')).toMatchObject([{ image: images.v1, state: 'running' }]);
     expect(await imageId(tag)).toBe(images.v1);
     expect(await containers('worker')).toEqual(worker);
@@ -92,7 +99,7 @@ describe('a part of what changed', () => {
 
   test('--services leaves alone what they depend on, even where the restored files say otherwise', async () => {
     const [[api], [worker]] = await Promise.all([containers('api'), containers('worker')]);
-    await ok(stack, 'rollback', 'latest', '--services', 'worker', '--yes');
+    await ok(stack, 'rollback', point, '--services', 'worker', '--yes');
     expect(await containers('api')).toEqual([api]);
     const [now] = await containers('worker');
     expect(now?.id).not.toBe(worker?.id);
@@ -101,7 +108,7 @@ describe('a part of what changed', () => {
 
   test('--config-only writes files, and touches neither containers nor tags', async () => {
     const before = await snapshot(stack);
-    await ok(stack, 'rollback', 'latest', '--config-only', '--yes');
+    await ok(stack, 'rollback', point, '--config-only', '--yes');
     const now = await snapshot(stack);
     expect(now.files['compose.yaml']).toBe(`file 644 ${compose(stack.name, 'old')}`);
     expect(now.containers).toEqual(before.containers);

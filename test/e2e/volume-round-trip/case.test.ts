@@ -1,4 +1,4 @@
-import { chown, mkdir, rm, stat } from 'node:fs/promises';
+import { chown, mkdir, stat } from 'node:fs/promises';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { cli, docker, environmentOf, MAIN, type CliResult, type Stack } from '../../support/e2e.js';
@@ -10,11 +10,6 @@ import { starts } from '../../support/round-trip.js';
 
 let data: DataStack;
 let stack: Stack;
-
-beforeAll(async () => {
-  data = await dataStack('e2e-data-trip');
-  ({ stack } = data);
-});
 
 /** Somebody who may talk to the engine and not read its folders. */
 async function asUser(...argv: string[]): Promise<CliResult> {
@@ -35,7 +30,6 @@ const DRIVERS = [
     driver: 'api',
     call: asUser,
     prepare: async () => {
-      await rm(stack.path('rollback'), { recursive: true, force: true });
       await mkdir(stack.path('rollback'));
       await chown(stack.path('rollback'), 4321, 0);
       await execa('chmod', ['1777', stack.locks]);
@@ -54,8 +48,13 @@ describe.each(drivers)('by the driver $driver', ({ driver, call, prepare }) => {
     return result.stdout;
   };
 
-  test('data comes back exactly, and goes forth again with undo', async () => {
+  beforeAll(async () => {
+    data = await dataStack('e2e-data-trip');
+    ({ stack } = data);
     await prepare();
+  });
+
+  test('data comes back exactly, and goes forth again with undo', async () => {
     await data.reset();
     const point = await succeed('create', '--quiet', '--include-volumes');
     const before = await listing(stack.path('files'), driver);
