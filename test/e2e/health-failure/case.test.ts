@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { overHttp, Poller } from '../../support/clients.js';
 import {
   answer,
@@ -8,6 +8,7 @@ import {
   cli,
   containersOf,
   create,
+  docker,
   freePort,
   imageId,
   snapshot,
@@ -23,19 +24,35 @@ import {
 let stack: Stack;
 let port: number;
 let tag: string;
+let v1: string;
 let v2: string;
+/** v1 was well. */
+let point: string;
 
-beforeEach(async () => {
+const SETTINGS = 'services: { api: { health_timeout: 3s } }\n';
+
+beforeAll(async () => {
   port = await freePort();
   stack = await aStack('e2e-unhealthy', (name) => ({
     'compose.yaml': compose(name, 'v1'),
-    'rollback.yaml': 'services: { api: { health_timeout: 3s } }\n',
+    'rollback.yaml': SETTINGS,
     'data/here': '',
   }));
   tag = `${stack.name}-api:latest`;
-  await buildApi(stack, tag, 'v1');
+  v2 = await buildApi(stack, `${stack.name}-api:v2`, 'v2');
+  v1 = await buildApi(stack, `${stack.name}-api:v1`, 'v1');
+  await docker('tag', v1, tag);
   await stack.compose('up', '-d');
   await serves('v1');
+  point = await create(stack, 'v1 was well');
+});
+
+beforeEach(async () => {
+  for (const flag of ['broken-v1', 'broken-v2', 'dead-v2']) {
+    await rm(stack.path(`data/${flag}`), { force: true });
+  }
+  await stack.write({ 'rollback.yaml': SETTINGS });
+  await upgrade();
 });
 
 function compose(name: string, label: string): string {
@@ -59,7 +76,7 @@ async function serves(version: string): Promise<void> {
 
 /** v2 over the same tag, with other files. */
 async function upgrade(): Promise<void> {
-  v2 = await buildApi(stack, tag, 'v2');
+  await docker('tag', v2, tag);
   await stack.write({ 'compose.yaml': compose(stack.name, 'v2'), 'compose.override.yaml': 'services: {}\n' });
   await stack.compose('up', '-d');
   await serves('v2');
@@ -69,9 +86,11 @@ async function api(): Promise<ContainerFacts | undefined> {
   return Object.values(await containersOf(stack)).find(({ service }) => service === 'api');
 }
 
-/** The records of the newest run's journal, in order. */
-async function journal({ backups }: Snapshot): Promise<Record<string, unknown>[]> {
-  const runs = Object.keys(backups).filter((path) => path.endsWith('.jsonl') && path.includes('/runs/'));
+/** The records of the journal that there was not before, in order. */
+async function journalSince(before: Snapshot): Promise<Record<string, unknown>[]> {
+  const { backups } = await snapshot(stack);
+  const isRun = (path: string) => path.endsWith('.jsonl') && path.includes('/runs/');
+  const runs = Object.keys(backups).filter((path) => isRun(path) && !(path in before.backups));
   expect(runs).toHaveLength(1);
   const text = await readFile(stack.path(runs[0] ?? ''), 'utf8');
   return text
@@ -91,15 +110,13 @@ async function expectReturned(result: CliResult, before: Snapshot): Promise<void
   expect(await api()).toMatchObject({ state: 'running', image: v2 });
   const isRedis = ({ service }: ContainerFacts) => service === 'redis';
   expect(Object.values(now.containers).find(isRedis)).toEqual(Object.values(before.containers).find(isRedis));
-  expect((await journal(now)).at(-1)).toMatchObject({ type: 'end', result: 'returned' });
+  expect((await journalSince(before)).at(-1)).toMatchObject({ type: 'end', result: 'returned' });
 }
 
 test('a version that was well is not when it comes back: the newer one runs again', async () => {
-  await create(stack, 'v1 was well');
-  await upgrade();
   await stack.write({ 'data/broken-v1': '' });
   const before = await snapshot(stack);
-  await expectReturned(await cli(stack, 'rollback', 'latest', '--yes'), before);
+  await expectReturned(await cli(stack, 'rollback', point, '--yes'), before);
 
   // What is back is what compose would make: it finds nothing to do.
   const settled = await containersOf(stack);
@@ -108,11 +125,9 @@ test('a version that was well is not when it comes back: the newer one runs agai
 });
 
 test('asked not to return, it leaves the failed version running and says how to go back', async () => {
-  await create(stack, 'v1 was well');
-  await upgrade();
   await stack.write({ 'data/broken-v1': '' });
   const before = await snapshot(stack);
-  const result = await cli(stack, 'rollback', 'latest', '--yes', '--no-return');
+  const result = await cli(stack, 'rollback', point, '--yes', '--no-return');
   expect(result.exitCode, result.stderr).toBe(21);
   expect(await answer(port, '/health')).toBe('500 v1');
 
@@ -127,23 +142,24 @@ test('the old version cannot even be started: the newer one runs again', async (
   const device = stack.path('scratch');
   const scratch = `volumes: { scratch: { driver_opts: { type: none, o: bind, device: ${device} } } }\n`;
   const mounted = compose(stack.name, 'v1').replace("'./data:/data'", "'./data:/data', 'scratch:/scratch'");
+  await docker('tag', v1, tag);
   await stack.write({ 'compose.yaml': mounted + scratch, 'scratch/file': '' });
+  await rm(stack.path('compose.override.yaml'));
   await stack.compose('up', '-d');
-  await create(stack, 'v1 with its scratch directory');
+  await serves('v1');
+  const unmountable = await create(stack, 'v1 with its scratch directory');
   await upgrade();
   await rm(device, { recursive: true });
   const before = await snapshot(stack);
-  await expectReturned(await cli(stack, 'rollback', 'latest', '--yes'), before);
+  await expectReturned(await cli(stack, 'rollback', unmountable, '--yes'), before);
 });
 
 test('a hook that refuses before anything stops: nothing was touched', async () => {
-  await create(stack, 'v1 was well');
-  await upgrade();
   const hooks = 'services: { api: { before_rollback: [{ run: ["false"] }] } }\n';
   await stack.write({ 'rollback.yaml': hooks });
   const before = await snapshot(stack);
   const poller = new Poller(overHttp(`http://127.0.0.1:${port}/health`));
-  const result = await cli(stack, 'rollback', 'latest', '--yes');
+  const result = await cli(stack, 'rollback', point, '--yes');
   const { lost } = await poller.stop();
   await expectReturned(result, before);
   expect((await snapshot(stack)).containers).toEqual(before.containers);
@@ -152,23 +168,20 @@ test('a hook that refuses before anything stops: nothing was touched', async () 
 });
 
 test('neither version can be had: it says so, and what is missing', async () => {
-  await create(stack, 'v1 was well');
-  await upgrade();
   await stack.write({ 'data/broken-v1': '', 'data/dead-v2': '' });
-  const result = await cli(stack, 'rollback', 'latest', '--yes');
+  const before = await snapshot(stack);
+  const result = await cli(stack, 'rollback', point, '--yes');
   expect(result.exitCode, result.stderr).toBe(21);
   expect(result.stderr).toContain('the earlier state is not back');
   expect(result.stderr).toContain('exited with code 3');
-  expect((await journal(await snapshot(stack))).at(-1)).toMatchObject({
+  expect((await journalSince(before)).at(-1)).toMatchObject({
     type: 'end',
     result: 'not-returned',
   });
 });
 
 test('undo into a version that was well and dies: the older one runs again', async () => {
-  await create(stack, 'v1 was well');
-  await upgrade();
-  expect((await cli(stack, 'rollback', 'latest', '--yes')).exitCode).toBe(0);
+  expect((await cli(stack, 'rollback', point, '--yes')).exitCode).toBe(0);
   await stack.write({ 'data/dead-v2': '' });
   const result = await cli(stack, 'undo', '--yes');
   expect(result.exitCode, result.stderr).toBe(20);
@@ -176,10 +189,8 @@ test('undo into a version that was well and dies: the older one runs again', asy
 });
 
 test('undo into a version that was no better before: it is back as it was, and that is told', async () => {
-  await create(stack, 'v1 was well');
-  await upgrade();
   await stack.write({ 'data/broken-v2': '' });
-  expect((await cli(stack, 'rollback', 'latest', '--yes')).exitCode).toBe(0);
+  expect((await cli(stack, 'rollback', point, '--yes')).exitCode).toBe(0);
   const result = await cli(stack, 'undo', '--yes');
   expect(result.exitCode, result.stderr).toBe(0);
   expect(result.stderr).toContain('it may have been so before');
