@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import {
+  cli,
   cliWith,
   docker,
   filesOf,
@@ -49,8 +51,10 @@ const HOOK = `services:
 let stack: Stack;
 let user: UserKey;
 let other: UserKey;
+/** Pinned, named "first", with OLD. */
+let first: string;
 /** What the settings say. */
-const encrypted = (lines: string) => stack.write({ 'rollback.yaml': `${lines}\n${HOOK}` });
+const configure = (lines: string) => stack.write({ 'rollback.yaml': `${lines}\n${HOOK}` });
 const as = (env: Record<string, string>, ...argv: string[]) => cliWith(stack, { env }, ...argv);
 const withKey = (...argv: string[]) => as({}, '--identity', user.file, ...argv);
 const backups = () => stack.path('rollback/backups');
@@ -58,9 +62,18 @@ const backups = () => stack.path('rollback/backups');
 beforeAll(async () => {
   stack = await aStack('e2e-sealed', (name) => ({ 'compose.yaml': composeFile(name), '.env': OLD }));
   [user, other] = [await userKey(stack.locks), await userKey(stack.locks)];
-  await encrypted(`encryption: { recipients: [${user.recipient}] }`);
+  await configure(toUser());
   await up();
+  first = await create(stack, 'Before the change', '--name', 'first', '--pin');
 });
+
+beforeEach(async () => {
+  for (const flag of ['fail', 'hold']) await rm(stack.path(flag), { force: true });
+  await configure(toUser());
+  await become(NOW);
+});
+
+const toUser = () => `encryption: { recipients: [${user.recipient}] }`;
 
 const up = () => composeAs(stack, {}, 'up', '--detach');
 
@@ -82,6 +95,8 @@ function refused({ exitCode, stdout, stderr }: CliResult): void {
 }
 
 test('a point is made, listed, pinned and checked without the key', async () => {
+  const folder = `rollback/${randomBytes(4).toString('hex')}`;
+  await configure(`${toUser()}\nbackup_dir: ${folder}`);
   const point = await create(stack, 'Before the change', '--name', 'first');
   const { stdout } = await ok(stack, 'list');
   expect(stdout).toContain('Before the change');
@@ -96,11 +111,10 @@ test('a point is made, listed, pinned and checked without the key', async () => 
   expect(await json(stack, 'list')).toMatchObject({ points: [{ id: point, pinned: true, sealed: true }] });
   const status = await json(stack, 'status');
   expect(status).toMatchObject({ changes: [], warnings: [expect.stringContaining('is encrypted')] });
-  expect(await traces(backups(), SECRETS)).toEqual([]);
+  expect(await traces(stack.path(folder), SECRETS)).toEqual([]);
 });
 
 test('without the key, or with another, nothing that needs it is begun', async () => {
-  await become(NOW);
   const passphraseFile = join(await temporaryDirectory(), 'wrong');
   await writeFile(passphraseFile, 'guess\n');
   for (const argv of [
@@ -146,6 +160,7 @@ test('a rollback that fails is taken back', async () => {
 
 test('a run that was killed is taken back without the key', async () => {
   const before = await stateOf(stack);
+  onTestFinished(async () => void (await cli(stack, 'abort')));
   await writeFile(stack.path('hold'), '');
   const run = begin(stack, 'rollback', 'first', '--yes', '--identity', user.file);
   await run.says('Running hook after rollback of web');
@@ -160,9 +175,9 @@ test('a run that was killed is taken back without the key', async () => {
 });
 
 test('a damaged file is found with the key and without, and stands in the way', async () => {
-  const { points } = Object(await json(stack, 'list'));
-  const file = join(backups(), points[0].id, 'configs/.env.age');
+  const file = join(backups(), first, 'configs/.env.age');
   const bytes = await readFile(file);
+  onTestFinished(() => writeFile(file, bytes));
   const changed = Buffer.from(bytes);
   changed[changed.length - 3] = (changed.at(-3) ?? 0) ^ 1;
   await writeFile(file, changed);
@@ -172,14 +187,13 @@ test('a damaged file is found with the key and without, and stands in the way', 
   expect(await leavesOnlyATrace(stack, () => withKey('rollback', 'first', '--yes'))).toMatchObject({
     exitCode: 3,
   });
-  await writeFile(file, bytes);
 });
 
 test(
   'a passphrase, from a file or the environment, that no child ever sees',
   { timeout: 120_000 },
   async () => {
-    await encrypted('encryption: { passphrase: true }\nbackup_dir: rollback/other');
+    await configure('encryption: { passphrase: true }\nbackup_dir: rollback/other');
     refused(await as({}, 'create', '--quiet'));
     const env = { COMPOSE_ROLLBACK_PASSPHRASE: PASSPHRASE };
     await become(OLD);
@@ -202,11 +216,10 @@ test(
 );
 
 test('what was recorded before stays as it is; going back to it needs no key', async () => {
-  await become(NOW);
-  await encrypted('backup_dir: rollback/third');
+  await configure('backup_dir: rollback/third');
   const plain = await create(stack, 'not encrypted');
   const before = await filesOf(stack.path(`rollback/third/${plain}`));
-  await encrypted(`encryption: { recipients: [${user.recipient}] }\nbackup_dir: rollback/third`);
+  await configure(`${toUser()}\nbackup_dir: rollback/third`);
   await become(OLD);
   await ok(stack, 'rollback', plain, '--yes');
   await runsWith(NOW);
@@ -215,10 +228,9 @@ test('what was recorded before stays as it is; going back to it needs no key', a
 });
 
 test('points are deleted without the key, with the tags they keep', async () => {
-  await encrypted(`encryption: { recipients: [${user.recipient}] }`);
-  const { points } = Object(await json(stack, 'list'));
-  await ok(stack, 'delete', points[0].id, '--force', '--yes');
+  const point = await create(stack, 'to be deleted', '--pin');
+  await ok(stack, 'delete', point, '--force', '--yes');
   const tags = await docker('image', 'ls', '--format', '{{.Tag}}', 'compose-rollback/kept');
-  expect(tags).not.toContain(points[0].id);
+  expect(tags).not.toContain(point);
   await ok(stack, 'cleanup', '--keep-last', '0', '--yes');
 });
