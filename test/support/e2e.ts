@@ -215,14 +215,18 @@ const BACKUPS = 'rollback/backups';
 const KEPT = 'compose-rollback/kept:';
 
 export async function snapshot(stack: Stack): Promise<Snapshot> {
-  const [containers, all] = await Promise.all([containersOf(stack), filesOf(stack.directory)]);
+  const [containers, all, names] = await Promise.all([
+    containersOf(stack),
+    filesOf(stack.directory),
+    references(),
+  ]);
   const entries = Object.entries(all);
   const isBackup = ([path]: [string, string]) => path.startsWith(`${BACKUPS}/`);
   return {
     containers,
     files: Object.fromEntries(entries.filter((entry) => !isBackup(entry))),
     backups: Object.fromEntries(entries.filter(isBackup)),
-    tags: { ...(await ownTags(stack)), ...(await keptTags(stack)) },
+    tags: { ...ownTags(stack, names), ...(await keptTags(stack, names)) },
   };
 }
 
@@ -262,20 +266,21 @@ async function describeFile(path: string): Promise<string> {
   return `file ${mode} ${bytes.length > 2000 ? hash : bytes.toString('latin1')}`;
 }
 
-async function ownTags(stack: Stack): Promise<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(await references()).filter(([reference]) => reference.startsWith(stack.name)),
-  );
+function ownTags(stack: Stack, names: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(names).filter(([reference]) => reference.startsWith(stack.name)));
 }
 
 /** Tags that keep images for the points below the stack's directory, and whatever else keeps images that only the stack has. */
-export async function keptTags(stack: Stack): Promise<Record<string, string>> {
+export async function keptTags(
+  stack: Stack,
+  names?: Record<string, string>,
+): Promise<Record<string, string>> {
   const paths = await readdir(stack.directory, { recursive: true });
   const points = new Set(paths.flatMap((path) => /rb-[0-9a-f]{12}/.exec(path)?.[0] ?? []));
   const kept: [string, string][] = [];
   const own = new Set<string>();
   const shared = new Set<string>(); // busybox under a name of the stack's is still everybody's
-  for (const [tag, image] of Object.entries(await references())) {
+  for (const [tag, image] of Object.entries(names ?? (await references()))) {
     if (tag.startsWith(KEPT)) kept.push([tag, image]);
     else (tag.startsWith(stack.name) ? own : shared).add(image);
   }
