@@ -54,6 +54,8 @@ export async function buildsIndexes(): Promise<boolean> {
 
 /** The docker-compose 1.x that stands for compose where that is what is tested. */
 export const COMPOSE_V1 = process.env['TEST_COMPOSE_V1'];
+/** Version 1 needs a field of images that Docker 25 and later show in older API versions only. Our program finds another way. */
+export const ENV_OF_V1 = { COMPOSE_API_VERSION: '1.41' };
 
 /**
  * Runs `docker compose ARGV…`; its stdout. Podman leaves health checks to systemd: where that is not there, compose would wait for ever for
@@ -65,8 +67,9 @@ export async function compose(
 ): Promise<string> {
   if (PODMAN_COMPOSE !== undefined) return await podmanCompose(PODMAN_COMPOSE, argv, options);
   const [program, ...words] = COMPOSE_V1 === undefined ? ['docker', 'compose'] : [COMPOSE_V1];
+  const env = { ...(COMPOSE_V1 === undefined ? {} : ENV_OF_V1), ...options.env };
   return await overStumbles(async () => {
-    const running = execa(program, [...words, ...argv], { ...options, stdin: 'ignore' });
+    const running = execa(program, [...words, ...argv], { ...options, env, stdin: 'ignore' });
     if (PODMAN !== undefined) await checkHealthUntil(PODMAN, running);
     return (await running).stdout;
   });

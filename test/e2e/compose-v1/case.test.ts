@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { answer, aStack, buildApi, freePort, imageId, until, type Stack } from '../../support/e2e.js';
+import { ENV_OF_V1 } from '../../support/engine.js';
 import { containerOf, okAs, starts, stateOf, type State } from '../../support/round-trip.js';
 
 /** The legacy provider, docker-compose 1.29.2, on a stack of its own and on one that version 2 started. */
@@ -14,7 +15,8 @@ function programV1(): string {
 const v1 = { env: { COMPOSE_ROLLBACK_PROVIDER: programV1() } };
 
 const starters: Record<string, (stack: Stack) => Promise<unknown>> = {
-  'version 1': (stack) => execa(programV1(), ['up', '--detach'], { cwd: stack.directory, stdin: 'ignore' }),
+  'version 1': (stack) =>
+    execa(programV1(), ['up', '--detach'], { cwd: stack.directory, env: ENV_OF_V1, stdin: 'ignore' }),
   'version 2': (stack) => stack.compose('up', '--detach'),
 };
 
