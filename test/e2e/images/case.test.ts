@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { createGunzip, gunzipSync, gzipSync } from 'node:zlib';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Engine } from '../../../src/engine/engine.js';
 import type { Plan } from '../../../src/model/plan.js';
 import type { Point } from '../../../src/model/point.js';
@@ -51,6 +51,13 @@ beforeAll(async () => {
   await stack.compose('up', '--detach');
 });
 
+// A test that failed may have left nothing of it.
+beforeEach(async () => {
+  const tag = `${stack.name}-api:latest`;
+  if ((await engine.image(tag)) === undefined) await build(tag, 'v1');
+  if ((await stack.ids('api')).length === 0) await stack.compose('up', '--detach');
+});
+
 /** An image that no registry has; its id. */
 async function build(tag: string, text: string): Promise<string> {
   await stack.write({
@@ -95,8 +102,8 @@ test('--save-images always: each image once, as `docker load` takes it, and coun
 
 test('`save_images: auto` saves what no registry has; a second point shares the file, `list --sizes` tells', async () => {
   await stack.write({ 'rollback.yaml': 'save_images: auto\n' });
+  onTestFinished(() => rm(stack.path('rollback.yaml')));
   const [first, second] = [await create(stack), await create(stack)];
-  await rm(stack.path('rollback.yaml'));
   const file = archiveOf((await containerOf(stack, 'api')).image);
   const [one, two] = [await stat(stored(first, file)), await stat(stored(second, file))];
   expect(two.ino).toBe(one.ino);
@@ -144,6 +151,10 @@ test('an image that is gone comes back from the archive: a rollback loads it bef
 // Podman takes the containers of an image away with it.
 const onDocker = PODMAN === undefined ? test : () => undefined;
 onDocker('an image that the engine has no more is told of, and the others are saved', async () => {
+  onTestFinished(async () => {
+    await stack.write({ 'compose.yaml': composeFile(stack.name) });
+    await stack.compose('up', '--detach', '--remove-orphans');
+  });
   await stack.write({
     'compose.yaml': `${composeFile(stack.name)}  gone: { image: '${stack.name}-gone:1', command: ['true'] }\n`,
   });
@@ -158,12 +169,10 @@ onDocker('an image that the engine has no more is told of, and the others are sa
   );
   expect(point.images['gone']?.kept_tag).toBeNull();
   expect(point.image_archives).toHaveLength(2);
-  await stack.write({ 'compose.yaml': composeFile(stack.name) });
-  await stack.compose('up', '--detach', '--remove-orphans');
 });
 
 test('no space for the archives: refused before anything is written', async () => {
-  await mkdir(stack.path('small'));
+  await mkdir(stack.path('small'), { recursive: true });
   await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', stack.path('small')]);
   try {
     const { exitCode, stderr } = await cli(
@@ -263,9 +272,15 @@ describe('an archive of something else', () => {
 test.runIf(await buildsIndexes())(
   'layers that were built with zstd are saved, checked and loaded',
   async () => {
-    const before = await imageId(`${stack.name}-api:latest`);
+    const tag = `${stack.name}-api:latest`;
+    const before = await imageId(tag);
+    await docker('tag', tag, `${stack.name}-api:before`);
+    onTestFinished(async () => {
+      await docker('tag', `${stack.name}-api:before`, tag);
+      await stack.compose('up', '--detach');
+    });
     await stack.write({ 'image/text': `${MARK} ${stack.name} zstd` });
-    const output = `type=image,name=${stack.name}-api:latest,compression=zstd,force-compression=true,unpack=true`;
+    const output = `type=image,name=${tag},compression=zstd,force-compression=true,unpack=true`;
     await docker('buildx', 'build', '--output', output, stack.path('image'));
     await stack.compose('up', '--detach');
     const { image: id } = await containerOf(stack, 'api');
