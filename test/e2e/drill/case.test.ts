@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm } from 'node:fs/promises';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import {
   aStack,
   answer,
@@ -26,6 +26,8 @@ const SOCKET = (process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock').rep
 let stack: Stack;
 let port: number;
 let good: string;
+/** Its API is broken, and so is what the borrower runs. */
+let bad: string;
 let firstImage: string;
 /** Of the project's own Redis. */
 let address: string;
@@ -104,6 +106,11 @@ networks: { shared: { external: true, name: ${name}-shared } }
   await stack.compose('up', '--detach'); // Right after services were paused: what waits for their health finds them well.
   await set('second');
   await stack.write({ 'flags/later': '', motd: 'bye\n' });
+  await stack.write({ 'flags/broken-v2': '', 'rollback.yaml': probes('second', 'v2') });
+  await rm(stack.path('lent/sleep')); // what runs of it goes on
+  bad = await create(stack, '--include-volumes');
+  await rm(stack.path('flags/broken-v2'));
+  await stack.write({ 'rollback.yaml': probes('first', 'v1') });
   return async () => {
     await docker('network', 'rm', `${stack.name}-shared`);
   };
@@ -128,7 +135,6 @@ async function traces(): Promise<string[]> {
 }
 
 describe('a drill', () => {
-  let bad: string;
   let before: Awaited<ReturnType<typeof snapshot>>;
 
   beforeEach(async () => {
@@ -158,10 +164,8 @@ describe('a drill', () => {
   });
 
   test('says so, and ends with 1, when a service does not come up from its data', async () => {
-    await stack.write({ 'flags/broken-v2': '', 'rollback.yaml': probes('second', 'v2') });
-    await rm(stack.path('lent/sleep')); // what runs of it goes on
-    bad = await create(stack, '--include-volumes');
-    await rm(stack.path('flags/broken-v2'));
+    await stack.write({ 'rollback.yaml': probes('second', 'v2') });
+    onTestFinished(async () => void (await stack.write({ 'rollback.yaml': probes('first', 'v1') })));
     before = await snapshot(stack);
     const { exitCode, stdout } = await cli(stack, 'verify', bad, '--drill', '--json');
     expect(exitCode).toBe(1);
@@ -184,7 +188,6 @@ describe('a drill', () => {
       ],
     });
     await leftNothing();
-    await stack.write({ 'rollback.yaml': probes('first', 'v1') });
   });
 
   test('brings an image from the archive, and leaves the engine without it', async () => {
@@ -224,7 +227,10 @@ describe('a drill', () => {
   );
 
   test('of a damaged point is not begun', async () => {
-    await stack.write({ [`rollback/backups/${bad}/configs/motd`]: 'changed' });
+    const recorded = stack.path(`rollback/backups/${bad}/configs/motd`);
+    const motd = await readFile(recorded);
+    onTestFinished(() => writeFile(recorded, motd));
+    await writeFile(recorded, 'changed');
     before = await snapshot(stack);
     const { exitCode, stdout, stderr } = await cli(stack, 'verify', bad, '--drill');
     expect([exitCode, stdout]).toEqual([1, expect.stringContaining('damaged')]);
