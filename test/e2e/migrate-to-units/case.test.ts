@@ -1,10 +1,10 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { documentOf } from '../../support/cli.js';
 import { aStack, cli, containersOf, filesOf, ok, type Stack } from '../../support/e2e.js';
-import { atPodman, clearPodman } from '../../support/podman-side.js';
+import { atPodman, clearPodman, emptyPodman } from '../../support/podman-side.js';
 import { leavesAllAsItWas } from '../../support/untouched.js';
 
 /** A move to Podman that leaves units for systemd behind: what `migrate quadlet` writes, once the project runs there. */
@@ -35,6 +35,14 @@ volumes: { data: {} }
   }));
   await stack.compose('up', '--detach');
   await ok(stack, 'create'); // with it the backup directory
+});
+
+// It runs on Docker, and Podman has nothing of it.
+beforeEach(async () => {
+  await rm(home, { recursive: true, force: true });
+  await mkdir(home);
+  await emptyPodman(stack.name);
+  await stack.compose('up', '--detach');
 });
 
 afterAll(() => clearPodman(stack.name));
@@ -103,7 +111,6 @@ test('the project runs on Podman, and its units are what migrate quadlet writes'
 test('programs are told; the way back knows no such flag', async () => {
   const mistaken = await toDocker('--yes', '--quadlet', join(home, 'back'));
   expect([mistaken.exitCode, mistaken.stderr]).toEqual([2, expect.stringContaining('--quadlet')]);
-  expect((await toDocker('--yes')).exitCode).toBe(0);
   const units = join(home, 'told');
   const { exitCode, stdout } = await toPodman('--yes', '--json', '--quadlet', units);
   expect(exitCode).toBe(0);
@@ -114,10 +121,10 @@ test('programs are told; the way back knows no such flag', async () => {
   });
   expect(stdout).not.toContain(PASSWORD);
   expect(await readdir(units)).toHaveLength(4);
+  expect((await toDocker('--yes')).exitCode).toBe(0);
 });
 
 test('where they cannot be written after all, the project was moved, and that is said', async () => {
-  expect((await toDocker('--yes')).exitCode).toBe(0);
   // Not to be seen beforehand: a file where a folder above would be made.
   const file = join(home, 'file');
   await writeFile(file, '');
