@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { pipeline } from 'node:stream';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { docker } from '../../support/engine.js';
 import { aStack, cli, cliWith, containersOf, json, until, type Stack } from '../../support/e2e.js';
 import { atTerminal } from '../../support/processes.js';
@@ -23,7 +23,8 @@ name: ${name}
 services:
   files:
     image: busybox:latest
-    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
     volumes: ['data:/data']
 volumes: { data: {} }
 `,
@@ -51,6 +52,9 @@ function podmanIn(folder: string) {
 
 const inside = async (script: string) =>
   docker('exec', (await stack.ids('files'))[0] ?? '', 'sh', '-c', script);
+/** More than there is room for. */
+const fill = () => inside(`dd if=/dev/urandom of=/data/large bs=1M count=${MEGABYTES + 4}`);
+beforeEach(() => inside('rm -f /data/large'));
 const toPodman = ['to-podman', '--target-host'];
 
 /** The same Docker, at an address that is not taken for this machine's; requests for `refused` fail there. */
@@ -73,7 +77,7 @@ async function dockerElsewhere(refused = '/nothing'): Promise<string> {
 }
 
 test('data that does not fit stops the plan, and nothing else', async () => {
-  await inside(`dd if=/dev/urandom of=/data/large bs=1M count=${MEGABYTES + 4}`);
+  await fill();
   const before = await containersOf(stack);
   const { exitCode, stderr } = await cli(stack, 'migrate', ...toPodman, `unix://${small}/sock`, '--yes');
   expect([exitCode, stderr]).toEqual([
@@ -87,6 +91,7 @@ test('data that does not fit stops the plan, and nothing else', async () => {
 });
 
 test('data that only the engine may read is measured, too', async () => {
+  await fill();
   const before = await containersOf(stack);
   const elsewhere = await dockerElsewhere();
   const argv = ['migrate', ...toPodman, `unix://${small}/sock`, '--yes'];
@@ -96,6 +101,7 @@ test('data that only the engine may read is measured, too', async () => {
 });
 
 test('an engine that does not tell how much there is stands in nobody’s way', async () => {
+  await fill();
   const env = { DOCKER_HOST: await dockerElsewhere('/system/df') };
   const argv = ['migrate', ...toPodman, `unix://${small}/sock`, '--dry-run'];
   const { exitCode, stderr } = await cliWith(stack, { env }, ...argv);
@@ -103,17 +109,16 @@ test('an engine that does not tell how much there is stands in nobody’s way', 
 });
 
 test('a file that is mostly a hole takes what it takes', async () => {
-  await inside('rm /data/large; truncate -s 1000000000000 /data/large');
+  await inside('truncate -s 1000000000000 /data/large');
   const plan = await json(stack, 'migrate', ...toPodman, `unix://${small}/sock`, '--dry-run');
   expect(plan).toMatchObject({ blockers: [], volumes: [{ name: `${stack.name}_data` }] });
 });
 
 test('data that grows while somebody thinks the plan over is seen, too', async () => {
-  await inside('rm /data/large');
   const before = await containersOf(stack);
   const terminal = atTerminal(stack, 'migrate', ...toPodman, `unix://${small}/sock`);
   await terminal.sees('[yes/no]:');
-  await inside(`dd if=/dev/urandom of=/data/large bs=1M count=${MEGABYTES + 4}`);
+  await fill();
   terminal.type('yes\r');
   expect(await terminal.ended()).toBe(3);
   expect(terminal.shown).toContain('the data takes');
