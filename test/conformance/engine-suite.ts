@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Container } from '../../src/model/engine.js';
 import { docker, testProject, type TestProject } from '../support/engine.js';
@@ -25,7 +25,7 @@ services:
     healthcheck: { test: ["CMD", "true"], interval: 1s }
   stubborn:
     image: busybox:latest
-    command: ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+    command: ["sh", "-c", "trap '' TERM; exec sleep infinity"]
     stop_grace_period: 1s
   once:
     image: busybox:latest
@@ -79,7 +79,8 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('lists the containers of one project, stopped and one-off ones included', async () => {
-        await project.compose('run', '--detach', '--no-deps', 'once');
+        const made = await project.compose('run', '--detach', '--no-deps', 'once');
+        onTestFinished(async () => void (await docker('rm', '--force', made)));
         const all = () => engine.containers({ project: project.name });
         await expect.poll(async () => (await all()).find((c) => c.oneOff)?.state, PATIENCE).toBe('exited');
         const containers = await all();
@@ -256,6 +257,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       it('unpauses a paused container when told to start', async () => {
         if (!(await canPause())) return;
         const { startedAt } = await inspect('web');
+        onTestFinished(() => engine.start(id('web')));
         await docker('pause', id('web'));
         expect(await state('web')).toBe('paused');
         await engine.start(id('web'));
@@ -263,6 +265,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it("stops with the container's own signal, twice is once, and starts again", async () => {
+        onTestFinished(() => engine.start(id('web')));
         await engine.stop(id('web'));
         expect(await inspect('web')).toMatchObject({ state: 'exited', exitCode: 42, ports: [] });
         await engine.stop(id('web'));
@@ -272,6 +275,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it("stops within the container's own grace time when its signal is ignored", async () => {
+        await engine.start(id('stubborn'));
         const started = performance.now();
         await engine.stop(id('stubborn'));
         expect(performance.now() - started).toBeLessThan(6000);
@@ -292,11 +296,14 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('removes a stopped container and not its volumes, never a running one, and nothing twice', async () => {
-        await expect(engine.remove(id('web'))).rejects.toMatchObject({ code: 'failed' });
-        await engine.stop(id('web'));
-        await engine.remove(id('web'));
-        expect(await engine.container(id('web'))).toBeUndefined();
-        await engine.remove(id('web'));
+        const words = ['--volume', `${project.name}_data:/data`, 'busybox:latest', 'sleep', '1000'];
+        const made = await docker('run', '--detach', '--init', ...words);
+        onTestFinished(() => engine.removeHelper(made));
+        await expect(engine.remove(made)).rejects.toMatchObject({ code: 'failed' });
+        await engine.stop(made);
+        await engine.remove(made);
+        expect(await engine.container(made)).toBeUndefined();
+        await engine.remove(made);
         expect(await engine.hasVolume(`${project.name}_data`)).toBe(true);
       });
     });
@@ -304,12 +311,22 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
     describe('images and their names', () => {
       let imageId: string;
 
-      /** An image of its own, so that its last name can go. */
+      /** An image that has no other name. */
+      const build = async (reference: string, step: string) => {
+        await project.write({ 'image/Dockerfile': `FROM busybox:latest\n${step}\n` });
+        await docker('build', '--quiet', '--tag', reference, project.path('image'));
+        return await docker('image', 'inspect', '--format', '{{.Id}}', reference);
+      };
+
       beforeAll(async () => {
-        await project.write({ 'image/Dockerfile': 'FROM busybox:latest\nRUN touch /new\n' });
-        await docker('build', '--quiet', '--tag', ref('api:v1'), project.path('image'));
-        imageId = await docker('image', 'inspect', '--format', '{{.Id}}', ref('api:v1'));
+        imageId = await build(ref('api:v1'), 'RUN touch /new');
       });
+
+      /** Another name for it, until the test ends. */
+      const tag = async (rest: string) => {
+        onTestFinished(() => engine.untag(ref(rest)));
+        await engine.tag(imageId, ref(rest));
+      };
 
       it('tells an image by name and by id, and undefined where there is none', async () => {
         const image = await engine.image(ref('api:v1'));
@@ -325,8 +342,8 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('tags, twice like once, with a registry and its port', async () => {
-        await engine.tag(imageId, ref('api:v2'));
-        await engine.tag(imageId, ref('api:v2'));
+        await tag('api:v2');
+        await tag('api:v2');
         expect((await engine.image(ref('api:v2')))?.id).toBe(imageId);
         const far = `${project.name}.test:5000/team/api`;
         await engine.tag(imageId, far);
@@ -337,6 +354,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
 
       it('moves a tag', async () => {
         const other = (await engine.image('busybox:latest'))?.id ?? '';
+        await tag('api:v2');
         await engine.tag(other, ref('api:v2'));
         expect((await engine.image(ref('api:v2')))?.id).toBe(other);
         await engine.tag(imageId, ref('api:v2'));
@@ -351,8 +369,7 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('lists the names that start with a repository, and no longer words', async () => {
-        await engine.tag(imageId, ref('api/deep:1'));
-        await engine.tag(imageId, ref('apiary:1'));
+        for (const rest of ['api:v2', 'api/deep:1', 'apiary:1']) await tag(rest);
         const found = await engine.references(ref('api'));
         expect(found.map((entry) => entry.reference).toSorted()).toEqual([
           ref('api/deep:1'),
@@ -364,7 +381,12 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       });
 
       it('removes one name and leaves the others, and nothing twice', async () => {
-        for (const rest of ['api/deep:1', 'apiary:1', 'api:v2', 'api:v2']) await engine.untag(ref(rest));
+        for (const rest of ['api/deep:1', 'apiary:1', 'api:v2']) await tag(rest);
+        await engine.untag(ref('api:v2'));
+        expect((await engine.image(imageId))?.tags.toSorted()).toEqual(
+          ['api/deep:1', 'api:v1', 'apiary:1'].map(ref),
+        );
+        for (const rest of ['api/deep:1', 'apiary:1', 'api:v2']) await engine.untag(ref(rest));
         expect((await engine.image(imageId))?.tags).toEqual([ref('api:v1')]);
       });
 
@@ -380,19 +402,21 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
           const label = `com.docker.compose.project=${project.name}`;
           const words = how === 'running' ? ['run', '--detach'] : ['create'];
           const user = await docker(...words, '--init', '--label', label, ref('api:v1'), 'sleep', '1000');
+          onTestFinished(async () => {
+            await engine.tag(imageId, ref('api:v1'));
+            await docker('rm', '--force', user);
+          });
           await engine.untag(ref('api:v1'));
           expect(await engine.image(ref('api:v1'))).toBeUndefined();
           expect((await engine.image(imageId))?.tags).toEqual([]);
           expect((await engine.container(user))?.imageId).toBe(imageId);
-
-          await engine.tag(imageId, ref('api:v1'));
-          await docker('rm', '--force', user);
         },
       );
 
       it('removes the image with its last name when nothing uses it', async () => {
-        await engine.untag(ref('api:v1'));
-        expect(await engine.image(imageId)).toBeUndefined();
+        const alone = await build(ref('alone:v1'), 'RUN touch /alone');
+        await engine.untag(ref('alone:v1'));
+        expect(await engine.image(alone)).toBeUndefined();
       });
     });
   });
