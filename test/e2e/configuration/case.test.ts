@@ -1,5 +1,5 @@
 import { chmod, rm, symlink } from 'node:fs/promises';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { aStack, containersOf, create, ok, snapshot, type Snapshot, type Stack } from '../../support/e2e.js';
 
 /** Everything that compose reads was changed in every way there is; the rollback takes it all back, undo brings it all again. */
@@ -8,7 +8,7 @@ let stack: Stack;
 let before: Snapshot;
 let after: Snapshot;
 
-const IDLE = `image: busybox:latest\n    command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
+const IDLE = `image: busybox:latest\n    command: [sleep, infinity]\n    stop_signal: SIGKILL`;
 
 const compose = (name: string, api: string) => `
 name: ${name}
@@ -24,7 +24,7 @@ services:
 
 const EXTRA = `services:\n  extra:\n    ${IDLE}\n`;
 
-beforeAll(async () => {
+beforeEach(async () => {
   stack = await aStack('e2e-config', (name) => ({
     'compose.yaml': compose(name, 'env_file: [settings/api.env]'),
     'settings/api.env': 'COLOUR=blue\n',
@@ -67,23 +67,19 @@ async function environment(): Promise<string> {
   return stack.compose('exec', '-T', 'api', 'sh', '-c', 'echo $GREETING $COLOUR');
 }
 
-test('the rollback undoes all of it, byte for byte and mode for mode', async () => {
+test('the rollback undoes all of it, byte for byte and mode for mode, and undo brings it back; then compose finds nothing left to do', async () => {
   await ok(stack, 'rollback', 'latest', '--yes');
   expect((await snapshot(stack)).files).toEqual({ ...before.files, ...foreign(after), ...backupFolder() });
   expect(await states()).toEqual({ api: 'running', other: 'running' });
   expect(await environment()).toBe('hello blue');
   expect(await stack.compose('exec', '-T', 'other', 'cat', '/etc/other.conf')).toBe('one');
-});
 
-test('undo brings the newer state back, likewise', async () => {
   await ok(stack, 'undo', '--yes');
   expect((await snapshot(stack)).files).toEqual({ ...after.files, ...backupFolder() });
   expect(await states()).toEqual({ api: 'running', other: 'running', extra: 'running' });
   expect(await environment()).toBe('goodbye');
   expect(await stack.compose('exec', '-T', 'other', 'cat', '/etc/other.conf')).toBe('two');
-});
 
-test('compose finds nothing left to do', async () => {
   const settled = await containersOf(stack);
   await stack.compose('up', '-d');
   expect(await containersOf(stack)).toEqual(settled);

@@ -1,6 +1,6 @@
-import { appendFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { cli, create, json, ok } from '../../support/e2e.js';
 import { aShop, type Shop } from '../../support/shop.js';
@@ -22,9 +22,16 @@ const historySchema = z.object({
 });
 
 let shop: Shop;
+let compose: string;
 
 beforeAll(async () => {
   shop = await aShop('e2e-history');
+  compose = await readFile(shop.path('compose.yaml'), 'utf8');
+});
+
+beforeEach(async () => {
+  await shop.write({ 'compose.yaml': compose, 'rollback.yaml': '' });
+  await shop.deployV2();
 });
 
 /** What was added to the trail meanwhile, oldest first. */
@@ -41,6 +48,19 @@ async function added(act: () => Promise<unknown>): Promise<z.infer<typeof histor
     expect(at >= since && at <= until).toBe(true);
   }
   return records;
+}
+
+/** Ids of all points, safety points included. */
+async function points(): Promise<string[]> {
+  const listed = z.object({ points: z.array(z.object({ id: z.string() })) });
+  return listed.parse(await json(shop, 'list', '--safety')).points.map(({ id }) => id);
+}
+
+/** A `create` that records nothing. */
+async function failToCreate(): Promise<void> {
+  await shop.write({ 'compose.yaml': 'services: [' });
+  await cli(shop, '-p', shop.name, 'create');
+  await shop.write({ 'compose.yaml': compose });
 }
 
 async function trail() {
@@ -69,8 +89,13 @@ test('what was done, with its points and runs', async () => {
   expect(await added(() => ok(shop, 'delete', second, '--yes'))).toMatchObject([
     { action: 'delete', subjects: [second], result: 'done' },
   ]);
+  const before = await points();
   const [cleanup, ...others] = await added(() => ok(shop, 'cleanup', '--keep-last', '1', '--yes'));
-  expect([cleanup, others]).toMatchObject([{ action: 'cleanup', subjects: [safety], result: 'done' }, []]);
+  const after = await points();
+  const gone = before.filter((id) => !after.includes(id));
+  expect(gone).not.toEqual([]);
+  expect([cleanup, others]).toMatchObject([{ action: 'cleanup', result: 'done' }, []]);
+  expect(new Set(cleanup?.subjects)).toEqual(new Set(gone));
 });
 
 test('what failed, and why', async () => {
@@ -85,7 +110,10 @@ test('what failed, and why', async () => {
   });
   await shop.write({ 'rollback.yaml': '' });
 
-  await appendFile(shop.path(`rollback/backups/${shop.point}/configs/compose.yaml`), '# damaged\n');
+  const file = shop.path(`rollback/backups/${shop.point}/configs/compose.yaml`);
+  const text = await readFile(file, 'utf8');
+  onTestFinished(() => writeFile(file, text));
+  await writeFile(file, `${text}# damaged\n`);
   const [blocked] = await added(() => cli(shop, 'rollback', shop.point, '--yes'));
   expect(blocked).toMatchObject({
     action: 'rollback',
@@ -93,8 +121,7 @@ test('what failed, and why', async () => {
     message: expect.stringContaining('nothing was touched'),
   });
 
-  await shop.write({ 'compose.yaml': 'services: [' });
-  const [unrecorded] = await added(() => cli(shop, '-p', shop.name, 'create'));
+  const [unrecorded] = await added(failToCreate);
   expect(unrecorded).toMatchObject({
     action: 'create',
     result: 'failed',
@@ -119,7 +146,9 @@ test('what only looks, or was never begun, leaves nothing', async () => {
 });
 
 test('--limit, and the lines a person reads', async () => {
+  await failToCreate();
   const all = await trail();
+  expect(all.length).toBeGreaterThan(2);
   expect(historySchema.parse(await json(shop, 'history', '--limit', '2')).history).toEqual(all.slice(0, 2));
   const { stdout } = await ok(shop, 'history', '--limit', '1');
   expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC {2}\S+ {2}create {2}failed {2}/);
