@@ -45,7 +45,7 @@ test('with --config-only no image is needed', async () => {
 
 test('all that stands in the way is named at once', async () => {
   const file = shop.path(`rollback/backups/${shop.point}/configs/compose.yaml`);
-  const text = await readFile(file);
+  const text = await readFile(file, 'utf8');
   onTestFinished(() => writeFile(file, text));
   await writeFile(file, `${text}# damaged\n`);
   const { exitCode, stderr } = await leavesOnlyATrace(shop, () => cli(shop, 'rollback', 'latest', '--yes'));
