@@ -1,13 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { aStack, cli, docker, json, ok, until, type Stack } from '../../support/e2e.js';
 
 /** A database that is asked to writes its data out as SQL, beside the files of its volume; another server reads it. */
 
 let stack: Stack;
 let point = '';
+
+const SETTINGS = 'services:\n  db: { dump: true }\n';
 
 beforeAll(async () => {
   const database =
@@ -22,12 +24,10 @@ services:
 volumes:
   data:
 `,
-    'rollback.yaml': 'services:\n  db: { dump: true }\n',
+    'rollback.yaml': SETTINGS,
   }));
   await stack.compose('up', '-d');
-  for (const service of ['db', 'other']) {
-    await until(async () => (await query(service, 'SELECT 1').catch(() => '')) === '1', `${service} answers`);
-  }
+  await Promise.all(['db', 'other'].map(answers));
   await query(
     'db',
     "CREATE TABLE orders AS SELECT n, 'order €' || n AS what FROM generate_series(1, 1000) AS n",
@@ -35,9 +35,15 @@ volumes:
   point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
 });
 
+beforeEach(async () => {
+  await stack.write({ 'rollback.yaml': SETTINGS });
+});
+
 /** Over TCP: while it makes its cluster the server answers on its socket only. */
 const query = (service: string, sql: string) =>
   stack.compose('exec', '-T', '-e', 'PGPASSWORD=secret', service, 'psql', ...psql, '-tAc', sql);
+const answers = (service: string) =>
+  until(async () => (await query(service, 'SELECT 1').catch(() => '')) === '1', `${service} answers`);
 const psql = ['--host=127.0.0.1', '--username=shop', '--dbname=shop'];
 
 test('another server has the same data from it', async () => {
@@ -46,6 +52,7 @@ test('another server has the same data from it', async () => {
   const file = join(stack.path('rollback/backups'), point, 'dumps/db.sql.zst');
   const { stdout: sql } = await execa('zstd', ['-dc', file]);
   const [other] = await stack.ids('other');
+  await query('other', 'DROP TABLE IF EXISTS orders');
   await execa('docker', ['exec', '-i', other ?? '', 'psql', '--username=shop', '--dbname=shop'], {
     input: sql,
   });
@@ -64,6 +71,7 @@ test('it is shown, travels with the point, and damage to it is found', async () 
 
   const file = join(stack.path('rollback/backups'), point, 'dumps/db.sql.zst');
   const bytes = await readFile(file);
+  onTestFinished(() => writeFile(file, bytes));
   await execa('truncate', ['--size', `${bytes.length - 1}`, file]);
   const { exitCode, stdout: told } = await cli(stack, 'verify', point);
   expect([exitCode, told]).toEqual([1, expect.stringContaining('dumps/db.sql.zst')]);
@@ -75,13 +83,20 @@ test('nothing is stored when it cannot be made', async () => {
   const refused = await cli(stack, 'create', '--include-volumes');
   expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('cache cannot be dumped')]);
 
-  await stack.write({ 'rollback.yaml': 'services:\n  db: { dump: true }\n' });
+  await stack.write({ 'rollback.yaml': SETTINGS });
   const [db] = await stack.ids('db');
-  await docker('exec', db ?? '', 'mv', '/usr/local/bin/pg_dumpall', '/usr/local/bin/away');
+  const move = (from: string, to: string) =>
+    docker('exec', db ?? '', 'sh', '-c', `cd /usr/local/bin && [ ! -e ${from} ] || mv ${from} ${to}`);
+  onTestFinished(async () => {
+    await stack.compose('up', '-d');
+    await move('away', 'pg_dumpall');
+    await answers('db');
+  });
+  await move('pg_dumpall', 'away');
   const failed = await cli(stack, 'create', '--include-volumes');
   expect([failed.exitCode, failed.stderr]).toEqual([1, expect.stringContaining('pg_dumpall')]);
   expect(await json(stack, 'list')).toEqual(before);
-  await docker('exec', db ?? '', 'mv', '/usr/local/bin/away', '/usr/local/bin/pg_dumpall');
+  await move('away', 'pg_dumpall');
 
   await stack.compose('stop', 'db');
   const stopped = await ok(stack, 'create', '--include-volumes');
