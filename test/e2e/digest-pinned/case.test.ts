@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { aStack, answer, cli, docker, freePort, ok, until, type Stack } from '../../support/e2e.js';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { aStack, answer, cli, create, docker, freePort, ok, until, type Stack } from '../../support/e2e.js';
 import { containerOf, roundTrip, SLEEPER, sleeper, stateOf } from '../../support/round-trip.js';
 import { PODMAN } from '../../support/engine.js';
+import { digestIn } from '../../support/registry.js';
 import { leavesOnlyATrace } from '../../support/untouched.js';
 
 /** Images that are named by digest, out of a real registry on this machine. */
@@ -36,9 +37,9 @@ http: { addr: '127.0.0.1:${port}' }
 
   repository = `127.0.0.1:${port}/${stack.name}`;
   digests = { one: await push('one'), two: await push('two') };
-  await stack.write({ 'compose.yaml': composeFile(stack.name, `${repository}@${digests.one}`) });
-  await stack.compose('up', '--detach', '--quiet-pull');
 });
+
+beforeEach(() => deploy('one'));
 
 afterAll(async () => {
   await stack.remove();
@@ -52,7 +53,9 @@ afterAll(async () => {
   await rm(`/tmp/${stack.name}-registry`, { recursive: true });
 });
 
+/** Unless it runs. */
 async function startRegistry(): Promise<void> {
+  if ((await answer(port, '/v2/')) === '{}') return;
   const program = process.env['REGISTRY_BIN'];
   if (program === undefined) throw new Error('REGISTRY_BIN is not set: eval "$(scripts/lab.sh env)"');
   registry = spawn(program, ['serve', stack.path('registry/config.yml')], { stdio: 'ignore' });
@@ -75,23 +78,18 @@ async function push(version: string): Promise<string> {
   await docker('push', '--quiet', tag);
   await docker('image', 'rm', tag);
   // What is pushed need not have the digest that it had here: Podman compresses anew.
-  const accept =
-    'application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json';
-  const manifest = await fetch(`http://127.0.0.1:${port}/v2/${stack.name}/manifests/${version}`, {
-    headers: { accept },
-  });
-  return manifest.headers.get('docker-content-digest') ?? '';
+  return await digestIn(port, stack.name, version);
 }
 
-async function deployTwo(): Promise<void> {
-  await stack.write({ 'compose.yaml': composeFile(stack.name, `${repository}@${digests.two}`) });
+async function deploy(version: 'one' | 'two'): Promise<void> {
+  await stack.write({ 'compose.yaml': composeFile(stack.name, `${repository}@${digests[version]}`) });
   await stack.compose('up', '--detach', '--quiet-pull');
 }
 
 test('from one digest to another and back', async () => {
   const { image } = await containerOf(stack, 'pinned');
   const change = async () => {
-    await deployTwo();
+    await deploy('two');
     expect((await containerOf(stack, 'pinned')).image).not.toBe(image);
   };
   await roundTrip(stack, { change, touched: ['pinned'], up: {} });
@@ -102,21 +100,19 @@ const onDocker = PODMAN === undefined ? test : () => undefined;
 onDocker(
   'a digest that is not here any more is pulled; without its registry it is named, and nothing is touched',
   async () => {
-    await ok(stack, 'rollback', 'latest', '--yes');
     const before = await stateOf(stack);
-    await ok(stack, 'create', 'with one');
-    await deployTwo();
+    const point = await create(stack, 'with one');
+    await deploy('two');
     await docker('image', 'rm', `${repository}@${digests.one}`);
 
+    onTestFinished(startRegistry);
     await stopRegistry();
-    const { exitCode, stderr } = await leavesOnlyATrace(stack, () =>
-      cli(stack, 'rollback', 'latest', '--yes'),
-    );
+    const { exitCode, stderr } = await leavesOnlyATrace(stack, () => cli(stack, 'rollback', point, '--yes'));
     expect(exitCode).toBe(3);
     expect(stderr).toContain(`docker pull ${repository}@${digests.one}`);
 
     await startRegistry();
-    await ok(stack, 'rollback', 'latest', '--yes');
+    await ok(stack, 'rollback', point, '--yes');
     expect(await stateOf(stack)).toEqual(before);
   },
 );
