@@ -4,13 +4,14 @@ import { createConnection, createServer, type Server } from 'node:net';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import { connectEngine } from '../../src/engine/connect.js';
 import { socketPath } from '../../src/engine/endpoint.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { answer, freePort, until } from '../support/e2e.js';
 import { connectTestEngine, docker, testProject, type TestProject } from '../support/engine.js';
+import { digestIn } from '../support/registry.js';
 
 /** Images out of an engine, back into it, and out of a registry. */
 
@@ -32,10 +33,14 @@ beforeAll(async () => {
   engine = await connectTestEngine();
   project = await testProject('engimages');
   tag = `${project.name}/api:v1`;
-  id = await build(tag);
 });
 
 describe('saved and loaded', () => {
+  // A test that failed may have left it without its name.
+  beforeEach(async () => {
+    if (!(await engine.image(tag))) id = await build(tag);
+  });
+
   it.each(['plain', 'gzipped'])('an image comes back from a %s archive', async (how) => {
     const saved = await buffer(await engine.saveImage(id));
     expect(saved.byteLength).toBeGreaterThan(1_000_000);
@@ -129,18 +134,16 @@ describe('pulled', () => {
       await docker('push', '--quiet', `${repository}:${version}`);
       await docker('image', 'rm', `${repository}:${version}`);
     }
-    const headers = {
-      Accept:
-        'application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json',
-    };
-    const manifest = await fetch(`http://127.0.0.1:${port}/v2/${project.name}/manifests/old`, { headers });
-    digest = manifest.headers.get('docker-content-digest') ?? expect.fail('no digest');
+    digest = await digestIn(port, project.name, 'old');
   });
 
-  afterAll(async () => {
+  afterEach(async () => {
     for (const rest of [':latest', ':old', `@${digest}`]) {
       if (await engine.image(repository + rest)) await docker('image', 'rm', repository + rest);
     }
+  });
+
+  afterAll(async () => {
     const ended = once(registry, 'exit');
     registry.kill();
     await ended;

@@ -8,9 +8,11 @@ import { socketPath } from '../../src/engine/endpoint.js';
 import { connectTestEngine, docker, testProject } from '../support/engine.js';
 import { engineProxy } from '../support/engine-proxy.js';
 import { NOBODY } from '../support/nobody.js';
+import { engineNamesSuite } from './engine-names-suite.js';
 import { engineSuite } from './engine-suite.js';
 
 engineSuite('Docker', connectTestEngine);
+engineNamesSuite('Docker', connectTestEngine);
 
 afterEach(() => {
   vi.unstubAllEnvs();
