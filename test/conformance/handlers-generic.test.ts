@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Handler, HandlerContext } from '../../src/handlers/handler.js';
 import { HandlerRegistry } from '../../src/handlers/registry.js';
@@ -154,6 +154,7 @@ describe('without a health check', () => {
 
   test('fails when one replica is gone', async () => {
     const [first = ''] = await stack.project.ids('twins');
+    onTestFinished(async () => void (await docker('start', first)));
     await docker('kill', first);
     await eventually(async () => (await engine.container(first))?.state === 'exited', 'it is dead');
     const verdict = await verify(stack.context('twins'));

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { Handler, HandlerContext } from '../../src/handlers/handler.js';
 import { HandlerRegistry } from '../../src/handlers/registry.js';
@@ -88,6 +88,14 @@ async function inside(service: string, ...argv: string[]): Promise<void> {
   expect([exitCode, stderr]).toEqual([0, '']);
 }
 
+/** This is what /health answers until the test ends, or `well` again. */
+async function answers(service: string, status: number): Promise<void> {
+  onTestFinished(() => well(service));
+  await inside(service, 'sh', '-c', `echo ${status} > /tmp/status`);
+}
+
+const well = (service: string) => inside(service, 'rm', '-f', '/tmp/status');
+
 const prepare = async (handler: Handler, context: HandlerContext) => handler.prepare?.(context);
 
 describe('api', () => {
@@ -98,17 +106,16 @@ describe('api', () => {
   });
 
   test('fails with the last status and how long it was waited for', async () => {
-    await inside('api', 'sh', '-c', 'echo 503 > /tmp/status');
+    await answers('api', 503);
     const context = stack.context('api', { config: { health_timeout: '1500ms' } });
     const verdict = await api.verify(context);
     expect(verdict.status).toBe('fail');
     expect(verdict.reason).toMatch(/^GET \/health answered 503 for 1(\.\d)? s$/);
     expect(context.reported).toEqual(['waiting: GET /health answered 503']);
-    await inside('api', 'rm', '/tmp/status');
   });
 
   test('one sick replica is enough, and it is named', async () => {
-    await inside('replicas', 'sh', '-c', 'echo 500 > /tmp/status');
+    await answers('replicas', 500);
     const { name } = await stack.container('replicas');
     const verdict = await api.verify(stack.context('replicas', { config: { health_timeout: 1 } }));
     expect(verdict.status).toBe('fail');
@@ -116,11 +123,11 @@ describe('api', () => {
   });
 
   test('waits for an API that comes up late', async () => {
-    await inside('published', 'sh', '-c', 'echo 503 > /tmp/status');
+    await answers('published', 503);
     const context = stack.context('published');
     const verdict = api.verify(context);
     await eventually(async () => context.reported.length > 0, 'it waits');
-    await inside('published', 'rm', '/tmp/status');
+    await well('published');
     expect(await verdict).toEqual({ status: 'pass', reason: 'GET /health answered 200' });
   });
 
@@ -214,12 +221,12 @@ describe('grafana', () => {
   });
 
   test('fails when its database is not, and when nobody answers', async () => {
+    onTestFinished(() => inside('grafana', 'mv', '/var/lib/grafana/away', '/var/lib/grafana/grafana.db'));
     await inside('grafana', 'mv', '/var/lib/grafana/grafana.db', '/var/lib/grafana/away');
     const config = { health_timeout: 1 };
     const sick = await grafana.verify(stack.context('grafana', { config }));
     expect(sick.status).toBe('fail');
     expect(sick.reason).toMatch(/^GET \/api\/health answered 503 for /);
-    await inside('grafana', 'mv', '/var/lib/grafana/away', '/var/lib/grafana/grafana.db');
     expect((await grafana.verify(stack.context('grafana-down', { config }))).status).toBe('fail');
   });
 

@@ -9,10 +9,13 @@ import { eventually, startStack, type ContextOptions, type TestStack } from '../
 
 const COMPOSE = `
 services:
-  db:
+  db: &db
     image: postgres:15-alpine
     environment: { POSTGRES_USER: shop, POSTGRES_PASSWORD: s3cret-of-shop, POSTGRES_DB: orders }
+  new:
+    <<: *db
     volumes: ['./fill.sh:/docker-entrypoint-initdb.d/fill.sh:ro']
+    profiles: [new]
   clientless:
     image: redis:7-alpine
   down:
@@ -28,6 +31,9 @@ beforeAll(async () => {
   engine = await connectTestEngine();
   postgres = new HandlerRegistry().get('postgres');
   stack = await startStack(engine, 'h-postgres', COMPOSE, { 'fill.sh': 'sleep 2\n' });
+  // Over TCP: while it makes its cluster the server answers on its socket only.
+  const accepts = () => inside('pg_isready', '--host=127.0.0.1');
+  await eventually(async () => (await accepts()).includes('accepting'), 'the server is there');
 });
 
 async function prepare(service: string, options?: ContextOptions): Promise<Verdict | undefined> {
@@ -42,6 +48,11 @@ async function inside(...argv: string[]): Promise<string> {
 const sql = async (command: string) =>
   inside('psql', '--username=shop', '--dbname=orders', '--tuples-only', '--no-align', `--command=${command}`);
 
+async function anew(table: string, query: string): Promise<void> {
+  await sql(`DROP TABLE IF EXISTS ${table}`);
+  await sql(`CREATE TABLE ${table} AS ${query}`);
+}
+
 /** Where the last checkpoint is, read from the control file on disk. */
 async function checkpointOnDisk(): Promise<string> {
   const text = await inside('pg_controldata', '/var/lib/postgresql/data');
@@ -49,11 +60,12 @@ async function checkpointOnDisk(): Promise<string> {
 }
 
 describe('verify', () => {
-  // First: the cluster is still being made and filled, by a server that answers on its socket.
+  // The cluster is still being made and filled, by a server that answers on its socket.
   test('waits for a server that starts for the first time', async () => {
-    const verdict = await postgres.verify(stack.context('db'));
+    await stack.project.compose('up', '-d', '--force-recreate', '--renew-anon-volumes', 'new');
+    const verdict = await postgres.verify(stack.context('new'));
     expect(verdict).toEqual({ status: 'pass', reason: 'pg_isready: accepting connections' });
-    const { id } = await stack.container('db');
+    const { id } = await stack.container('new');
     expect(await engine.logs(id, 200)).toContain('PostgreSQL init process complete');
   });
 
@@ -78,7 +90,7 @@ describe('dump', () => {
   };
 
   test('is all there is, as SQL', async () => {
-    await sql("CREATE TABLE dumped AS SELECT 'value ' || n AS v FROM generate_series(1, 100) AS n");
+    await anew('dumped', "SELECT 'value ' || n AS v FROM generate_series(1, 100) AS n");
     const text = await dumped('db');
     for (const words of [
       'CREATE ROLE shop',
@@ -99,7 +111,7 @@ describe('dump', () => {
 
 describe('prepare', () => {
   test('makes a checkpoint: the control file on disk points to a newer one', async () => {
-    await sql('CREATE TABLE proof AS SELECT generate_series(1, 1000)');
+    await anew('proof', 'SELECT generate_series(1, 1000)');
     const before = await checkpointOnDisk();
     expect(await prepare('db')).toEqual({ status: 'pass', reason: 'checkpoint done' });
     expect(await checkpointOnDisk()).not.toBe(before);
@@ -124,6 +136,7 @@ describe('prepare', () => {
   });
 
   test('cannot tell when its account may not make one', async () => {
+    await sql('DROP ROLE IF EXISTS spare');
     await sql('CREATE ROLE spare SUPERUSER LOGIN');
     await sql('ALTER ROLE shop NOSUPERUSER');
     try {
@@ -136,7 +149,7 @@ describe('prepare', () => {
   });
 
   test('fails with the server’s words when the disk refuses', async () => {
-    await sql('CREATE TABLE torn AS SELECT generate_series(1, 1000)');
+    await anew('torn', 'SELECT generate_series(1, 1000)');
     const path = (await sql("SELECT pg_relation_filepath('torn')")).trim();
     const { id } = await stack.container('db');
     const file = `/var/lib/postgresql/data/${path}`;
