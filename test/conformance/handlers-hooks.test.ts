@@ -49,6 +49,7 @@ describe('inside the container', () => {
     const late = await run({ exec: ['sleep', '20'], timeout: '300ms' });
     expect(late.status).toBe('fail');
     expect(late.reason).toContain('took longer than 0.3 s');
+    await run({ exec: ['rm', '-rf', '/tmp/once'] });
     const exec = ['sh', '-c', 'mkdir /tmp/once && exit 1; exit 0'];
     expect((await run({ exec, retries: 1, interval: '10ms' })).status).toBe('pass');
   });

@@ -20,10 +20,11 @@ services:
     init: true
     command: ['node', '-e', 'require("node:net").createServer(() => {}).listen(8080, () => console.log("mute"))']
     expose: ['8080']
-  catless:
+  catless: &catless
     <<: *box
     command: sh -c 'rm /bin/cat && exec sleep 600'
     expose: ['8080']
+  adrift: *catless
   plain:
     <<: *box
     command: sleep 600
@@ -76,6 +77,7 @@ describe('exec', () => {
   });
 
   test('tries are counted, with a pause in between', async () => {
+    await probe('plain', { exec: ['rm', '-f', '/tmp/tries'] });
     const script = 'echo x >> /tmp/tries; [ $(wc -l < /tmp/tries) -ge 3 ]';
     const counted = { exec: ['sh', '-c', script], interval: '50ms' };
     expect((await probe('plain', { ...counted, retries: 1 })).status).toBe('fail');
@@ -150,11 +152,11 @@ describe('tcp', () => {
   });
 
   test('without an address of its own the table of sockets is read', async () => {
-    const { id } = await stack.container('catless');
-    for (const network of Object.keys((await stack.container('catless')).addresses)) {
+    const { id, addresses } = await stack.container('adrift');
+    for (const network of Object.keys(addresses)) {
       await docker('network', 'disconnect', network, id);
     }
-    const verdict = await probe('catless', { tcp: 8080, retries: 0 });
+    const verdict = await probe('adrift', { tcp: 8080, retries: 0 });
     expect(verdict).toEqual({ status: 'fail', reason: 'nothing listens on port 8080' });
   });
 });
