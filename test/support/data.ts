@@ -2,7 +2,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
-import { aStack, containersOf, docker, until, type Stack } from './e2e.js';
+import { aStack, containersOf, docker, keptTags, until, type Stack } from './e2e.js';
 
 /** A stack with data in a volume and in a directory, which is changed and compared. */
 export interface DataStack {
@@ -16,6 +16,8 @@ export interface DataStack {
   change(): Promise<void>;
   /** Puts the data back without our program. */
   reset(): Promise<void>;
+  /** Removes all points, and the tags that they keep of images that others use too. */
+  forget(): Promise<void>;
   /** Checks that no file of ours lies beside the data, no helper of ours runs, and that every service does. */
   leftNothing(): Promise<void>;
 }
@@ -67,6 +69,11 @@ volumes:
       await set('first');
       await rm(stack.path('files/added'), { force: true });
       await stack.write({ 'files/a': 'first\n', 'files/deep/er/b': 'first\n' });
+    },
+    async forget() {
+      const kept = Object.keys(await keptTags(stack));
+      if (kept.length > 0) await docker('image', 'rm', '--force', ...kept);
+      await rm(stack.path('rollback'), { recursive: true, force: true });
     },
     async leftNothing() {
       const beside = [...(await readdir(dirname(await dataFolder()))), ...(await readdir(stack.directory))];

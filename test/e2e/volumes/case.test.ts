@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import {
   cli,
   containersOf,
@@ -36,7 +36,7 @@ describe('a point with data', () => {
   let point: string;
 
   beforeEach(async () => {
-    await rm(stack.path('rollback'), { recursive: true, force: true });
+    await data.forget();
     await data.reset();
     point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
   });
@@ -100,6 +100,7 @@ describe('a point with data', () => {
   testAsRoot(
     'a service that does not start with the old data: the new data is back, bit for bit',
     async () => {
+      onTestFinished(() => rm(stack.path('files/poison'), { force: true }));
       await stack.write({ 'files/poison': '' });
       const poisoned = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
       await rm(stack.path('files/poison'));
@@ -161,7 +162,7 @@ describeAsRoot('while much data is read', () => {
   });
 
   test('a kill while it is unpacked stops that, and leaves nothing', async () => {
-    await rm(stack.path('rollback'), { recursive: true, force: true });
+    await data.forget();
     const point = (await ok(stack, 'create', '--quiet', '--include-volumes')).stdout;
     const run = execa(process.execPath, [MAIN, 'rollback', point, '--yes'], {
       cwd: stack.directory,
