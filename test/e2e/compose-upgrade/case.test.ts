@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { aStack, containersOf, docker, json, type Stack } from '../../support/e2e.js';
 import { composeAs, containerOf, okAs, SLEEPER, starts, stateOf } from '../../support/round-trip.js';
 
@@ -31,6 +31,13 @@ services:
   configured: { ${SLEEPER}, depends_on: [base], configs: [{ source: conf, mode: 0440 }] }
 configs: { conf: { file: ./app.conf } }
 `;
+  const original = (name: string) => ({
+    'compose.yaml': composeFile(name),
+    'app.env': 'COLOUR=blue\n',
+    'app.conf': 'colour = blue\n',
+  });
+  const olderUp = () =>
+    execa(oldest ?? '', ['--profile', 'tools', 'up', '--detach'], { cwd: stack.directory, stdin: 'ignore' });
   const change = (how: Parameters<typeof composeFile>[1]) =>
     stack.write({ 'compose.yaml': composeFile(stack.name, how) });
   const up = (...words: string[]) =>
@@ -56,17 +63,17 @@ configs: { conf: { file: ./app.conf } }
   }
 
   beforeAll(async () => {
-    stack = await aStack('e2e-upgrade', (name) => ({
-      'compose.yaml': composeFile(name),
-      'app.env': 'COLOUR=blue\n',
-      'app.conf': 'colour = blue\n',
-    }));
-    await execa(oldest ?? '', ['--profile', 'tools', 'up', '--detach'], {
-      cwd: stack.directory,
-      stdin: 'ignore',
-    });
+    stack = await aStack('e2e-upgrade', original);
+    await olderUp();
     before = await state();
     point = (await okAs(stack, older, 'create', '--quiet')).stdout;
+  });
+
+  // Every container is the older one's again.
+  beforeEach(async () => {
+    await stack.write(original(stack.name));
+    await olderUp();
+    expect(await state()).toEqual(before);
   });
 
   test('the versions differ, and what they hash', async () => {
@@ -83,13 +90,10 @@ configs: { conf: { file: ./app.conf } }
     await comesBack([]);
   });
 
-  test('a service that changed comes back, and what the older compose made stays', async () => {
+  test('a service that changed comes back, and back and forth, and what the older compose made stays', async () => {
     await change({ release: 2 });
     await up('--no-deps', 'web');
     await comesBack(['web']);
-  });
-
-  test('and back and forth', async () => {
     await starts(stack, ['web'], () => okAs(stack, {}, 'undo', '--yes'));
     expect(
       await docker('inspect', '--format', '{{.Config.Labels.release}}', (await containerOf(stack, 'web')).id),
