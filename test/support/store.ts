@@ -171,6 +171,7 @@ export async function compiledStore(): Promise<string> {
 /** To be called after all tests of a file that used `startChild`. */
 export async function removeCompiledStore(): Promise<void> {
   if (compiled) await rm(await compiled, { recursive: true, force: true });
+  compiled = undefined;
 }
 
 export interface Child {
