@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFil
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { documentOf } from '../../support/cli.js';
 import { aStack, cli, cliWith, create, json, ok, type CliResult, type Stack } from '../../support/e2e.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
@@ -23,32 +23,56 @@ const RECORDED = [
 let stack: Stack;
 let point: string;
 
-const IDLE = `command: sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
-
-beforeAll(async () => {
-  stack = await aStack('e2e-backup', (name) => ({
-    'compose.yaml': `
+const projectFiles = (name: string) => ({
+  'compose.yaml': `
 name: ${name}
 services:
   api:
     image: ${name}-api
     build: ./api
-    ${IDLE}
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
     volumes: ['data:/data']
 volumes: { data: {} }
 `,
-    'api/Dockerfile': `FROM busybox:latest\nLABEL of=${name}\n`,
-    'api/notes.txt': 'Not what it is built by.\n',
-    'compose/nginx/nginx.conf': 'events {}\n',
-    'compose/odd\\name.conf': 'a backslash\n',
-    'requirements.txt': 'flask\n',
-    'requirements-dev.txt': 'pytest\n',
-  }));
-  await stack.write({ 'deploy.sh': '#!/bin/sh\necho deployed\n' }, 0o755);
+  'api/Dockerfile': `FROM busybox:latest\nLABEL of=${name}\n`,
+  'api/notes.txt': 'Not what it is built by.\n',
+  'compose/nginx/nginx.conf': 'events {}\n',
+  'compose/odd\\name.conf': 'a backslash\n',
+  'requirements.txt': 'flask\n',
+  'requirements-dev.txt': 'pytest\n',
+});
+
+beforeAll(async () => {
+  stack = await aStack('e2e-backup', projectFiles);
   await stack.compose('up', '--detach', '--build');
   await stack.compose('exec', '-T', 'api', 'sh', '-c', 'echo precious > /data/file');
   await create(stack, 'made before'); // with it the backup directory, which a refusal makes otherwise
 });
+
+beforeEach(async () => {
+  for (const path of ['rollback.yaml', 'compose.yaml.bak']) await rm(stack.path(path), { force: true });
+  await stack.write(projectFiles(stack.name));
+  await stack.write({ 'deploy.sh': '#!/bin/sh\necho deployed\n' }, 0o755);
+});
+
+/** By the script of the reference; the point. */
+async function byScript(...argv: string[]): Promise<string> {
+  const { stdout } = await execa(SCRIPT, ['--include-data', '--quiet', ...argv], {
+    cwd: stack.directory,
+    env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
+  });
+  return stdout;
+}
+
+/** There is one, and it leads to `point`. */
+async function ensureBackup(): Promise<void> {
+  const target = await readlink(inBackup('point')).catch(() => undefined);
+  const isSound = target === `../rollback/backups/${point}` && (await backup('--verify-only')).exitCode === 0;
+  if (!isSound) point = await byScript('--force');
+}
+
+const removeBackup = () => rm(inBackup(), { recursive: true, force: true });
 
 const backup = (...argv: string[]) => cli(stack, 'migrate', 'backup', ...argv);
 const inBackup = (path = '') => stack.path(join('.docker-backup', path));
@@ -83,6 +107,8 @@ async function flipByte(path: string): Promise<void> {
 }
 
 describe('before there is one', () => {
+  beforeEach(removeBackup);
+
   test('--verify-only shows what would be recorded', async () => {
     const { exitCode, report } = await preview('--include-data');
     expect(exitCode).toBe(0);
@@ -114,19 +140,17 @@ describe('before there is one', () => {
       expect([exitCode, stderr]).toEqual([2, expect.stringContaining('was not made by compose-rollback')]);
       const refused = await leavesOnlyATrace(stack, () => backup('--force'));
       expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('move it away')]);
-      await rm(inBackup(), { recursive: true });
+      await removeBackup();
     }
   });
 });
 
 describe('a backup, by the script of the reference', () => {
+  beforeEach(ensureBackup);
+
   test('is a pinned point, and the directory leads to it', async () => {
-    const { exitCode, stdout } = await execa(SCRIPT, ['--include-data', '--quiet'], {
-      cwd: stack.directory,
-      env: { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks },
-    });
-    expect(exitCode).toBe(0);
-    point = stdout;
+    await removeBackup();
+    point = await byScript();
     expect(await json(stack, 'show', point)).toMatchObject({
       kind: 'migration',
       pinned: true,
@@ -162,9 +186,9 @@ describe('a backup, by the script of the reference', () => {
 
   test('what somebody else put there keeps it, forced or not', async () => {
     await stack.write({ '.docker-backup/notes.txt': 'mine\n' });
+    onTestFinished(() => rm(inBackup('notes.txt')));
     const { exitCode, stderr } = await leavesAllAsItWas(stack, () => backup('--force'));
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining('it holds "notes.txt"')]);
-    await rm(inBackup('notes.txt'));
   });
 
   test('--verify-only checks it', async () => {
@@ -177,10 +201,12 @@ describe('a backup, by the script of the reference', () => {
   test.each(['point/configs/deploy.sh', 'point/point.json', 'point/model.json', 'backup-manifest.txt'])(
     'a flipped bit of %s is found',
     async (path) => {
+      const sound = await readFile(inBackup(path));
       await flipByte(inBackup(path));
+      onTestFinished(() => writeFile(inBackup(path), sound));
       const damaged = await preview();
       const { exitCode, stdout } = await backup('--verify-only');
-      await flipByte(inBackup(path));
+      await writeFile(inBackup(path), sound);
       expect(damaged).toMatchObject({
         exitCode: 1,
         report: { existing: { sound: false, problems: [{ path: path.replace('point/', '') }] } },
@@ -192,6 +218,7 @@ describe('a backup, by the script of the reference', () => {
 
   test('a point that retention may remove is no backup', async () => {
     await ok(stack, 'unpin', point);
+    onTestFinished(async () => void (await ok(stack, 'pin', point)));
     const { exitCode, report } = await preview();
     expect([exitCode, report.existing?.problems[0]?.problem]).toEqual([1, expect.stringContaining('pin')]);
     await ok(stack, 'pin', point);
@@ -201,6 +228,8 @@ describe('a backup, by the script of the reference', () => {
 });
 
 describe('afterwards', () => {
+  beforeEach(ensureBackup);
+
   test('"Backup and Restore": what was moved and changed comes back', async () => {
     const deploy = await readFile(stack.path('deploy.sh'));
     await rename(stack.path('compose.yaml'), stack.path('compose.yaml.bak'));
@@ -224,7 +253,6 @@ describe('afterwards', () => {
     const paths: string[] = entries.map(({ path }: { path: string }) => path);
     expect(paths).toContain('api/notes.txt');
     expect(paths.filter((path) => path.startsWith('.docker-backup'))).toEqual([]);
-    await rm(stack.path('rollback.yaml'));
   });
 
   test('--force leads to a new point; the older one stays, for retention to keep', async () => {
@@ -249,11 +277,10 @@ describe('afterwards', () => {
     expect(await readdir(inBackup('point'))).toContain('sealed.age');
     expect((await checksums()).exitCode).toBe(0);
     expect(await preview()).toMatchObject({ exitCode: 0, report: { existing: { sound: true } } });
-    await rm(stack.path('rollback.yaml'));
   });
 
   test('it says so when the point is gone', async () => {
-    await ok(stack, 'delete', 'latest', '--force', '--yes');
+    await ok(stack, 'delete', point, '--force', '--yes');
     const { exitCode, report } = await preview();
     expect([exitCode, report.existing?.problems]).toEqual([
       1,
