@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { answer, docker, MAIN, type CliResult } from '../../support/e2e.js';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { answer, docker, json, MAIN, ok, type CliResult } from '../../support/e2e.js';
 import { dockerConfigWithPlugin } from '../../support/plugin.js';
 import { aShop, type Shop } from '../../support/shop.js';
 
@@ -77,6 +77,20 @@ beforeAll(async () => {
   await symlink(`${PACKAGE}/rollback/scripts`, shop.path('rollback/scripts'));
   await mkdir(`${shop.locks}/node_modules`);
   await symlink(PACKAGE, `${shop.locks}/node_modules/compose-rollback`);
+  // Points come and go; the images stay.
+  for (const version of ['v1', 'v2'] as const)
+    await docker('tag', shop.images[version], `${shop.name}-api:${version}`);
+});
+
+// As the README begins: v1 runs, v2 is broken, there is no point and no configuration.
+beforeEach(async () => {
+  for (const path of ['rollback.yaml', 'point.tar', '.docker-backup'])
+    await rm(shop.path(path), { recursive: true, force: true });
+  await shop.write({ [BROKEN]: '' });
+  await ok(shop, 'abort'); // of a run that a failed test left
+  const { points } = Object(await json(shop, 'list', '--safety'));
+  const ids: string[] = points.map(({ id }: { id: string }) => id);
+  if (ids.length > 0) await ok(shop, 'delete', ...ids, '--force', '--yes');
   await deploy('v1');
 });
 
@@ -97,15 +111,19 @@ async function type(script: string): Promise<CliResult> {
 }
 
 describe('commands', () => {
-  for (const command of blocks.flatMap(commandsOf)) {
-    if (command in RUN_ELSEWHERE) continue;
-    test(`$ ${command}`, async () => {
+  test('all that are typed, in their order', async () => {
+    for (const command of blocks.flatMap(commandsOf)) {
+      if (command in RUN_ELSEWHERE) continue;
       expect(command).toMatch(/^(?:compose-rollback|docker rollback|(?:\.\/)?rollback\/scripts\/\w+\.sh)\b/);
       const { exitCode, stderr } = await type(command);
-      expect({ exitCode, stderr }).toEqual({ exitCode: EXPECTED_EXITS[command] ?? 0, stderr });
+      expect({ command, exitCode, stderr }).toEqual({
+        command,
+        exitCode: EXPECTED_EXITS[command] ?? 0,
+        stderr,
+      });
       if (/\bcreate\b/.test(command)) await deploy('v2');
-    });
-  }
+    }
+  }, 360_000);
 
   test('there are some, and those that are run elsewhere are still there', () => {
     const all = blocks.flatMap(commandsOf);
@@ -127,14 +145,11 @@ describe('the deploy script', () => {
 
   test('lets a good release be', async () => {
     await rm(shop.path(BROKEN), { force: true });
-    await deploy('v1');
     expect((await type(deployScript())).exitCode).toBe(0);
     expect(await answer(shop.port, '/health')).toBe('v2');
   });
 
   test('takes a broken release back', async () => {
-    await deploy('v1');
-    await shop.write({ [BROKEN]: '' });
     expect((await type(deployScript())).exitCode).toBe(1);
     expect(await answer(shop.port, '/health')).toBe('v1');
   });
@@ -151,7 +166,6 @@ test('the configuration is accepted', async () => {
 test('the example of the library runs', async () => {
   const examples = blocks.filter(({ language }) => language === 'ts');
   expect(examples).toHaveLength(1);
-  await rm(shop.path('rollback.yaml'));
   await writeFile(`${shop.locks}/example.mjs`, examples[0]?.text ?? '');
   const { exitCode, stdout, stderr } = await type(`node ${shop.locks}/example.mjs`);
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
