@@ -1,27 +1,35 @@
 import { access, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import SqliteDatabase from 'better-sqlite3';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { aStack, buildApi, cli, create, docker, json, ok, snapshot, type Stack } from '../../support/e2e.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
 /** Which points stay, what goes with those that do not, and that the index is only a mirror. */
 
+const composeFile = (name: string, time = 'infinity') => `
+name: ${name}
+services:
+  job: { image: '${name}-job:latest', command: [sleep, '${time}'], stop_signal: SIGKILL }
+`;
+
 let stack: Stack;
 let tag: string;
 
 beforeAll(async () => {
   stack = await aStack('e2e-keep', (name) => ({
-    'compose.yaml': `
-name: ${name}
-services:
-  job: { image: '${name}-job:latest', command: [sleep, infinity], stop_signal: SIGKILL }
-`,
+    'compose.yaml': composeFile(name),
     'rollback.yaml': 'max_rollback_points: 3\n',
   }));
   tag = `${stack.name}-job:latest`;
   await buildApi(stack, tag, 'v1');
   await stack.compose('up', '-d');
+});
+
+beforeEach(async () => {
+  await stack.write({ 'compose.yaml': composeFile(stack.name) });
+  const all = [...(await points('manual')), ...(await points('safety'))];
+  if (all.length > 0) await ok(stack, 'delete', ...all, '--force', '--yes');
 });
 
 const listed = z.object({ points: z.array(z.object({ id: z.string(), kind: z.string() })) });
@@ -44,54 +52,45 @@ async function holdsOnlyWhatIsListed(): Promise<void> {
   expect(kept.toSorted()).toEqual(ids);
 }
 
-test('the newest three stay, and the pinned one; the others are gone with their tags', async () => {
+test('the newest three stay, and the pinned one, and three safety points; cleanup leaves fewer', async () => {
   const pinned = await create(stack, 'pinned', '--pin');
   const ids: string[] = [];
   for (const name of ['one', 'two', 'three', 'four', 'five']) ids.push(await create(stack, name));
   expect(await points('manual')).toEqual([...ids.slice(2).toReversed(), pinned]);
   await holdsOnlyWhatIsListed();
-});
 
-test('safety points are counted apart: three of them', async () => {
-  const before = await points('manual');
-  await stack.write({
-    'compose.yaml': `name: ${stack.name}\nservices: { job: { image: '${tag}', command: [sleep, '99'], stop_signal: SIGKILL } }\n`,
-  });
+  // Safety points are counted apart.
+  const manual = await points('manual');
+  await stack.write({ 'compose.yaml': composeFile(stack.name, '99') });
   await ok(stack, 'rollback', 'latest', '--yes', '--config-only');
   for (let time = 0; time < 4; time += 1) await ok(stack, 'undo', '--yes', '--config-only');
-  expect(await points('safety')).toHaveLength(3);
-  expect(await points('manual')).toEqual(before);
+  const safety = await points('safety');
+  expect(safety).toHaveLength(3);
+  expect(await points('manual')).toEqual(manual);
   await holdsOnlyWhatIsListed();
-});
 
-describe('cleanup', () => {
-  test('needs to be told what is old', async () => {
-    const { exitCode, stderr } = await leavesAllAsItWas(stack, () => cli(stack, 'cleanup', '--yes'));
-    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('--keep-last N, --older-than 30d')]);
-  });
+  await ok(stack, 'cleanup', '--older-than', '1h', '--yes');
+  expect([await points('manual'), await points('safety')]).toEqual([manual, safety]);
+  // All but the pinned point, and the safety point that `undo` goes back to.
+  const { points: old } = listed.parse(await json(stack, 'cleanup', '--older-than', '0s', '--dry-run'));
+  const expected = [...manual.slice(0, -1), ...safety.slice(1)];
+  expect(old.map(({ id }) => id).toSorted()).toEqual(expected.toSorted());
 
-  test('--older-than leaves what is younger', async () => {
-    const before = [await points('manual'), await points('safety')] as const;
-    await ok(stack, 'cleanup', '--older-than', '1h', '--yes');
-    expect([await points('manual'), await points('safety')]).toEqual(before);
-    // All but the pinned point, and the safety point that `undo` goes back to.
-    const { points: old } = listed.parse(await json(stack, 'cleanup', '--older-than', '0s', '--dry-run'));
-    const expected = [...before[0].slice(0, -1), ...before[1].slice(1)];
-    expect(old.map(({ id }) => id).toSorted()).toEqual(expected.toSorted());
-  });
+  await ok(stack, 'cleanup', '--keep-last', '1', '--yes');
+  expect(await points('manual')).toEqual([manual[0], pinned]);
+  expect(await points('safety')).toEqual(safety.slice(0, 1)); // counted apart here too
+  await holdsOnlyWhatIsListed();
+}, 240_000);
 
-  test('--keep-last leaves so many, and the pinned one', async () => {
-    const [manual, safety] = [await points('manual'), await points('safety')];
-    await ok(stack, 'cleanup', '--keep-last', '1', '--yes');
-    expect(await points('manual')).toEqual([manual[0], manual.at(-1)]);
-    expect(await points('safety')).toEqual(safety.slice(0, 1)); // counted apart here too
-    await holdsOnlyWhatIsListed();
-  });
+test('cleanup needs to be told what is old', async () => {
+  await create(stack);
+  const { exitCode, stderr } = await leavesAllAsItWas(stack, () => cli(stack, 'cleanup', '--yes'));
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining('--keep-last N, --older-than 30d')]);
 });
 
 describe('delete', () => {
   test('a pinned point only when forced', async () => {
-    const pinned = (await points('manual')).at(-1) ?? '';
+    const pinned = await create(stack, '--pin');
     const { exitCode, stderr } = await leavesAllAsItWas(stack, () => cli(stack, 'delete', pinned, '--yes'));
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining('is pinned; nothing was deleted')]);
     await ok(stack, 'delete', pinned, '--yes', '--force');
@@ -100,8 +99,7 @@ describe('delete', () => {
   });
 
   test('takes several, or none when one of them is not there', async () => {
-    const [first = ''] = await points('manual');
-    const second = await create(stack);
+    const [first, second] = [await create(stack), await create(stack)];
     const wrong = () => cli(stack, 'delete', first, 'rb-000000000000', '--yes');
     expect((await leavesAllAsItWas(stack, wrong)).exitCode).toBe(10);
     await ok(stack, 'delete', first, second, '--yes');
@@ -109,7 +107,9 @@ describe('delete', () => {
   });
 
   test('frees an image that nothing else refers to, and only such a one', async () => {
-    const [old, point] = [await buildApi(stack, tag, 'v2'), await create(stack, 'job still runs v1')];
+    onTestFinished(async () => void (await stack.compose('up', '-d')));
+    const point = await create(stack, 'job runs v1');
+    const old = await buildApi(stack, tag, 'v2');
     const [v1 = ''] = Object.values((await snapshot(stack)).containers).map(({ image }) => image);
     await ok(stack, 'delete', point, '--yes');
     await docker('image', 'inspect', v1); // its container runs
@@ -126,6 +126,9 @@ describe('delete', () => {
 
 describe('the index', () => {
   const index = () => stack.path('rollback/backups/index.db');
+
+  // Also where a test failed that lost it.
+  afterEach(async () => void (await ok(stack, 'reindex')));
 
   /** What was tried without an index is in the trail too. */
   const refusals = (...actions: string[]) =>
@@ -171,11 +174,11 @@ describe('the index', () => {
       expect(again[2]).toEqual({
         history: [...refusals('delete', 'rollback', 'create'), ...Object(history).history],
       });
-      await ok(stack, 'delete', 'named', '--yes');
     });
   }
 
   test('was lost together with the compose file', async () => {
+    await create(stack);
     const before = await told();
     await rm(index());
     await rename(stack.path('compose.yaml'), stack.path('away.yaml'));
