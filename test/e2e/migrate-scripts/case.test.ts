@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Terminal } from '../../support/cli.js';
 import {
   aStack,
@@ -12,18 +12,27 @@ import {
   containersOf,
   docker,
   json,
+  ok,
   type CliResult,
   type ContainerFacts,
   type Stack,
 } from '../../support/e2e.js';
-import { atPodman, clearPodman, PATH_WITH_PODMAN, podman } from '../../support/podman-side.js';
+import { atPodman, clearPodman, emptyPodman, PATH_WITH_PODMAN, podman } from '../../support/podman-side.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
 /** "Testing the Rollback Mechanism", and what to do after a migration that failed: the reference's own commands, as it shows them. */
 
 const SCRIPTS = fileURLToPath(new URL('../../../scripts', import.meta.url));
-const IDLE = `sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'`;
 const CONTAINERFILE = 'FROM busybox:latest\nRUN mkdir /built-by-script\n';
+const OWN = [
+  'compose',
+  'compose.yaml',
+  'deploy.sh',
+  'requirements-dev.txt',
+  'requirements.txt',
+  'scripts',
+  'teardown.sh',
+];
 const REPORT = 'migration-prerequisites-report.txt';
 const LOG = 'migration-recovery.log';
 
@@ -33,12 +42,14 @@ services:
   api:
     image: docker.io/library/${name}-api:latest
     build: { context: compose/api, dockerfile: Containerfile }
-    command: ${IDLE}
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
     volumes: ['data:/data'${more}]
     depends_on: [store]
   store:
     image: docker.io/library/busybox:latest
-    command: ${IDLE}
+    command: [sleep, infinity]
+    stop_signal: SIGKILL
 volumes: { data: {} }
 `;
 
@@ -58,6 +69,19 @@ beforeAll(async () => {
   withoutPodman = await allButPodman();
   await stack.compose('up', '--detach', '--build');
   await stack.compose('exec', '-T', 'api', 'sh', '-c', 'echo precious > /data/file');
+});
+
+beforeEach(async () => {
+  await rm(stack.path('compose.yaml.bak'), { force: true });
+  await stack.write({ 'compose.yaml': composeFile(stack.name), 'compose/api/Containerfile': CONTAINERFILE });
+});
+
+// What a test leaves broken is no business of the next one, or of its own second try.
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail') return;
+  await emptyPodman(stack.name);
+  await stack.write({ 'compose.yaml': composeFile(stack.name), 'compose/api/Containerfile': CONTAINERFILE });
+  await stack.compose('up', '--detach', '--build', '--force-recreate');
 });
 
 afterAll(() => clearPodman(stack.name));
@@ -114,10 +138,26 @@ async function serviceOf(name: string): Promise<{ container: string } & Containe
   return { container: found[0], ...found[1] };
 }
 
+async function backUp(): Promise<void> {
+  const { exitCode, stderr } = await types('./scripts/backup-docker-config.sh --include-data --force');
+  expect([exitCode, stderr]).toEqual([0, expect.anything()]);
+}
+
+/** Besides the project's own files there is nothing but what the reference names; sorted. */
+async function left(): Promise<string[]> {
+  const names = (await readdir(stack.directory)).filter((name) => !OWN.includes(name));
+  const ofReference = ['.docker-backup', LOG, 'rollback'];
+  expect(ofReference).toEqual(expect.arrayContaining(names));
+  return names.toSorted();
+}
+
 const states = async () => Object.values(await containersOf(stack)).map(({ state }) => state);
 
 describe('Backup and Restore Test', () => {
   test('"Backup directory not found": it says what to do, and touches nothing', async () => {
+    const { points } = Object(await json(stack, 'list', '--safety'));
+    const ids: string[] = points.map(({ id }: { id: string }) => id);
+    if (ids.length > 0) await ok(stack, 'delete', ...ids, '--force', '--yes');
     const { exitCode, stderr } = await leavesOnlyATrace(stack, () =>
       types('./scripts/rollback-to-docker.sh --force'),
     );
@@ -160,10 +200,10 @@ describe('Backup and Restore Test', () => {
     const verified = await types('diff compose.yaml.bak compose.yaml');
     expect(verified).toEqual({ exitCode: 0, stdout: '', stderr: '' });
     expect(await containersOf(stack)).toEqual(before);
-    await rm(stack.path('compose.yaml.bak'));
   });
 
   test('the backup is where the reference has it, and a second one is refused unless forced', async () => {
+    await backUp();
     const { exitCode } = await types('cd .docker-backup && sha256sum --strict --check backup-manifest.txt');
     expect(exitCode).toBe(0);
     const point = await readlink(stack.path('.docker-backup/point'));
@@ -175,9 +215,11 @@ describe('Backup and Restore Test', () => {
     expect([again.exitCode, again.stderr]).toEqual([2, expect.stringContaining('hint: --force')]);
     expect((await types('./scripts/backup-docker-config.sh --force')).exitCode).toBe(0);
     expect(await readlink(stack.path('.docker-backup/point'))).not.toBe(point);
+    expect(await left()).toEqual(expect.arrayContaining(['.docker-backup', 'rollback']));
   });
 
   test('interactive: no leaves everything as it is', async () => {
+    await backUp();
     await types('mv compose.yaml compose.yaml.bak');
     const { exitCode, stdout } = await leavesOnlyATrace(stack, () =>
       onTerminal('./scripts/rollback-to-docker.sh', 'no'),
@@ -186,16 +228,15 @@ describe('Backup and Restore Test', () => {
     const accepted = await onTerminal('./scripts/rollback-to-docker.sh', 'yes');
     expect(accepted.exitCode).toBe(0);
     expect((await types('diff compose.yaml.bak compose.yaml')).exitCode).toBe(0);
-    await rm(stack.path('compose.yaml.bak'));
   });
 
   test('by PowerShell', async ({ skip }) => {
     const { exitCode: none } = await execa('sh', ['-c', 'command -v pwsh'], { reject: false });
     skip(none !== 0, 'there is no pwsh on this machine');
+    await backUp();
     await types('mv compose.yaml compose.yaml.bak');
     expect((await types('pwsh ./scripts/rollback-to-docker.ps1 -Force -KeepData')).exitCode).toBe(0);
     expect((await types('diff compose.yaml.bak compose.yaml')).exitCode).toBe(0);
-    await rm(stack.path('compose.yaml.bak'));
   });
 });
 
@@ -247,6 +288,7 @@ describe('Prerequisites Validation Test', () => {
       expect(report.toLowerCase()).toContain(category.toLowerCase());
     }
     await rm(stack.path(REPORT));
+    await left();
   });
 });
 
@@ -272,6 +314,7 @@ describe('Recovery Scenarios Test', () => {
     }
     expect(await containersOf(stack)).toEqual(before);
     for (const scenario of ['diagnose', ...scenarios]) expect(await log()).toContain(` ${scenario}: `);
+    expect(await left()).toContain(LOG);
   });
 
   test('failed-build: the line of a Containerfile is named; corrected, it is built', async () => {
@@ -311,12 +354,12 @@ describe('Recovery Scenarios Test', () => {
   });
 });
 
-describe('Complete Migration Failure', () => {
-  let before: string[];
-
-  test('--verify-only tells the way back from Podman, where the project runs, and changes nothing', async () => {
-    before = Object.keys(await containersOf(stack));
-    expect((await types('./scripts/backup-docker-config.sh --include-data --force')).exitCode).toBe(0);
+test(
+  'Complete Migration Failure: --verify-only tells the way back from Podman; --force --keep-data goes it, with the data of there and the files of the backup',
+  { timeout: 240_000 },
+  async () => {
+    const before = Object.keys(await containersOf(stack));
+    await backUp();
     const moved = await cliWith(stack, { env: environment() }, 'migrate', 'to-podman', '--yes');
     expect([moved.exitCode, moved.stderr]).toEqual([0, expect.anything()]);
     expect(await states()).toEqual(['exited', 'exited']);
@@ -324,9 +367,7 @@ describe('Complete Migration Failure', () => {
     expect([plan.exitCode, plan.stdout]).toEqual([0, expect.stringContaining('to Docker')]);
     const running = await podman('ps', '--format', '{{.Names}}');
     for (const name of await atPodman('container', stack.name)) expect(running.split('\n')).toContain(name);
-  });
 
-  test('--force --keep-data: back on Docker, with the data that was written on Podman, and the files of the backup', async () => {
     const api = (await atPodman('container', stack.name)).find((name) => name.includes('api'));
     await podman('exec', api ?? '', 'sh', '-c', 'echo written on podman > /data/file');
     await stack.write({ 'compose.yaml': composeFile(stack.name, `, './conf:/conf:ro'`) });
@@ -338,21 +379,6 @@ describe('Complete Migration Failure', () => {
     expect(await atPodman('container', stack.name)).toEqual([]);
     expect(Object.keys(await containersOf(stack))).toEqual(before);
     expect(await json(stack, 'status')).toMatchObject({ engine: { kind: 'docker' } });
-  });
-});
-
-test('nothing is left in the project but what the reference names', async () => {
-  const names = await readdir(stack.directory);
-  expect(names.toSorted()).toEqual([
-    '.docker-backup',
-    'compose',
-    'compose.yaml',
-    'deploy.sh',
-    LOG,
-    'requirements-dev.txt',
-    'requirements.txt',
-    'rollback',
-    'scripts',
-    'teardown.sh',
-  ]);
-});
+    expect(await left()).toEqual(expect.arrayContaining(['.docker-backup', 'rollback']));
+  },
+);
