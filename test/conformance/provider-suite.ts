@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import type { ComposeProvider, ComposeRequest } from '../../src/engine/provider.js';
 import { connectTestEngine, docker, testProject, type TestProject } from '../support/engine.js';
+import { isKept } from '../support/keep.js';
 import { RICH, STACK } from './provider-samples.js';
 
 function labelled(label: string): string {
@@ -76,6 +77,11 @@ export function providerSuite(
 
     beforeEach(async () => {
       project = await testProject('engprov');
+    });
+
+    // Not at the end of the file: an engine has networks for about thirty projects.
+    afterEach(async () => {
+      if (!isKept()) await project.remove();
     });
 
     describe('config', () => {
