@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { access, cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { RollbackManager } from '../../../src/index.js';
 import { cli, type CliResult, docker, filesOf } from '../../support/e2e.js';
 import { aShop, type Shop } from '../../support/shop.js';
@@ -183,13 +183,13 @@ describe('links in the backup directory', () => {
 
 describe('the backup directory itself', () => {
   test('a link is not followed', async () => {
+    onTestFinished(() => rm(shop.path('points'), { force: true }));
     await symlink(backups, shop.path('points'));
     for (const argv of [['list'], ['create'], ['rollback', shop.point, '--yes']]) {
       const result = await leavesAllAsItWas(shop, () => cli(shop, '--backup-dir', 'points', ...argv));
       expectClear(result, [2]);
       expect(result.stderr).toContain('points" is a symlink');
     }
-    await rm(shop.path('points'));
   });
 
   test('a directory with other things in it does not become one', async () => {
@@ -203,7 +203,7 @@ describe('a point that was tampered with, its checksum made to fit', () => {
   let copy: string;
 
   afterEach(async () => {
-    await rm(`${backups}/${shop.point}`, { recursive: true });
+    await rm(`${backups}/${shop.point}`, { recursive: true, force: true });
     await rename(copy, `${backups}/${shop.point}`);
   });
 
@@ -281,6 +281,5 @@ describe('a point that was tampered with, its checksum made to fit', () => {
     await tamper(kept, other);
     await cli(shop, 'delete', shop.point, '--yes');
     await docker('image', 'inspect', other);
-    await mkdir(`${backups}/${shop.point}`, { recursive: true });
   });
 });
