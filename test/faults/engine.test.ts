@@ -20,9 +20,21 @@ import { twoStates, type TwoStates } from '../support/two-states.js';
 let states: TwoStates;
 let proxy: EngineProxy;
 
+let requests: number[];
+/** Number of the request that stops the service. */
+let stop: number;
+
 beforeAll(async () => {
   proxy = await engineProxy();
   states = await twoStates('fault');
+  // One that meets none.
+  const { exitCode, stderr } = await throughProxy('rollback', states.point, '--yes');
+  expect(exitCode, stderr).toBe(0);
+  requests = proxy.requests().map((_, index) => index + 1);
+  stop = proxy.requests().findIndex((request) => request.includes('/stop')) + 1;
+  expect(stop).toBeGreaterThan(0);
+  console.log(`a rollback makes ${requests.length} requests`);
+  await states.isWhole('undisturbed', ['v1']);
 });
 
 afterAll(() => proxy.close());
@@ -42,22 +54,6 @@ async function meets(fault: Fault, at: number[], ...options: string[]): Promise<
 type Struck = [fault: Fault, ...at: number[]];
 
 const eachMeets = (faults: Struck[]) => eachOf(faults, ([fault, ...at]) => meets(fault, at));
-
-let requests: number[] = [];
-/** Number of the request that stops the service. */
-let stop = 0;
-
-test('a rollback that meets none', async () => {
-  await states.toV2();
-  proxy.arm();
-  const { exitCode, stderr } = await throughProxy('rollback', states.point, '--yes');
-  expect(exitCode, stderr).toBe(0);
-  requests = proxy.requests().map((_, index) => index + 1);
-  stop = proxy.requests().findIndex((request) => request.includes('/stop')) + 1;
-  expect(stop).toBeGreaterThan(0);
-  console.log(`a rollback makes ${requests.length} requests`);
-  await states.isWhole('undisturbed', ['v1']);
-});
 
 test.each(FAULTS)(
   'a rollback with a request that is %s',
