@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { answer, aStack, buildApi, freePort, imageId, until, type Stack } from '../../support/e2e.js';
 import { ENV_OF_V1 } from '../../support/engine.js';
 import { containerOf, okAs, starts, stateOf, type State } from '../../support/round-trip.js';
@@ -41,7 +41,7 @@ for (const [starter, up] of Object.entries(starters)) {
       else expect(withoutMaker(is)).toEqual(withoutMaker(was));
     };
 
-    beforeAll(async () => {
+    beforeEach(async () => {
       port = await freePort();
       stack = await aStack('e2e-composev1', (name) => ({
         '.env': `COMPOSE_PROJECT_NAME=${name}\nCOLOUR=blue\n`,
@@ -84,21 +84,18 @@ services:
       await until(async () => (await answer(port)) === version, `the API answers ${version}`);
     }
 
-    test('comes back: image, tag and configuration; the others are not touched', async () => {
+    test('comes back, the others are not touched, nothing is left to do; undo brings the newer state back', async () => {
       await starts(stack, ['api', 'web'], () => okAs(stack, v1, 'rollback', 'latest', '--yes'));
       await asBefore(before);
       expect(await answer(port)).toBe('v1');
       expect([(await containerOf(stack, 'api')).image, await imageId(tag)]).toEqual([images.v1, images.v1]);
-    });
 
-    test('then there is nothing left to do, for us and for compose', async () => {
+      // For us and for compose.
       await starts(stack, [], async () => {
         expect((await okAs(stack, v1, 'rollback', 'latest', '--yes')).stdout).toContain('Nothing to do');
         if (starter === 'version 1') await up(stack);
       });
-    });
 
-    test('undo brings the newer state back', async () => {
       await starts(stack, ['api', 'web'], () => okAs(stack, v1, 'undo', '--yes'));
       await asBefore(changed);
       expect(await answer(port)).toBe('v2');
