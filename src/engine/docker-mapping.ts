@@ -174,7 +174,8 @@ export function toImage(document: ImageDocument): Image {
   const platform = [document.Os, document.Architecture, document.Variant];
   return {
     id: document.Id,
-    tags: (document.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>'),
+    // Docker 28.5 with containerd's store lists names with a digest here, too, after buildx has built (measured).
+    tags: (document.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>' && !tag.includes('@')),
     digests: (document.RepoDigests ?? []).filter((digest) => digest !== '<none>@<none>'),
     platform: platform.filter((part) => part !== undefined && part !== null && part !== '').join('/'),
     diffIds: document.RootFS.Layers ?? [],

@@ -223,7 +223,7 @@ describe('toImage', () => {
   it('maps platform, layers and references', () => {
     const image = toImage({
       Id: 'sha256:i',
-      RepoTags: ['a:1', '<none>:<none>'],
+      RepoTags: ['a:1', '<none>:<none>', 'a@sha256:d'],
       RepoDigests: ['a@sha256:d', '<none>@<none>'],
       Os: 'linux',
       Architecture: 'arm64',
