@@ -7,6 +7,7 @@ import type { ComposeModel } from '../model/compose.js';
 import { messageOf, RollbackError } from '../model/errors.js';
 import { normaliseModel } from './compose-v1-model.js';
 import type { Environment } from './endpoint.js';
+import { nameSettings, separatorOf, type Dialect } from './podman-compose-dialect.js';
 import { parseTemplate, render, type Lookup, type Part } from './interpolation.js';
 import type { ComposeRequest } from './provider.js';
 
@@ -14,14 +15,13 @@ import type { ComposeRequest } from './provider.js';
 
 type Fields = Record<string, unknown>;
 
-/**
- * Before 1.1 (not `modern`) a `.env` file wins over the shell, and profiles mean nothing. Throws `provider-failed` for files that cannot be understood, naming no values.
- */
+/** Throws `provider-failed` for files that cannot be understood, naming no values. */
 export async function readPodmanModel(
   request: ComposeRequest,
-  modern: boolean,
+  dialect: Dialect,
   allProfiles: boolean,
 ): Promise<ComposeModel> {
+  const { modern } = dialect;
   const lookup = await lookupOf(request, modern);
   let merged: Fields = {};
   for (const file of request.files) {
@@ -35,13 +35,14 @@ export async function readPodmanModel(
       lookup,
       passed: [name],
     });
-    resolved[name] = await plainService(service, request.directory, lookup, modern);
+    resolved[name] = await plainService(service, request.directory, lookup, dialect);
   }
   if (modern && merged['include'] !== undefined) {
     throw new RollbackError('provider-failed', '`include` of podman-compose is not read here', {
       hint: 'name the files with -f instead',
     });
   }
+  const settings = dialect.settings ? nameSettings(fields(merged['x-podman']), lookup) : {};
   const document = {
     ...merged,
     services: resolved,
@@ -51,7 +52,22 @@ export async function readPodmanModel(
     volumes: modern ? withOwnNames(merged['volumes']) : fields(merged['volumes']),
   };
   const profiles = allProfiles || !modern ? undefined : request.profiles;
-  return normaliseModel(document, request.name, profiles, 'podman-compose');
+  const model = { ...normaliseModel(document, request.name, profiles, 'podman-compose'), ...settings };
+  return { ...model, networks: joinedNetworks(model, fields(merged['networks'])) };
+}
+
+/** Of the names that nobody gave; volumes keep their underscores. */
+function joinedNetworks(model: ComposeModel, written: Fields): ComposeModel['networks'] {
+  const separator = separatorOf(model);
+  if (separator === '_') return model.networks;
+  const networks = Object.entries(model.networks).map(([key, network]) => {
+    const { name, external } = fields(written[key]);
+    return [
+      key,
+      name === undefined && !external ? { ...network, name: `${model.name}${separator}${key}` } : network,
+    ];
+  });
+  return Object.fromEntries(networks);
 }
 
 async function lookupOf(
@@ -181,9 +197,9 @@ async function plainService(
   service: Fields,
   directory: string,
   lookup: Lookup,
-  modern: boolean,
+  { modern, scales }: Dialect,
 ): Promise<Fields> {
-  const { env_file: envFiles, environment, volumes, build, scale: _scale, profiles, ...rest } = service;
+  const { env_file: envFiles, environment, volumes, build, scale, deploy, profiles, ...rest } = service;
   let values: Environment = {};
   for (const entry of listOf(envFiles)) {
     const path = typeof entry === 'string' ? entry : fields(entry)['path'];
@@ -200,12 +216,18 @@ async function plainService(
   return {
     ...rest,
     ...(modern && profiles !== undefined && { profiles }),
+    ...(scales && scale !== undefined && { scale: Number(scale) }),
+    ...(deploy !== undefined && { deploy: scales ? withoutIdleReplicas(fields(deploy)) : deploy }),
     environment: { ...values, ...Object.fromEntries(given) },
     volumes: listOf(volumes).map((volume) => absoluteVolume(volume, directory)),
     ...(build !== undefined && {
       build: { ...recipe, ...(typeof context === 'string' && { context: resolve(directory, context) }) },
     }),
   };
+}
+
+function withoutIdleReplicas({ replicas, ...deploy }: Fields): Fields {
+  return deploy['mode'] === 'replicated' && replicas !== undefined ? { ...deploy, replicas } : deploy;
 }
 
 /** What starts with a dot, a slash or a tilde is a path; anything else is a volume's name. */

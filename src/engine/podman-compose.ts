@@ -1,11 +1,13 @@
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ComposeModel } from '../model/compose.js';
+import type { Container } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
-import { isAtLeast } from '../model/versions.js';
 import { ComposeBase, composeVersion, failureOf, PROJECT_VARIABLES } from './compose-program.js';
 import { connectEngine } from './connect.js';
 import { environmentFor, type Environment } from './endpoint.js';
+import type { Engine } from './engine.js';
+import { dialectOf, separatorOf, type Dialect } from './podman-compose-dialect.js';
 import { runProgram, type ProgramResult } from './program.js';
 import type { ComposeProvider, ComposeRequest } from './provider.js';
 import { findProgram } from './search-path.js';
@@ -14,9 +16,9 @@ import { findProgram } from './search-path.js';
 const GATE = fileURLToPath(new URL('../../dist/podman-gate.sh', import.meta.url));
 
 /**
- * podman-compose, 1.0.3 and later. It replaces no container, knows no `--no-deps`, starts what a service depends on whether that has run or not, takes down
- * what it thinks has changed, and ends well whatever Podman says: so it calls Podman through a gate that lets only the services through that were asked
- * for, and what it made is looked at afterwards. Before 1.1 it has no profiles and no env files but `.env`.
+ * podman-compose, 1.0.3 and later. It starts what a service depends on whether that has run or not, ties containers to each other from 1.0.6 on, takes down what it thinks has
+ * changed, pulls from 1.6 on, and before 1.4 ends well whatever Podman says. So it only makes containers, through a gate that lets no others through than those of the services
+ * that were asked for; they are looked at and started by us. Before 1.1 it has no profiles and no env files but `.env`.
  */
 export class PodmanCompose extends ComposeBase implements ComposeProvider {
   override readonly replaces = false;
@@ -28,12 +30,12 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
 
   /** As this version understands the files, read by us: it prints no model before 1.1, and never one of a service's defaults. */
   async config(request: ComposeRequest, options: { allProfiles?: boolean } = {}): Promise<ComposeModel> {
-    const [modern, { readPodmanModel }] = await Promise.all([
-      this.#isModern(),
+    const [dialect, { readPodmanModel }] = await Promise.all([
+      this.#dialect(),
       import('./podman-compose-model.js'),
     ]);
-    assertSupported(request, modern);
-    return await readPodmanModel(request, modern, options.allProfiles ?? false);
+    assertSupported(request, dialect);
+    return await readPodmanModel(request, dialect, options.allProfiles ?? false);
   }
 
   /** It cannot tell: its label covers all services at once, or nothing. */
@@ -55,7 +57,7 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     { start, scale }: { start: boolean; scale: Record<string, number> },
   ): Promise<void> {
     if (services.length === 0) return;
-    assertSupported(request, await this.#isModern());
+    assertSupported(request, await this.#dialect());
     if (Object.keys(scale).length > 0) {
       throw new RollbackError(
         'not-supported',
@@ -66,20 +68,43 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
       );
     }
     const podman = await this.#podman(request);
-    await this.#assertImages(request, services);
+    const model = await this.config(request, { allProfiles: true });
+    const engine = await connectEngine(this.program.endpoint);
+    await this.#assertImages(engine, model, request, services);
     const gate = {
       COMPOSE_ROLLBACK_GATE_PROGRAM: podman,
       COMPOSE_ROLLBACK_GATE_SERVICES: ` ${services.join(' ')} `,
+      COMPOSE_ROLLBACK_GATE_POLICIES: ` ${services.filter((service) => handsPolicyOn(model, service)).join(' ')} `,
     };
-    const command = ['up', start ? '--detach' : '--no-start', '--no-build', '--', ...services];
+    const command = ['up', '--no-start', '--no-deps', '--no-build', '--', ...services];
     const result = await this.#run(request, GATE, command, gate);
-    if (result.exitCode !== 0 || !(await this.#areMade(request, services, start))) {
+    const made = await containersOf(engine, request, services);
+    if (result.exitCode !== 0 || services.some((service) => !made.some((one) => one.service === service))) {
       throw await failureOf(this.program, request, 'up', result);
+    }
+    if (start) await this.#startMade(engine, made);
+  }
+
+  async #startMade(engine: Engine, made: Container[]): Promise<void> {
+    for (const { id, name, state } of made) {
+      if (state !== 'created') continue;
+      await engine.start(id).catch((thrown: unknown) => {
+        if (!(thrown instanceof RollbackError) || thrown.code !== 'failed') throw thrown;
+        throw new RollbackError(
+          'provider-failed',
+          `${this.name} made container ${name}, which does not start`,
+          {
+            hint: 'the last lines are those of Podman',
+            details: [thrown.message],
+            cause: thrown,
+          },
+        );
+      });
     }
   }
 
   override async build(request: ComposeRequest, service: string): Promise<void> {
-    assertSupported(request, await this.#isModern());
+    assertSupported(request, await this.#dialect());
     const result = await this.#run(request, await this.#podman(request), ['build', service]);
     if (result.exitCode !== 0) throw await failureOf(this.program, request, 'build', result);
   }
@@ -91,7 +116,7 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     command: string[],
     more: Environment = {},
   ): Promise<ProgramResult> {
-    const modern = await this.#isModern();
+    const { modern } = await this.#dialect();
     const argv = [
       ...this.program.argv,
       `--podman-path=${podman}`,
@@ -118,18 +143,19 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     });
   }
 
-  defaultImage(project: string, service: string): string {
-    return `${project}_${service}`;
+  defaultImage(project: string, service: string, model: ComposeModel | undefined): string {
+    return `${project}${separatorOf(model)}${service}`;
   }
 
   /** Podman pulls what is missing. */
-  async #assertImages(request: ComposeRequest, services: string[]): Promise<void> {
-    const [model, engine] = await Promise.all([
-      this.config(request, { allProfiles: true }),
-      connectEngine(this.program.endpoint),
-    ]);
+  async #assertImages(
+    engine: Engine,
+    model: ComposeModel,
+    request: ComposeRequest,
+    services: string[],
+  ): Promise<void> {
     for (const service of services) {
-      const reference = model.services[service]?.image ?? this.defaultImage(request.name, service);
+      const reference = model.services[service]?.image ?? this.defaultImage(request.name, service, model);
       if ((await engine.image(reference)) !== undefined) continue;
       throw new RollbackError('provider-failed', `image ${reference} of service ${service} is not there`, {
         hint: 'pull, build or load it first: compose is never let to do so by itself here',
@@ -137,22 +163,27 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
     }
   }
 
-  /** What could be made and not started stays `created`. */
-  async #areMade(request: ComposeRequest, services: string[], start: boolean): Promise<boolean> {
-    const engine = await connectEngine(this.program.endpoint);
-    const containers = (await engine.containers({ project: request.name })).filter(({ oneOff }) => !oneOff);
-    return services.every((service) => {
-      const own = containers.filter((container) => container.service === service);
-      return own.length > 0 && (!start || own.every(({ state }) => state !== 'created'));
-    });
-  }
-
-  async #isModern(): Promise<boolean> {
-    return isAtLeast(await this.version(), '1.1');
+  async #dialect(): Promise<Dialect> {
+    return dialectOf(await this.version());
   }
 }
 
-function assertSupported({ directory, files, envFiles }: ComposeRequest, modern: boolean): void {
+/** Of these services, in the order in which they were named. */
+async function containersOf(
+  engine: Engine,
+  { name }: ComposeRequest,
+  services: string[],
+): Promise<Container[]> {
+  const containers = (await engine.containers({ project: name })).filter(({ oneOff }) => !oneOff);
+  return services.flatMap((service) => containers.filter((container) => container.service === service));
+}
+
+function handsPolicyOn({ services }: ComposeModel, service: string): boolean {
+  const policy = services[service]?.['pull_policy'];
+  return policy !== undefined && policy !== null && policy !== 'build';
+}
+
+function assertSupported({ directory, files, envFiles }: ComposeRequest, { modern }: Dialect): void {
   const [first = ''] = files;
   const refuse = (what: string, hint: string): never => {
     throw new RollbackError('not-supported', `podman-compose ${what}`, { hint });

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Stands between podman-compose and Podman: lets through what makes the services that were asked for, never pulling, and the networks, volumes and
-# pods that they need. Whatever would start, stop or remove anything ends well and does nothing.
-# COMPOSE_ROLLBACK_GATE_PROGRAM is Podman, COMPOSE_ROLLBACK_GATE_SERVICES the services' names, each between spaces.
+# Stands between podman-compose and Podman: lets through what makes the containers of the services that were asked for, never pulling, and the networks,
+# volumes and pods that they need. Whatever would start, stop or remove anything ends well and does nothing.
+# COMPOSE_ROLLBACK_GATE_PROGRAM is Podman, COMPOSE_ROLLBACK_GATE_SERVICES the services' names, each between spaces, and COMPOSE_ROLLBACK_GATE_POLICIES those of
+# services whose own pull policy podman-compose hands on.
 
 # What Podman leaves running for all containers, its DNS, keeps the environment of whoever came first: with the mark of our run in it, it would be ended with
 # what a killed run left behind. So Podman goes without it, and what carries it waits here for Podman's end, and passes on what ends us.
@@ -23,7 +24,7 @@ case "$1 $2" in
   --version\ * | ps\ * | network\ exists | network\ create | volume\ inspect | volume\ create | pod\ exists | pod\ create)
     podman "$@"
     ;;
-  run\ * | create\ *) ;;
+  create\ --name=*) ;;
   *) exit 0 ;;
 esac
 
@@ -36,18 +37,39 @@ for word in "$@"; do
   before=$word
 done
 case $COMPOSE_ROLLBACK_GATE_SERVICES in *" $service "*) ;; *) exit 0 ;; esac
+# What is there stays: versions from 1.4 to 1.6 make some of it anew when they believe that they have taken it down.
+if env -u COMPOSE_ROLLBACK_RUN "$COMPOSE_ROLLBACK_GATE_PROGRAM" container exists "${2#--name=}"; then exit 0; fi
 
 verb=$1
 shift
-# In the place of --pull and its word; the first --pull of several would not count.
+# Without the ties to dependencies, which come before the labels: Podman starts what a container is tied to with it, finished jobs too. In the place of the
+# service's pull policy, in one word or two: the first --pull of several would not count.
+policy=
+case $COMPOSE_ROLLBACK_GATE_POLICIES in *" $service "*) policy=own ;; esac
 count=$#
+labels=
 before=
 while [ "$count" -gt 0 ]; do
   word=$1
   shift
-  if [ "$before" = --pull ]; then word=never; fi
+  count=$((count - 1))
+  case $word in
+    --label) labels=begun ;;
+    --requires=*) if [ -z "$labels" ]; then continue; fi ;;
+  esac
+  if [ "$policy" = own ]; then
+    case $before:$word in
+      --pull:*)
+        word=never
+        policy=
+        ;;
+      *:--pull=*)
+        word=--pull=never
+        policy=
+        ;;
+    esac
+  fi
   before=$word
   set -- "$@" "$word"
-  count=$((count - 1))
 done
 podman "$verb" --pull=never "$@"

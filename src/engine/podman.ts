@@ -211,9 +211,12 @@ export class PodmanEngine extends DockerEngine {
   }
 }
 
-/** Whether it is started at once, how the files were named, what all of them together say, who read them, and which of several it is. */
+/**
+ * Whether it is started at once, what may be pulled for it, what it is tied to, how the files were named, what all of them together say, who read them, and which of several
+ * it is.
+ */
 const BESIDE_DEFINITION =
-  /^(?:-d$|--pull=|--name=|com\.docker\.compose\.(?:project\.config_files|container-number)=|io\.podman\.compose\.(?:config-hash|version)=)/;
+  /^(?:-d$|--pull(?:=|$)|--name=|--requires=|com\.docker\.compose\.(?:project\.config_files|container-number)=|io\.podman\.compose\.(?:config-hash|version)=)/;
 /** As Docker gives, and compose. */
 const GRACE_SECONDS = 10;
 /** To catch what runs for a few milliseconds at a time. */
@@ -221,7 +224,6 @@ const LOOP_MS = 60_000;
 /** Podman starts a process for that, which takes a second on a small machine at work. */
 const CLEANUP_MS = 10_000;
 const CLEANUP_POLL_MS = 10;
-const REQUIRES = '--requires=';
 /** What every container has of its own, some of it from its first start on. */
 const OWN_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
 
@@ -235,17 +237,18 @@ function hashOfCommand({
 }: z.infer<typeof containerSchema>['Config']): string | undefined {
   const [, verb, ...words] = CreateCommand ?? [];
   if (verb !== 'run' && verb !== 'create') return undefined;
-  const definition = words.filter((word) => !BESIDE_DEFINITION.test(word)).map(inOrder);
+  const definition = words
+    .filter((word, index) => !BESIDE_DEFINITION.test(word) && words[index - 1] !== '--pull')
+    .map(inOrder);
   const environment = (Env ?? []).filter((entry) => !OWN_ENVIRONMENT.test(entry)).toSorted();
   const text = [...definition, '', ...environment].join('\0');
   return `podman:${createHash('sha256').update(text).digest('hex')}`;
 }
 
-/** It names networks and what is required in any order. */
+/** It names networks in any order. */
 function inOrder(word: string, index: number, words: string[]): string {
-  const sorted = (list: string) => list.split(',').toSorted().join(',');
-  if (word.startsWith(REQUIRES)) return REQUIRES + sorted(word.slice(REQUIRES.length));
-  return ['--net', '--network'].includes(words[index - 1] ?? '') ? sorted(word) : word;
+  const named = ['--net', '--network'].includes(words[index - 1] ?? '');
+  return named ? word.split(',').toSorted().join(',') : word;
 }
 
 /** Measured, 4.3.1 and 5.4.2: files come out as root's, under other names, and go in outside of the volume. */

@@ -50,6 +50,6 @@ export interface ComposeProvider {
   ): Promise<void>;
   /** Builds the image of one service; what it is built upon may be pulled. That it is there afterwards is for the caller to see. */
   build(request: ComposeRequest, service: string): Promise<void>;
-  /** Image reference the provider gives a service that has none of its own, e.g. `shop-api`. */
-  defaultImage(project: string, service: string): string;
+  /** Image reference the provider gives a service that has none of its own, e.g. `shop-api`; the model may say how names are joined. */
+  defaultImage(project: string, service: string, model: ComposeModel | undefined): string;
 }

@@ -201,7 +201,7 @@ function referenceOf(
   provider: ComposeProvider,
 ): string | undefined {
   const known = model?.services[service];
-  return known && (known.image ?? provider.defaultImage(name, service));
+  return known && (known.image ?? provider.defaultImage(name, service, model));
 }
 
 function originWarnings({ origin, files }: Project): string[] {

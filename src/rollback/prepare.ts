@@ -56,7 +56,7 @@ function underNamesHere({ project, provider }: Workspace, target: Target): Targe
   const { point, model } = target;
   const images = Object.entries(point.images).map(([service, image]) => {
     const built = model?.services[service] && model.services[service].image === undefined;
-    return [service, built ? { ...image, ref: provider.defaultImage(project.name, service) } : image];
+    return [service, built ? { ...image, ref: provider.defaultImage(project.name, service, model) } : image];
   });
   return { ...target, point: { ...point, images: Object.fromEntries(images) } };
 }

@@ -1,22 +1,30 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { discoverEngine } from '../../src/engine/discovery.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { dialectOf } from '../../src/engine/podman-compose-dialect.js';
 import type { ComposeProvider, ComposeRequest } from '../../src/engine/provider.js';
 import { findProvider } from '../../src/engine/providers.js';
-import { connectTestEngine, testProject, type TestProject } from '../support/engine.js';
+import { connectTestEngine, docker, testProject, type TestProject } from '../support/engine.js';
 import { providerSuite } from './provider-suite.js';
 
 /** podman-compose as a provider, and what it does not do. Run where Podman is the engine. */
 
+const PROGRAM = process.env['PODMAN_COMPOSE'] ?? '/PODMAN_COMPOSE-is-not-set';
+
 async function podmanCompose(): Promise<ComposeProvider> {
   const endpoint = await discoverEngine({ engine: 'auto', env: process.env });
-  const prefer = process.env['PODMAN_COMPOSE'] ?? '/PODMAN_COMPOSE-is-not-set';
-  return await findProvider({ endpoint, env: process.env, prefer });
+  return await findProvider({ endpoint, env: process.env, prefer: PROGRAM });
 }
 
-providerSuite('podman-compose', podmanCompose, { simple: true });
+const dialect = dialectOf(await (await podmanCompose()).version());
+providerSuite('podman-compose', podmanCompose, {
+  simple: true,
+  profiles: dialect.modern,
+  scales: dialect.scales,
+});
 
 describe('podman-compose', () => {
   let engine: Engine;
@@ -106,5 +114,78 @@ services:
     expect(one).toMatch(/^podman:[0-9a-f]{64}$/);
     expect(await hash({ V: '1' }, false)).toBe(one);
     expect(await hash({ V: '2' })).not.toBe(one);
+  });
+
+  it('pulls nothing for a service that always pulls, and hands on what its command says', async () => {
+    // Nobody listens there: asking would be refused.
+    const image = `127.0.0.1:1/${project.name}:v1`;
+    await docker('tag', 'busybox:latest', image);
+    try {
+      await project.write({
+        'compose.yaml': `
+services:
+  puller: { image: '${image}', pull_policy: always, command: [sleep, '1000', --pull=x, --requires=x], init: true }
+  plain: { image: '${image}', command: [echo, --pull, x, --requires=x] }
+`,
+      });
+      await provider.up(request(), ['puller', 'plain'], { start: false, scale: {} });
+      const made = await containers();
+      const words = (service: string) => made.find((one) => one.service === service)?.command.slice(-4);
+      expect(words('puller')).toEqual(['sleep', '1000', '--pull=x', '--requires=x']);
+      expect(words('plain')).toEqual(['echo', '--pull', 'x', '--requires=x']);
+    } finally {
+      await project.remove();
+      await docker('image', 'rm', image);
+    }
+  });
+
+  it('ties its containers to none', async () => {
+    await project.write({
+      'compose.yaml': `
+services:
+  base: { image: busybox:latest, command: [sleep, '1000'], init: true }
+  app: { image: busybox:latest, command: [sleep, '1000'], init: true, depends_on: [base] }
+`,
+    });
+    await provider.up(request(), ['base', 'app'], go);
+    expect((await containers()).map(({ needs, state }) => [needs, state])).toEqual([
+      [[], 'running'],
+      [[], 'running'],
+    ]);
+  });
+
+  it('makes what a plain `up` leaves as it is', async () => {
+    await project.write({
+      'compose.yaml': `
+services:
+  base: { image: busybox:latest, command: [sleep, '1000'], init: true }
+  app: { image: busybox:latest, command: [sleep, '1000'], init: true, depends_on: [base] }
+`,
+    });
+    await provider.up(request(), ['base', 'app'], go);
+    const before = await containers();
+    await execa(PROGRAM, ['-p', project.name, 'up', '-d'], { cwd: project.directory, stdin: 'ignore' });
+    expect(await containers()).toEqual(before);
+  });
+
+  it.runIf(dialect.settings)('names images as the files say', async () => {
+    await project.write({
+      'compose.yaml': `
+x-podman: { name_separator_compat: true }
+services: { a: { build: ./img } }
+`,
+      'img/Dockerfile': 'FROM busybox:latest\nCMD ["sleep", "1000"]\n',
+    });
+    await provider.build(request(), 'a');
+    try {
+      const model = await provider.config(request());
+      expect(provider.defaultImage(project.name, 'a', model)).toBe(`${project.name}-a`);
+      await provider.up(request(), ['a'], go);
+      const made = (await containers()).map(({ name, state }) => [name, state]);
+      expect(made).toEqual([[`${project.name}-a-1`, 'running']]);
+    } finally {
+      await project.remove();
+      await docker('image', 'rm', `localhost/${project.name}-a`);
+    }
   });
 });

@@ -15,16 +15,18 @@ function port(target: number, published?: string, rest: object = {}): object {
   return { target, protocol: 'tcp', mode: 'ingress', ...where, ...rest };
 }
 
-/** What every compose provider must do, on the real engine. A `simple` one declares what it cannot; see `podman-compose.test.ts`. */
+/**
+ * What every compose provider must do, on the real engine. A `simple` one declares what it cannot, see `podman-compose.test.ts`; of those some know no
+ * profiles, or make one container of a service whatever its `scale`.
+ */
 export function providerSuite(
   name: string,
   make: () => Promise<ComposeProvider>,
-  { simple = false } = {},
+  { simple = false, profiles = true, scales = true } = {},
 ): void {
   const unlessSimple = simple ? () => undefined : it;
   describe(`compose provider: ${name}`, () => {
-    // A simple one knows no profiles.
-    const usual = ['built', 'db', 'once', ...(simple ? ['tool'] : []), 'web'];
+    const usual = ['built', 'db', 'once', ...(profiles ? [] : ['tool']), 'web'];
     let engine: Engine;
     let provider: ComposeProvider;
     let project: TestProject;
@@ -139,7 +141,7 @@ export function providerSuite(
         });
         expect(db).toMatchObject({
           healthcheck: { test: ['CMD-SHELL', 'redis-cli ping'], interval: '2s', start_period: '500ms' },
-          ...(!simple && { scale: 2 }),
+          ...(scales && { scale: 2 }),
         });
         expect(once?.depends_on).toEqual({ db: { condition: 'service_started', required: true } });
         expect(built).toMatchObject({ build: { context: project.path('img') } });
@@ -328,7 +330,7 @@ export function providerSuite(
           'img/Dockerfile': 'FROM busybox:latest\n',
         });
         await expect(provider.up(request(), ['a'], go)).rejects.toMatchObject({ code: 'provider-failed' });
-        const reference = provider.defaultImage(project.name, 'a');
+        const reference = provider.defaultImage(project.name, 'a', undefined);
         expect(await engine.image(reference)).toBeUndefined();
         await docker('tag', 'busybox:latest', reference);
         await provider.up(request(), ['a'], go);

@@ -66,5 +66,5 @@ it('takes the version 1 that COMPOSE_ROLLBACK_PROVIDER asks for', async () => {
   const provider = await findProvider({ endpoint: await endpoint(), env });
   expect(provider.name).toBe('docker-compose');
   expect(await provider.version()).toMatch(/^1\./);
-  expect(provider.defaultImage('shop', 'api')).toBe('shop_api');
+  expect(provider.defaultImage('shop', 'api', undefined)).toBe('shop_api');
 });

@@ -100,5 +100,5 @@ it('prefers version 2', async () => {
   const provider = await findProvider({ endpoint: await endpoint(), env: process.env });
   expect(provider.name).toBe('docker compose');
   expect(await provider.version()).toMatch(/^[2-9]\./);
-  expect(provider.defaultImage('shop', 'api')).toBe('shop-api');
+  expect(provider.defaultImage('shop', 'api', undefined)).toBe('shop-api');
 });

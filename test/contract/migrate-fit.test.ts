@@ -36,6 +36,12 @@ const PLACES: Record<string, typeof ROOTFUL> = {
   'no-systemd': { ...ROOTFUL, systemd: false },
   selinux: { ...ROOTFUL, selinux: true },
   'podman-compose': { ...ROOTFUL, provider: 'podman-compose', providerVersion: '1.0.3' },
+  'podman-compose-newer': {
+    ...ROOTFUL,
+    provider: 'podman-compose',
+    providerVersion: '1.6.0',
+    podmanVersion: '5.8.6',
+  },
 };
 
 skipWithout('docker compose');

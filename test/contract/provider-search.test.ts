@@ -54,8 +54,8 @@ it('falls back to docker-compose, and tells version 2 under that name from versi
       env: { HOME: folder.path, PATH: folder.at(path) },
       prefer: 'docker-compose',
     });
-  expect((await inside('two')).defaultImage('p', 's')).toBe('p-s');
-  expect((await inside('one')).defaultImage('p', 's')).toBe('p_s');
+  expect((await inside('two')).defaultImage('p', 's', undefined)).toBe('p-s');
+  expect((await inside('one')).defaultImage('p', 's', undefined)).toBe('p_s');
 });
 
 it('finds a plug-in where only the docker CLI knows it', async () => {

@@ -14,7 +14,7 @@ export const PROGRAM_FAULTS = [
   'killed',
   /** Does all, and is killed before it says so. */
   'unanswered',
-  /** Makes the container and does not start it; of anything else the second half of its answer is missing. */
+  /** Does all, and the second half of its answer is missing. */
   'halved',
   /** podman-compose is killed, and what it called works on without it. */
   'orphaned',

@@ -37,6 +37,7 @@ const MACHINE: Machine = {
   namespaces: { user: true, network: true },
   lowestPort: 1024,
   tun: true,
+  nftables: true,
 };
 
 const podman = (other: Partial<Podman> = {}): Podman => ({
@@ -50,6 +51,8 @@ const podman = (other: Partial<Podman> = {}): Podman => ({
   logDrivers: ['journald'],
   networkBackend: 'netavark',
   forwarders: ['/usr/bin/slirp4netns'],
+  forwarder: undefined,
+  database: undefined,
   storage: { directory, driver: 'overlay' },
   ...other,
 });
@@ -132,6 +135,15 @@ it.each<[string, Partial<Machine>, Partial<Podman>, string]>([
   ['no tun', { tun: false }, {}, 'critical network.tun'],
   ['CNI', {}, { networkBackend: 'cni' }, 'note network.backend'],
   ['no slirp4netns', {}, { forwarders: [] }, 'critical podman.rootless-network'],
+  [
+    'a forwarder that is not used',
+    {},
+    { version: '5.8.6', forwarder: 'pasta' },
+    'critical podman.rootless-network',
+  ],
+  ['no nft for Podman 5', { nftables: false }, { version: '5.8.6' }, 'warning network.firewall'],
+  ['no nft for Podman 6', { nftables: false }, { version: '6.0.0' }, 'critical network.firewall'],
+  ['a database that Podman gives up', {}, { database: 'boltdb' }, 'note podman.database'],
   ['an old Podman', {}, { version: '4.2.0' }, 'warning podman.version'],
   ['a Podman with too old an API', {}, { version: '4.1.1' }, 'critical podman.version'],
   ['vfs', {}, { storage: { directory: '/tmp', driver: 'vfs' } }, 'warning podman.storage'],
@@ -152,6 +164,17 @@ it.each<[string, Partial<Machine>, Partial<Podman>, string]>([
   ['control groups v1', {}, { cgroups: 'v1' }, 'warning security.cgroups'],
 ])('%s', async (_, machine, found, expected) => {
   expect(told(await everything({ ...MACHINE, ...machine }, podman(found)))).toEqual([expected]);
+});
+
+it('of a user who has everything of today nothing is said', async () => {
+  const today = {
+    version: '6.0.0',
+    forwarders: ['/usr/bin/pasta'],
+    forwarder: 'pasta',
+    database: 'sqlite',
+  };
+  expect(told(await everything(MACHINE, podman(today)))).toEqual([]);
+  expect(told(await everything({ ...MACHINE, nftables: false }, podman()))).toEqual([]);
 });
 
 it('images and volumes have to fit beside themselves', async () => {

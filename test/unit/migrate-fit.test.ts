@@ -52,6 +52,42 @@ it('ports from the lowest one on are free to everybody', () => {
   expect(idsOf(ports)).toEqual([]);
 });
 
+const TODAY = { podmanVersion: '5.8.6', providerVersion: '1.6.0' };
+
+it('Podman heeds a mac_address over its socket from 5.8 on', () => {
+  const service = { mac_address: '02:42:ac:11:65:43' };
+  const overSocket = { provider: 'docker compose' as const };
+  expect(idsOf(service, overSocket)).toEqual(['warning network.mac-address']);
+  expect(idsOf(service, { ...TODAY, ...overSocket })).toEqual([]);
+});
+
+it('podman-compose asks for the GPUs that deploy reserves from 1.2 on', () => {
+  const reserving = (driver?: string) => ({
+    deploy: { resources: { reservations: { devices: [{ driver, capabilities: ['gpu'] }] } } },
+  });
+  expect(idsOf(reserving('nvidia'))).toEqual(['critical rights.gpus']);
+  expect(idsOf(reserving('nvidia'), TODAY)).toEqual(['warning rights.gpus']);
+  expect(idsOf(reserving(), TODAY)).toEqual(['critical rights.gpus']);
+  expect(idsOf({ gpus: 'all', ...reserving('nvidia') }, TODAY)).toEqual(['critical rights.gpus']);
+  expect(idsOf(reserving('nvidia'), { ...TODAY, provider: 'docker compose' })).toEqual([
+    'critical rights.gpus',
+  ]);
+});
+
+it('podman-compose waits for health from 1.3 on, on Podman from 4.6 on', () => {
+  const service = { depends_on: { db: { condition: 'service_healthy' } } };
+  expect(idsOf(service)).toEqual(['warning health.dependency']);
+  expect(idsOf(service, { providerVersion: '1.6.0' })).toEqual(['warning health.dependency']);
+  expect(idsOf(service, TODAY)).toEqual([]);
+});
+
+it('podman-compose ties a service to its jobs from 1.0.6 on', () => {
+  const service = { depends_on: { job: { condition: 'service_completed_successfully' } } };
+  expect(idsOf(service)).toEqual([]);
+  expect(idsOf(service, TODAY)).toEqual(['warning compose.job-dependency']);
+  expect(idsOf(service, { ...TODAY, provider: 'docker compose' })).toEqual([]);
+});
+
 it("rootless, directories have to be reached, and to be the user's own", () => {
   const sources = {
     missing: new Set<string>(),

@@ -22,13 +22,15 @@ function healthDependency({ depends_on }: ComposeService, place: Place): Found |
     condition === 'service_healthy' ? [name] : [],
   );
   if (awaited.length === 0) return undefined;
-  const waits = place.provider === 'docker compose' || isAtLeast(place.providerVersion, '1.3');
+  const { provider, providerVersion, podmanVersion } = place;
+  const waits =
+    provider === 'docker compose' || (isAtLeast(providerVersion, '1.3') && isAtLeast(podmanVersion, '4.6'));
   if (!waits) {
     return {
       grade: 'warning',
       finding: `it does not wait until ${awaited.join(', ')} is healthy`,
-      why: 'podman-compose knows no conditions before 1.3: it starts one after the other',
-      fix: 'install a newer one, or have the service try again',
+      why: 'podman-compose knows no conditions before 1.3, and has none of health checked before Podman 4.6',
+      fix: 'install newer ones, or have the service try again',
     };
   }
   if (place.systemd) return undefined;

@@ -43,6 +43,7 @@ export const PROVIDER_RULES: readonly Rule[] = [
   { id: 'compose.resource-options', find: before('1.0.6', resourceOptions) },
   { id: 'compose.sysctls', find: before('1.1', sysctls) },
   { id: 'compose.inline-build', find: before('1.4', inlineBuild) },
+  { id: 'compose.job-dependency', find: from('1.0.6', jobDependency) },
 ];
 
 type Finder = (service: ComposeService, place: Place) => Found | undefined;
@@ -57,6 +58,13 @@ function only(find: Finder): Finder {
 function before(version: string, find: Finder): Finder {
   return only((service, place) =>
     isAtLeast(place.providerVersion, version) ? undefined : find(service, place),
+  );
+}
+
+/** Of this version and later ones. */
+function from(version: string, find: Finder): Finder {
+  return only((service, place) =>
+    isAtLeast(place.providerVersion, version) ? find(service, place) : undefined,
   );
 }
 
@@ -173,5 +181,19 @@ function inlineBuild({ build }: ComposeService): Found | undefined {
     why: 'podman-compose does not read dockerfile_inline before 1.4, and finds none', // Measured.
     fix: 'write it to a file',
     rewrite: 'build: { dockerfile: Containerfile }',
+  };
+}
+
+/** Measured, 1.3.0 and 1.6.0 on Podman 5.8.6. What we make ourselves is not tied. */
+function jobDependency({ depends_on }: ComposeService): Found | undefined {
+  const jobs = Object.entries(depends_on).flatMap(([name, { condition }]) =>
+    condition === 'service_completed_successfully' ? [name] : [],
+  );
+  if (jobs.length === 0) return undefined;
+  return {
+    grade: 'warning',
+    finding: `${jobs.join(', ')} runs again whenever it starts`,
+    why: 'podman-compose ties it to the containers that it depends on, and Podman starts those with it, finished or not',
+    fix: `have ${jobs.join(', ')} do no harm when run twice, or ${INSTEAD}`,
   };
 }

@@ -1,5 +1,6 @@
 import type { ComposeService } from '../../model/compose.js';
 import type { Found, Place, Rule } from './fit.js';
+import { isAtLeast } from '../../model/versions.js';
 import { listOf, recordOf, textOf, textsOf } from '../values.js';
 
 /** What concerns a service's user, and what it may do on the machine. */
@@ -84,15 +85,19 @@ function devices(service: ComposeService, { rootless }: Place): Found | undefine
   };
 }
 
-function gpus(service: ComposeService): Found | undefined {
+function gpus(service: ComposeService, { provider, providerVersion }: Place): Found | undefined {
   const { reservations } = recordOf(recordOf(service['deploy'])['resources']);
-  const reserved = listOf(recordOf(reservations)['devices']);
-  if (listOf(service['gpus']).length === 0 && textOf(service['gpus']) === undefined && reserved.length === 0)
-    return undefined;
+  const reserved = listOf(recordOf(reservations)['devices']).map(recordOf);
+  const asked = listOf(service['gpus']).length > 0 || textOf(service['gpus']) !== undefined;
+  if (!asked && reserved.length === 0) return undefined;
+  const converts = provider === 'podman-compose' && isAtLeast(providerVersion, '1.2');
+  const given = converts && !asked && reserved.every(({ driver }) => driver === 'nvidia');
   return {
-    grade: 'critical',
+    grade: given ? 'warning' : 'critical',
     finding: 'it reserves GPUs',
-    why: 'Podman starts it without them: it takes devices of the Container Device Interface', // Measured, 4.3.1.
+    why: given
+      ? 'podman-compose asks for devices of the Container Device Interface, which has to be set up'
+      : 'Podman starts it without them: it takes devices of the Container Device Interface', // Measured, 4.3.1 and 5.8.6.
     fix: 'set up CDI (nvidia-ctk cdi generate) and name the device',
     rewrite: 'devices: ["nvidia.com/gpu=all"]',
   };
@@ -133,7 +138,7 @@ function otherRuntime(service: ComposeService, { provider }: Place): Found | und
     finding: `it asks for the runtime ${runtime}`,
     why:
       provider === 'docker compose'
-        ? 'Podman starts it with its own runtime, whatever compose asks for' // Measured, 4.3.1.
+        ? 'Podman starts it with its own runtime, whatever compose asks for' // Measured, 4.3.1 and 5.8.6.
         : "Podman has its own list of runtimes, and Docker's is not read",
     fix: `set it up in containers.conf ([engine.runtimes]), or leave it out${runtime === 'nvidia' ? ' and use CDI devices' : ''}`,
   };

@@ -90,7 +90,7 @@ export async function prepareMove(
 function builtNames({ project, provider }: Workspace, model: ComposeModel | undefined): MoveFacts['names'] {
   const built = Object.entries(model?.services ?? {}).filter(([, { image }]) => image === undefined);
   return Object.fromEntries(
-    built.map(([service]) => [service, provider.defaultImage(project.name, service)]),
+    built.map(([service]) => [service, provider.defaultImage(project.name, service, model)]),
   );
 }
 

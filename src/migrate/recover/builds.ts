@@ -73,7 +73,7 @@ export async function findUnbuilt({ workspace, observation }: Scene): Promise<Fi
   const all = Object.keys(observation.services).map(async (service): Promise<Finding[]> => {
     const definition = observation.model?.services[service];
     if (definition?.build === undefined) return [];
-    const image = definition.image ?? provider.defaultImage(project.name, service);
+    const image = definition.image ?? provider.defaultImage(project.name, service, observation.model);
     if (await engine.image(image)) return [];
     return [
       {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { RollbackError } from '../../model/errors.js';
 import type { ServiceObservation } from '../../model/project.js';
 import { isAtLeast } from '../../model/versions.js';
@@ -97,6 +98,7 @@ export function podmanResults(
         'install fuse-overlayfs, then podman system reset before anything is in it',
       ),
     ),
+    databaseResult(podman),
     systemdResult(machine),
     ...(rootless ? rootlessResults(machine, podman) : []),
   ];
@@ -133,6 +135,20 @@ function versionResult({ version }: Podman): Result {
   );
 }
 
+function databaseResult({ database = 'its own' }: Podman): Result {
+  return result(
+    'podman.database',
+    'what Podman knows of containers and volumes is in there',
+    `database ${database}`,
+    when(
+      database === 'boltdb',
+      'note',
+      'its database is BoltDB, which Podman 6 does not read',
+      'before Podman 6, go to 5.8 and start the machine anew: it carries the database over',
+    ),
+  );
+}
+
 function systemdResult({ systemd, user }: Machine): Result {
   return result(
     'podman.systemd',
@@ -149,10 +165,7 @@ function systemdResult({ systemd, user }: Machine): Result {
   );
 }
 
-function rootlessResults(
-  { runtimeDirectory, systemd, lingering, user }: Machine,
-  { forwarders }: Podman,
-): Result[] {
+function rootlessResults({ runtimeDirectory, systemd, lingering, user }: Machine, podman: Podman): Result[] {
   return [
     result(
       'podman.runtime-directory',
@@ -176,16 +189,29 @@ function rootlessResults(
         `loginctl enable-linger ${user.name}`,
       ),
     ),
-    result(
-      'podman.rootless-network',
-      'without root a program has to stand between containers and the network',
-      `${forwarders.join(', ')} connects containers`,
-      when(
-        forwarders.length === 0,
-        'critical',
-        'there is neither slirp4netns nor pasta',
-        'sudo apt install slirp4netns, or sudo dnf install passt',
-      ),
-    ),
+    forwarderResult(podman),
   ];
+}
+
+function forwarderResult({ forwarders, forwarder }: Podman): Result {
+  const used =
+    forwarder === undefined ? forwarders : forwarders.filter((path) => basename(path) === forwarder);
+  const problem: Problem =
+    forwarder === undefined
+      ? {
+          grade: 'critical',
+          finding: 'there is neither slirp4netns nor pasta',
+          fix: 'sudo apt install slirp4netns, or sudo dnf install passt',
+        }
+      : {
+          grade: 'critical',
+          finding: `there is no ${forwarder}`,
+          fix: 'sudo apt install passt, or sudo dnf install passt',
+        };
+  return result(
+    'podman.rootless-network',
+    'without root a program has to stand between containers and the network',
+    `${used.join(', ')} connects containers`,
+    used.length === 0 ? problem : undefined,
+  );
 }

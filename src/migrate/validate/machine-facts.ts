@@ -27,6 +27,8 @@ export interface Machine {
   lowestPort: number;
   /** May the user open /dev/net/tun? */
   tun: boolean;
+  /** Is the program nft there? */
+  nftables: boolean;
 }
 
 type Environment = Record<string, string | undefined>;
@@ -51,6 +53,8 @@ export async function lookAtMachine(env: Environment, name: string): Promise<Mac
     namespaces: await lookAtNamespaces(),
     lowestPort: (await setting('net/ipv4/ip_unprivileged_port_start')) ?? 1024,
     tun: await canOpen('/dev/net/tun'),
+    // Podman looks there too, whatever the user's PATH is.
+    nftables: (await findProgram('nft', { PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` })) !== undefined,
   };
 }
 

@@ -143,7 +143,7 @@ export function securityResults({ user }: Machine, podman: Podman | undefined, r
       when(
         cgroups === 'v1',
         rootless ? 'warning' : 'note',
-        `control groups v1${rootless ? ': no limits hold, and nothing can be paused' : ', which newer Podman gives up'}`,
+        `control groups v1, which Podman 6 does not run on${rootless ? ': no limits hold, and nothing can be paused' : ''}`,
         'boot with systemd.unified_cgroup_hierarchy=1',
       ),
     ),

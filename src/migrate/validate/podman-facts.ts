@@ -16,6 +16,10 @@ export interface Podman {
   networkBackend: string;
   /** Programs that connect rootless containers, as far as they are there. */
   forwarders: string[];
+  /** Which of them is used, `pasta`; undefined before 5.0, where either does. */
+  forwarder: string | undefined;
+  /** Where it keeps what it knows of containers: `sqlite`, `boltdb`; undefined before 4.6. */
+  database: string | undefined;
   storage: { directory: string; driver: string };
 }
 
@@ -25,6 +29,8 @@ const infoSchema = z.object({
   host: z.object({
     cgroupVersion: z.enum(['v1', 'v2']),
     networkBackend: z.string().default('cni'),
+    rootlessNetworkCmd: z.string().optional(),
+    databaseBackend: z.string().optional(),
     slirp4netns: forwarderSchema,
     pasta: forwarderSchema,
     security: z.object({
@@ -75,6 +81,8 @@ function fromInfo(text: string): Podman | { problem: string } {
     logDrivers: plugins.log ?? [],
     networkBackend: host.networkBackend,
     forwarders: helpers.flatMap((path) => path || []),
+    forwarder: host.rootlessNetworkCmd || undefined,
+    database: host.databaseBackend,
     storage: { directory: store.graphRoot, driver: store.graphDriverName },
   };
 }

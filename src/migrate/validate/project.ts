@@ -3,6 +3,7 @@ import { RollbackError } from '../../model/errors.js';
 import type { Check } from '../../model/readiness.js';
 import { ageOf, bytes } from '../../plan/text.js';
 import { isMissing } from '../../project/paths.js';
+import { isAtLeast } from '../../model/versions.js';
 import { checksOf, result, when, type Result } from './checks.js';
 import { freeBytes, isWritable, type Machine } from './machine-facts.js';
 import type { Podman } from './podman-facts.js';
@@ -11,7 +12,7 @@ import type { Source } from '../source.js';
 /** What this project needs of network and backup. */
 
 export function networkResults(
-  { namespaces, tun }: Machine,
+  { namespaces, tun, nftables }: Machine,
   podman: Podman | undefined,
   rootless: boolean,
 ): Result[] {
@@ -27,7 +28,7 @@ export function networkResults(
         'sudo sysctl user.max_net_namespaces=28633',
       ),
     ),
-    ...(podman ? [backendResult(podman)] : []),
+    ...(podman ? [backendResult(podman), ...firewallResult(podman, nftables)] : []),
     ...(rootless ? [tunResult(tun)] : []),
   ];
 }
@@ -44,6 +45,24 @@ function backendResult({ networkBackend }: Podman): Result {
       'install netavark and aardvark-dns, or see that the plug-in dnsname is there',
     ),
   );
+}
+
+/** Measured, Podman 5.8.6 with netavark 1.17.2: without nft no container has a network, and iptables does not help. */
+function firewallResult({ version }: Podman, nftables: boolean): Result[] {
+  if (!isAtLeast(version, '5.0')) return [];
+  return [
+    result(
+      'network.firewall',
+      'from version 5 on Podman forwards ports by nftables, and version 6 has nothing else',
+      'the program nft is there',
+      when(
+        !nftables,
+        isAtLeast(version, '6.0') ? 'critical' : 'warning',
+        'there is no program nft',
+        'sudo apt install nftables, or sudo dnf install nftables',
+      ),
+    ),
+  ];
 }
 
 function tunResult(tun: boolean): Result {
