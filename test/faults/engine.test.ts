@@ -1,15 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { containersOf } from '../support/e2e.js';
 import { engineProxy, FAULTS, type EngineProxy, type Fault } from '../support/engine-proxy.js';
-import {
-  bounded,
-  chosenFaults,
-  eachOf,
-  FAULT_SEED,
-  HOURS,
-  keepsItsWord,
-  numbers,
-} from '../support/faults.js';
+import { bounded, chosenFaults, eachOf, FAULT_SEED, HOURS, keepsItsWord } from '../support/faults.js';
+import { numbers } from '../support/random.js';
 import { twoStates, type TwoStates } from '../support/two-states.js';
 
 /**

@@ -1,8 +1,9 @@
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MAIN, ok, type Stack } from '../support/e2e.js';
-import { HOURS, numbers } from '../support/faults.js';
+import { HOURS } from '../support/faults.js';
 import { ALL, everyKill, runKilled, SEED } from '../support/kills.js';
+import { numbers } from '../support/random.js';
 import { twoStates, type TwoStates } from '../support/two-states.js';
 
 /**

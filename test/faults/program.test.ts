@@ -1,15 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PODMAN, PODMAN_COMPOSE } from '../support/engine.js';
 import { cli, containersOf, until } from '../support/e2e.js';
-import {
-  bounded,
-  chosenFaults,
-  eachOf,
-  FAULT_SEED,
-  HOURS,
-  keepsItsWord,
-  numbers,
-} from '../support/faults.js';
+import { bounded, chosenFaults, eachOf, FAULT_SEED, HOURS, keepsItsWord } from '../support/faults.js';
+import { numbers } from '../support/random.js';
 import { beginWith } from '../support/processes.js';
 import {
   faultyPrograms,

@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { cli, containersOf, MAIN, type Stack } from './e2e.js';
+import { sample } from './random.js';
 import type { TwoStates } from './two-states.js';
 
 /** What tests of faults and kills have in common: which moments they choose, and what every end of a run promises. */
@@ -74,23 +75,6 @@ export async function eachOf<T>(all: readonly T[], act: (one: T) => Promise<void
     }
   }
   expect(failures).toEqual([]);
-}
-
-/** A linear congruential generator: the same seed gives the same sample everywhere. */
-export function* numbers(seed: number): Generator<number> {
-  for (let x = seed; ;) {
-    x = (x * 1103515245 + 12345) % 2147483648;
-    yield x;
-  }
-}
-
-/** So many of them, chosen by the seed; one may be chosen twice. */
-export function sample<T>(all: readonly T[], size: number, seed: number): T[] {
-  const random = numbers(seed);
-  return Array.from(
-    { length: size },
-    () => all[Math.floor((random.next().value / 2147483648) * all.length)],
-  ).filter((one) => one !== undefined);
 }
 
 /** One stack after the other, with minutes for each step: these tests may take hours when all of them run. */

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { MAIN, type Stack } from './e2e.js';
-import { eachOf, sample } from './faults.js';
+import { eachOf } from './faults.js';
+import { sample } from './random.js';
 
 /** The program killed at its durable steps, see kill.mjs. `KILLS=all` tries every step, `KILLS=journal` every write to a run's journal; else a sample, chosen by `KILL_SEED`. */
 

@@ -39,6 +39,24 @@ export function rawTar(entries: readonly RawEntry[], end = Buffer.alloc(1024)): 
 
 export const hex = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
+/** The one layer of the image in `imageTar`, and its id. */
+export const LAYER = Buffer.alloc(3000, 'a layer ');
+export const LAYER_IDS = [`sha256:${hex(LAYER)}`];
+
+/** An image of one layer as `docker save` writes it; `listed` are the layers that its configuration names. */
+export function imageTar({
+  tags = null as string[] | null,
+  listed = LAYER_IDS,
+  content = LAYER,
+} = {}): Buffer {
+  const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+  return rawTar([
+    { path: 'l', content },
+    { path: 'c', content: json({ rootfs: { diff_ids: listed } }) },
+    { path: 'manifest.json', content: json([{ Config: 'c', RepoTags: tags, Layers: ['l'] }]) },
+  ]);
+}
+
 /** In pieces of odd lengths, as a network gives them. */
 export async function* pieces(bytes: Buffer, length = 777): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);

@@ -7,36 +7,25 @@ import { verifyPoints, type Verification } from '../../src/points/verify.js';
 import { Store } from '../../src/store/store.js';
 import { skipWithout } from '../support/needs.js';
 import { makePoint, sha256, temporaryDirectory } from '../support/store.js';
-import { hex, rawTar, type RawEntry } from '../support/tars.js';
+import { hex, imageTar, LAYER, LAYER_IDS, rawTar, type RawEntry } from '../support/tars.js';
 
 /** Archives whose bytes are as recorded, and which would not bring back what the point says. */
 
-const layer = Buffer.alloc(3000, 'a layer ');
-const diffIds = [`sha256:${hex(layer)}`];
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-function imageTar({ tags = null as string[] | null, listed = diffIds, content = layer } = {}): Buffer {
-  const entries: RawEntry[] = [
-    { path: 'l', content },
-    { path: 'c', content: json({ rootfs: { diff_ids: listed } }) },
-    { path: 'manifest.json', content: json([{ Config: 'c', RepoTags: tags, Layers: ['l'] }]) },
-  ];
-  return rawTar(entries);
-}
-
-/** The same image, and an OCI layout that names another or gives it a name. */
-function layoutTar({ listed = diffIds, annotations = {} }): Buffer {
+/** The image of `imageTar`, and an OCI layout that names another or gives it a name. */
+function layoutTar({ listed = LAYER_IDS, annotations = {} }): Buffer {
   const config = json({ rootfs: { diff_ids: listed } });
   const digest = (bytes: Buffer) => `sha256:${hex(bytes)}`;
-  const manifest = json({ config: { digest: digest(config) }, layers: [{ digest: digest(layer) }] });
-  const blobs = [layer, config, manifest].map((content) => ({
+  const manifest = json({ config: { digest: digest(config) }, layers: [{ digest: digest(LAYER) }] });
+  const blobs = [LAYER, config, manifest].map((content) => ({
     path: `blobs/sha256/${hex(content)}`,
     content,
   }));
   return rawTar([
     ...blobs,
-    { path: 'c', content: json({ rootfs: { diff_ids: diffIds } }) },
-    { path: 'l', content: layer },
+    { path: 'c', content: json({ rootfs: { diff_ids: LAYER_IDS } }) },
+    { path: 'l', content: LAYER },
     { path: 'manifest.json', content: json([{ Config: 'c', RepoTags: null, Layers: ['l'] }]) },
     { path: 'index.json', content: json({ manifests: [{ digest: digest(manifest), annotations }] }) },
   ]);
@@ -75,7 +64,7 @@ async function withArchive(
   });
   await writer.commit({
     ...base,
-    images: { redis: { ...redis, diff_ids: diffIds } },
+    images: { redis: { ...redis, diff_ids: LAYER_IDS } },
     image_archives: [archive],
     model: { stored: 'model.json', ...model },
   });
