@@ -120,12 +120,13 @@ up() {
 
 # launch COMMAND...: starts the daemon and waits until it answers; shows the end of its log when it does not.
 launch() {
-  local pid
+  local pid busybox
   if [[ $APART == yes ]]; then
+    busybox=$(need_file busybox-static bin/busybox usr/bin/busybox) || return 1
     # The shell stays and keeps the namespaces: Podman's own first thread may end up in the network of a container.
     # shellcheck disable=SC2016 # the inner shell's
     set -- unshare --mount --net --propagation slave -- \
-      sh -c 'echo $$ >"$0/namespaces.pid" && ip link set lo up && "$@"; exit' "$RUN_DIR" "$@"
+      sh -c 'echo $$ >"$0/namespaces.pid" && "$1" ip link set lo up && shift && "$@"; exit' "$RUN_DIR" "$busybox" "$@"
   fi
   pid=$(detach "$HOME_DIR/engine.log" ${AS_OWNER[@]+"${AS_OWNER[@]}"} "$@")
   until_true 60 answers_or_ended "$pid" || true
