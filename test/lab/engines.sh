@@ -340,7 +340,7 @@ print_version() {
     docker) printf 'Docker %s, %s\n' "$(docker version --format '{{.Server.Version}}')" "$compose" ;;
     podman)
       printf 'Podman %s, %s, %s\n' "$(podman version --format '{{.Client.Version}}')" "$compose" \
-        "$(PATH=$HOME_DIR/bin:$PATH inside "$PODMAN_COMPOSE" --version 2>/dev/null | grep -o 'podman-compose version.*')"
+        "$(PATH=$HOME_DIR/bin:$PATH inside "$PODMAN_COMPOSE" --version 2>/dev/null | grep -o 'podman-compose.* version.*')"
       ;;
   esac
 }
