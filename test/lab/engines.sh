@@ -180,6 +180,7 @@ start_podman() {
   mkdir -p "$HOME_DIR"/{bin,networks,no-packages,home/.config/containers} || return 1
   configure_podman "$tree"
   write_podman "$tree"
+  ln -sfn "$tree/usr/sbin/nft" "$HOME_DIR/bin/nft" # `migrate validate` looks for it on the PATH
   write_podman_compose "$suite" || return 1
   if [[ $APART == yes ]]; then link_plugins "$HOME_DIR/config" "$MIDDLE" || return 1; fi
   if [[ -n $OWNER ]]; then prepare_user; fi
