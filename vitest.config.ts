@@ -58,8 +58,8 @@ const BETWEEN = ['built', 'move', 'scripts', 'space', 'to-units', 'validate'].ma
   e2e(`migrate-${part}`),
 );
 const ONLY_PODMAN = ['test/conformance/podman-*.test.ts', e2e('podman-*')];
-/** Compose 1 replaces no container on Docker 25 and later: it is tested as a provider on an engine of its time. */
-const PROVIDER_V1 = ['test/conformance/provider-v1.test.ts'];
+/** Compose 1 replaces no container on today's Docker with its containerd image store: it is tested on an engine of its time. */
+const COMPOSE_V1 = ['test/conformance/provider-v1.test.ts', e2e('compose-v1')];
 const FAULTS_OF_PROGRAMS = ['test/faults/program.test.ts'];
 const ENGINE_CONFORMANCE = ['test/conformance/engine{,-images,-volumes}.test.ts'];
 
@@ -155,12 +155,12 @@ export default defineConfig({
       onEngine('smoke', { include: SMOKE }),
       onEngine('docker', {
         include: ['test/{conformance,e2e,faults}/**/*.test.ts'],
-        exclude: [...SMOKE, ...ALONE, ...ONLY_PODMAN, ...PROVIDER_V1, ...FAULTS_OF_PROGRAMS],
+        exclude: [...SMOKE, ...ALONE, ...ONLY_PODMAN, ...COMPOSE_V1, ...FAULTS_OF_PROGRAMS],
         order: 2,
       }),
       onEngine('alone', { include: ALONE, order: 3, serial: true }),
       onEngine('docker-v1', { include: SAMPLE, env: composeV1 }),
-      onEngine('docker-20', { include: [...CORE, ...PROVIDER_V1] }),
+      onEngine('docker-20', { include: [...CORE, ...COMPOSE_V1] }),
       ...['docker-26', 'docker-26-classic'].map((name) => onEngine(name, { include: CORE })),
       onPodman('podman', {
         include: [

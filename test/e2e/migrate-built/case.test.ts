@@ -29,24 +29,26 @@ volumes: { data: {} }
 
 afterAll(() => clearPodman(stack.name));
 
-const bare = (id: string) => id.replace('sha256:', '');
+/** Engines call an image by ids of their own; its layers are the same everywhere. */
+const LAYERS = ['image', 'inspect', '--format', '{{json .RootFS.Layers}}'];
 
 test('to podman-compose and back to docker compose', async () => {
   const [container = ''] = await stack.ids('web');
-  const image = bare(await docker('inspect', '--format', '{{.Image}}', container));
+  const image = await docker('inspect', '--format', '{{.Image}}', container);
 
   const there = await cliWith(stack, { env }, ...forth);
   expect([there.exitCode, there.stderr]).toEqual([0, expect.anything()]);
   const name = `${stack.name}_web_1`;
   expect(await atPodman('container', stack.name)).toEqual([name]);
-  expect(bare(await podman('inspect', '--format', '{{.Image}}', name))).toBe(image);
+  const moved = await podman('inspect', '--format', '{{.Image}}', name);
+  expect(await podman(...LAYERS, moved)).toBe(await docker(...LAYERS, image));
   expect(await podman('exec', name, 'cat', '/data/of')).toBe('docker');
   await podman('exec', name, 'sh', '-c', 'echo podman > /data/of');
 
   const here = await cliWith(stack, { env }, ...back);
   expect([here.exitCode, here.stderr]).toEqual([0, expect.anything()]);
   expect(await docker('inspect', '--format', '{{.State.Status}} {{.Image}}', container)).toBe(
-    `running sha256:${image}`,
+    `running ${image}`,
   );
   expect(await stack.compose('exec', '-T', 'web', 'cat', '/data/of')).toBe('podman');
 });

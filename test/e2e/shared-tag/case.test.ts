@@ -27,7 +27,9 @@ services:
 
 async function build(version: string): Promise<void> {
   const labels = ['--label', `of=${stack.name}`, '--label', `version=${version}`];
-  await docker('build', '--quiet', ...labels, '--tag', tag, stack.path('image'));
+  // Without a second name Docker 28 with containerd's store forgets the image that a build takes the name from.
+  const tags = ['--tag', tag, '--tag', `${stack.name}-app:${version}`];
+  await docker('build', '--quiet', ...labels, ...tags, stack.path('image'));
 }
 
 test('both images come back, and the tag to where it pointed', async () => {
