@@ -170,12 +170,16 @@ function toRestart(policy: ContainerDocument['HostConfig']['RestartPolicy']): st
   return times ? `${name}:${times}` : name || 'no';
 }
 
+/** Containerd's store lists a name by digest here, too (measured, Docker 28.5.2). */
+export function toTags(names: Maybe<string[]>): string[] {
+  return (names ?? []).filter((name) => name !== '<none>:<none>' && !name.includes('@'));
+}
+
 export function toImage(document: ImageDocument): Image {
   const platform = [document.Os, document.Architecture, document.Variant];
   return {
     id: document.Id,
-    // Docker 28.5 with containerd's store lists names with a digest here, too, after buildx has built (measured).
-    tags: (document.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>' && !tag.includes('@')),
+    tags: toTags(document.RepoTags),
     digests: (document.RepoDigests ?? []).filter((digest) => digest !== '<none>@<none>'),
     platform: platform.filter((part) => part !== undefined && part !== null && part !== '').join('/'),
     diffIds: document.RootFS.Layers ?? [],

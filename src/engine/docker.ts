@@ -19,6 +19,7 @@ import {
   toIdentity,
   toImage,
   toMount,
+  toTags,
   toVolume,
   toVolumeSizes,
   withManifest,
@@ -117,8 +118,7 @@ export class DockerEngine implements Engine {
     const images = await this.asked(() => this.docker.listImages());
     const below = (tag: string) => tag.startsWith(`${repository}:`) || tag.startsWith(`${repository}/`);
     return images.flatMap(({ Id: imageId, RepoTags }) => {
-      // Null for images without a tag, whatever the types say.
-      const names = (RepoTags ?? []).map((name) => this.nameOf(name));
+      const names = toTags(RepoTags).map((name) => this.nameOf(name));
       return names.filter(below).map((reference) => ({ reference, imageId }));
     });
   }

@@ -71,6 +71,23 @@ it('an image has what an engine leaves out from API 1.52 on', async () => {
   });
 });
 
+it('an image that was pulled by digest has no tag, though containerd lists the digest as one', async () => {
+  const name = `shop@sha256:${'d'.repeat(64)}`;
+  const names = { Id: `sha256:${'d'.repeat(64)}`, RepoTags: [name], RepoDigests: [name] };
+  const engine = await engineWith({
+    [`GET /v1.51/images/${name}/json`]: {
+      ...names,
+      Architecture: 'amd64',
+      Os: 'linux',
+      Size: 1,
+      RootFS: {},
+    },
+    'GET /v1.51/images/json': [names, { ...names, Id: 'sha256:e', RepoTags: ['shop:1'] }],
+  });
+  expect(await engine.image(name)).toMatchObject({ tags: [], digests: [name] });
+  expect(await engine.references('shop')).toEqual([{ reference: 'shop:1', imageId: 'sha256:e' }]);
+});
+
 it('a container has an address in each of its networks, and none of its own from API 1.52 on', async () => {
   const id = 'c'.repeat(64);
   const engine = await engineWith({
