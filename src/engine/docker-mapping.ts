@@ -89,7 +89,7 @@ export interface VersionDocument {
 
 type VolumesInUse = Maybe<{ Name: string; UsageData?: Maybe<{ Size: number }> }[]>;
 
-/** What `docker system df` tells. API 1.52 has both; later versions are announced to have `VolumeUsage` alone (moby, `api/types/system`). */
+/** Answer of `docker system df`. API 1.52 has both; later versions are announced to have `VolumeUsage` alone (moby, `api/types/system`). */
 export interface UsageDocument {
   Volumes?: VolumesInUse;
   VolumeUsage?: Maybe<{ Items?: VolumesInUse }>;
@@ -187,7 +187,7 @@ export function toImage(document: ImageDocument): Image {
   };
 }
 
-/** What `docker image ls` tells, with manifests. */
+/** Row of `docker image ls` with manifests. */
 interface ImageRow {
   Id: string;
   Manifests?: Maybe<{ ID: string; Kind: string; Available: boolean }[]>;

@@ -2,7 +2,7 @@ import type { ComposeModel } from '../model/compose.js';
 import { isAtLeast } from '../model/versions.js';
 import type { Lookup } from './interpolation.js';
 
-/** What versions of podman-compose make of compose files, by its sources from 1.0.3 to 1.6.0. */
+/** Differences between versions of podman-compose, by its sources from 1.0.3 to 1.6.0. */
 export interface Dialect {
   /** From 1.1 on: profiles, env files, and the shell before `.env`. */
   modern: boolean;
@@ -31,7 +31,7 @@ export function nameSettings(section: Record<string, unknown>, lookup: Lookup): 
     : {};
 }
 
-/** What stands between the parts of a name: `shop_api_1`, or `shop-api-1` where the model has it. */
+/** The separator between the parts of a name: `shop_api_1`, or `shop-api-1` where the model has it. */
 export function separatorOf(model: ComposeModel | undefined): '_' | '-' {
   const section = model?.[SECTION];
   return typeof section === 'object' && section !== null && joinsByHyphen({ ...section }) ? '-' : '_';

@@ -56,7 +56,7 @@ export async function readPodmanModel(
   return { ...model, networks: joinedNetworks(model, fields(merged['networks'])) };
 }
 
-/** Of the names that nobody gave; volumes keep their underscores. */
+/** Applies to generated names; volumes keep their underscores. */
 function joinedNetworks(model: ComposeModel, written: Fields): ComposeModel['networks'] {
   const separator = separatorOf(model);
   if (separator === '_') return model.networks;

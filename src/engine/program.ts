@@ -5,7 +5,7 @@ export interface ProgramOptions {
   cwd?: string;
   /** The whole environment of the child. */
   env: Environment;
-  /** What it reads from stdin; nothing when absent. */
+  /** Text for its stdin; empty when absent. */
   input?: string;
   signal?: AbortSignal;
 }

@@ -339,7 +339,7 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
   error: errorSchema,
 };
 
-/** What `loadDocuments` of the library loads. */
+/** Result of `loadDocuments`. */
 export interface Documents {
   DOCUMENT_NAMES: readonly string[];
   /** The JSON Schema of a document; undefined for an unknown name. */

@@ -28,7 +28,7 @@ export interface Deduction {
   reading: Reading;
   /** Is a service's hash in `reading` the one that its containers would carry? */
   tells: (service: string) => boolean;
-  /** Are all of a service's containers what the files give, as far as that can be told? */
+  /** True when all of a service's containers match the files, as far as that can be told. */
   matchesFiles: (service: string) => boolean;
   warnings: string[];
 }
