@@ -17,6 +17,8 @@ const withoutEngine = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   isolate: false,
+  // By default one core stays free: of two, that is half of them.
+  maxWorkers: '100%',
   unstubEnvs: true,
   sequence: { groupOrder: 0 },
 };
