@@ -36,13 +36,18 @@ function someService(name: string, states: ContainerState[]): fc.Arbitrary<Servi
       volumes: fc.subarray(['data', 'files'], { maxLength: 1 }),
       orphan: fc.constantFrom(false, false, false, false, false, false, true),
     })
-    .map(({ image, version, drift, lender, ...rest }) => ({
-      ...rest,
-      ...(lender !== undefined && { lender }),
-      ...image,
-      hash: `${name} of ${image.ref} ${version}`,
-      filesHash: `${name} of ${image.ref} ${drift ?? version}`,
-    }));
+    .map(({ image, version, drift, lender, ...rest }) => {
+      // the hash of one that lives in another's network does not tell whether it drifted (isOtherDefinition in services.ts)
+      const said = lender === undefined ? (drift ?? version) : version;
+      return {
+        ...rest,
+        ...(lender !== undefined && { lender }),
+        ...image,
+        hash: `${name} of ${image.ref} ${version}`,
+        filesHash: `${name} of ${image.ref} ${said}`,
+        more: { environment: { VERSION: said } },
+      };
+    });
 }
 
 const file: fc.Arbitrary<FileSpec> = fc.oneof(
