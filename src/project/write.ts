@@ -1,9 +1,8 @@
-import { constants, createWriteStream } from 'node:fs';
+import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { chown, mkdir, open, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import { chown, mkdir, open, rename, rmdir, symlink, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { RollbackError, messageOf } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { describeKind } from './entries.js';
@@ -40,8 +39,17 @@ export async function restoreFile(
     }
     await replace(target, existing, async (temporary) => {
       // Readable by nobody else until it has its owner and mode.
-      await pipeline(await source(), createWriteStream(temporary, { flags: 'wx', mode: 0o600 }));
-      await finish(temporary, existing?.isFile() ? existing : await look(dirname(target)), mode);
+      const handle = await open(temporary, 'wx', 0o600);
+      try {
+        await writeBytes(handle, source);
+        const owner = existing?.isFile() ? existing : await look(dirname(target));
+        // Owner first: changing it clears the set-id bits.
+        if (owner) await giveTo(temporary, owner, await handle.stat());
+        await handle.chmod(mode);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
     });
   });
 }
@@ -115,15 +123,7 @@ async function makeParents(folder: string): Promise<void> {
 async function overwrite(target: string, source: OpenBytes, mode: number): Promise<void> {
   const handle = await open(target, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
-    let size = 0;
-    for await (const chunk of await source()) {
-      if (!(chunk instanceof Buffer)) throw new TypeError('a byte stream was expected');
-      for (let at = 0; at < chunk.length;) {
-        const { bytesWritten } = await handle.write(chunk, at, chunk.length - at, size);
-        at += bytesWritten;
-        size += bytesWritten;
-      }
-    }
+    const size = await writeBytes(handle, source);
     await handle.truncate(size);
     await handle.chmod(mode);
     await handle.sync();
@@ -132,16 +132,18 @@ async function overwrite(target: string, source: OpenBytes, mode: number): Promi
   }
 }
 
-/** Owner first: changing it clears the set-id bits. */
-async function finish(file: string, owner: Stats | undefined, mode: number): Promise<void> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    if (owner) await giveTo(file, owner, await handle.stat());
-    await handle.chmod(mode);
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** Returns how many bytes were written. */
+async function writeBytes(handle: FileHandle, source: OpenBytes): Promise<number> {
+  let size = 0;
+  for await (const chunk of await source()) {
+    if (!(chunk instanceof Buffer)) throw new TypeError('a byte stream was expected');
+    for (let at = 0; at < chunk.length;) {
+      const { bytesWritten } = await handle.write(chunk, at, chunk.length - at, size);
+      at += bytesWritten;
+      size += bytesWritten;
+    }
   }
+  return size;
 }
 
 /** Only root can give files away: another user's restored files become the user's own, as with any editor. */
