@@ -9,7 +9,7 @@ import manifest from '../../package.json' with { type: 'json' };
 /** Packs the built project, installs the tarball in an empty project, and uses it there. Needs no engine. */
 
 const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
-const TSC = join(PACKAGE, 'node_modules/typescript/bin/tsc');
+const TSC = join(PACKAGE, 'node_modules/typescript-native/bin/tsc');
 
 /** The empty project. */
 let folder = '';
