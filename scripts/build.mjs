@@ -65,7 +65,7 @@ await build({
 });
 const { metafile } = await build({
   ...common,
-  entryPoints: ['src/main.ts', 'src/index.ts', 'src/watchdog.ts'],
+  entryPoints: { main: 'src/main.ts', index: 'src/index.ts', watchdog: 'src/operations/watchdog.ts' },
   outdir: 'dist',
   chunkNames: 'chunks/[name]-[hash]',
   splitting: true,

@@ -1,9 +1,12 @@
-import type { ManagerOptions, RollbackOptions, UndoOptions } from './options.js';
+import type { RollbackOptions, UndoOptions } from './runs/options.js';
+import type { ManagerOptions } from './session/options.js';
 import { RollbackError } from './model/errors.js';
 import type { Plan } from './model/plan.js';
 import { LISTED_KINDS } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
-import type { AuditRecord, RollbackKind, RunSummary } from './model/run.js';
+import { scopeOf } from './model/scope.js';
+import type { AuditRecord, RunSummary } from './model/run.js';
+import type { RollbackKind } from './rollback/names.js';
 import type { MoveOutcome } from './migrate/move/move.js';
 import type { Target } from './plan/target.js';
 import type { Readable, Writable } from 'node:stream';
@@ -17,12 +20,13 @@ import type { CleanupRequest } from './points/remove.js';
 import type { Status } from './points/status.js';
 import type { Verification } from './points/verify.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
-import type { Workspace } from './run/workspace.js';
+import type { Workspace } from './session/workspace.js';
 import type { IndexDb, PointFilter, PointLine } from './store/index-db.js';
 import type { ReindexReport } from './store/reindex.js';
 import type { StoreUsage } from './store/usage.js';
-import { change, look, read, warnOfHistory } from './access.js';
-import { locatePlace, openBareStore, userName } from './wiring.js';
+import { Access } from './runs/access.js';
+import { RUN_KINDS } from './kinds.js';
+import { locatePlace, openBareStore, userName } from './session/locate.js';
 
 export interface ListRequest {
   /** Safety points too. */
@@ -44,14 +48,17 @@ export type ConfirmDeletion = (points: PointSummary[]) => Promise<boolean>;
  * else on purpose; its code tells what happened.
  */
 export class RollbackManager {
-  constructor(private readonly options: ManagerOptions = {}) {}
+  private readonly access: Access;
+
+  constructor(private readonly options: ManagerOptions = {}) {
+    this.access = new Access(options, RUN_KINDS);
+  }
 
   /** Records the present. The point is there, whole, when this returns. */
   async createRollbackPoint(request: CreateRequest = {}): Promise<Point> {
     const { assertCreatable, assertFinished, createPoint } = await import('./work.js');
     assertCreatable(request);
-    return change(
-      this.options,
+    return this.access.change(
       'create',
       ({ id }) => [id],
       async (workspace) => {
@@ -85,8 +92,7 @@ export class RollbackManager {
   /** A pinned point is never removed by retention or clean-up. */
   async setPinned(selector: string, pinned: boolean): Promise<PointSummary> {
     const { findPoint } = await import('./work.js');
-    return change(
-      this.options,
+    return this.access.change(
       pinned ? 'pin' : 'unpin',
       ({ id }) => [id],
       async ({ store, project }) => {
@@ -100,7 +106,7 @@ export class RollbackManager {
   /** One point, whole. Throws `no-such-point`, `damaged`. */
   async showRollbackPoint(selector: string): Promise<Point> {
     const { findPoint } = await import('./work.js');
-    return read(this.options, async ({ store, project }) => {
+    return this.access.read(async ({ store, project }) => {
       const { id } = await findPoint(store, project, selector);
       return store.read(id);
     });
@@ -109,11 +115,10 @@ export class RollbackManager {
   /** What changed from a point to another one, or to the present. */
   async diff(selector: string, other?: string): Promise<Difference[]> {
     const { differences, findTarget, observePresent, presentAsPoint } = await import('./work.js');
-    const open = (text: string) =>
-      read(this.options, ({ store, project }) => findTarget(store, project, text));
+    const open = (text: string) => this.access.read(({ store, project }) => findTarget(store, project, text));
     const from = await open(selector);
     if (other !== undefined) return differences(from, await open(other));
-    return look(this.options, async (workspace) => {
+    return this.access.look(async (workspace) => {
       const observation = await observePresent(workspace, from.point);
       return differences(from, { point: presentAsPoint(observation), model: observation.model });
     });
@@ -121,12 +126,12 @@ export class RollbackManager {
 
   async status(): Promise<Status> {
     const { readStatus } = await import('./work.js');
-    return look(this.options, readStatus);
+    return this.access.look(readStatus);
   }
 
   /** Who did what, when, with what result; newest first. */
   async history({ limit }: { limit?: number | undefined } = {}): Promise<AuditRecord[]> {
-    return read(this.options, async ({ store, project }) => {
+    return this.access.read(async ({ store, project }) => {
       const index = await store.readIndex();
       return index?.audit({ project, ...(limit === undefined ? {} : { limit }) }) ?? [];
     });
@@ -134,18 +139,15 @@ export class RollbackManager {
 
   /** Newest first. A run without an end that nobody carries on was killed. */
   async runs(): Promise<RunSummary[]> {
-    return read(
-      this.options,
-      async ({ store, project }) => (await store.readIndex())?.runs({ project }) ?? [],
-    );
+    return this.access.read(async ({ store, project }) => (await store.readIndex())?.runs({ project }) ?? []);
   }
 
   /** What a rollback would do. Changes nothing; a plan with blockers is returned like any other. */
   async plan(selector: string, options: RollbackOptions = {}): Promise<Plan> {
     const { findTarget, prepare } = await import('./work.js');
-    return look(this.options, async (workspace) => {
+    return this.access.look(async (workspace) => {
       const target = await findTarget(workspace.store, workspace.project.name, selector);
-      return (await prepare(workspace, target, planOptions('rollback', options))).plan;
+      return (await prepare(workspace, target, { kind: 'rollback', ...scopeOf(options) })).plan;
     });
   }
 
@@ -169,56 +171,20 @@ export class RollbackManager {
 
   /** Takes a run back: the named one, or the newest that changed something. Undoing an undo is redoing. A move goes back whole, or not at all. */
   async undo(run?: string, options: UndoOptions = {}): Promise<RollbackOutcome | MoveOutcome> {
-    const { Migration } = await import('./migration.js');
-    const migration = new Migration(this.options);
-    const moved = await migration.toUndo(run);
-    if (moved) return migration.undo(moved, options);
-    const { assertSameEngine, findUndoable, keepFirst, openTarget, reachOf } = await import('./work.js');
-    return this.converge('undo', options, async (workspace) => {
-      const { store, project } = workspace;
-      const undone = await findUndoable(store, project.name, run);
-      assertSameEngine(undone, await store.readRecord(undone.safety), workspace);
-      if (!options.dryRun) await keepFirst(workspace, undone);
-      const reach = await reachOf(store, undone.id);
-      return { ...(await openTarget(store, undone.safety)), undone, reach };
-    });
+    const { undo } = await import('./work.js');
+    return undo(this.access, RUN_KINDS, run, options);
   }
 
   /** Finishes a run that was killed. Undefined when there is none. Throws as `rollback`. */
   async resume(): Promise<RollbackOutcome | MoveOutcome | undefined> {
-    const { Migration } = await import('./migration.js');
-    const migration = new Migration(this.options);
-    const moving = await migration.unfinished();
-    if (moving) return migration.resume(moving);
-    const { findUnfinished, resumeRun } = await import('./work.js');
-    return change(
-      this.options,
-      'resume',
-      (outcome) => (outcome?.run ? [outcome.plan.target.id, outcome.run] : []),
-      async (workspace) => {
-        const unfinished = await findUnfinished(workspace);
-        return unfinished && resumeRun(workspace, unfinished);
-      },
-    );
+    const { resume } = await import('./work.js');
+    return resume(this.access, RUN_KINDS);
   }
 
   /** Brings the state before a killed run back. Undefined when there is none. Throws `not-returned`. */
   async abort(): Promise<RunSummary | undefined> {
-    const { Migration } = await import('./migration.js');
-    const migration = new Migration(this.options);
-    const moving = await migration.unfinished();
-    if (moving) return migration.abort(moving);
-    const { abortRun, findUnfinished } = await import('./work.js');
-    return change(
-      this.options,
-      'abort',
-      (run) => (run ? [run.target, run.id] : []),
-      async (workspace) => {
-        const unfinished = await findUnfinished(workspace);
-        if (unfinished) await abortRun(workspace, unfinished);
-        return unfinished;
-      },
-    );
+    const { abort } = await import('./work.js');
+    return abort(this.access, RUN_KINDS);
   }
 
   /** Deletes points for good; pinned ones only when `force`. Returns what went. */
@@ -239,25 +205,25 @@ export class RollbackManager {
     request: CleanupRequest & { dryRun?: boolean | undefined; confirm?: ConfirmDeletion | undefined },
   ): Promise<PointSummary[]> {
     const { planCleanup } = await import('./work.js');
-    if (request.dryRun) return look(this.options, (workspace) => planCleanup(workspace, request));
+    if (request.dryRun) return this.access.look((workspace) => planCleanup(workspace, request));
     return this.removal('cleanup', request.confirm, (workspace) => planCleanup(workspace, request));
   }
 
   /** Reads stored bytes again and compares them with what was recorded. Of one point, or of all, safety points included. */
   async verify(selector?: string): Promise<Verification[]> {
     const { verifyPoints } = await import('./work.js');
-    return read(this.options, ({ store, project }) => verifyPoints(store, project, selector));
+    return this.access.read(({ store, project }) => verifyPoints(store, project, selector));
   }
 
   /** Restores a point into a project that exists for this alone, checks its services, and takes it away. The project is not touched. */
   async drill(selector: string): Promise<DrillReport> {
     const { drillPoint } = await import('./work.js');
-    return look(this.options, (workspace) => drillPoint(workspace, selector));
+    return this.access.look((workspace) => drillPoint(workspace, selector));
   }
 
   /** What the project's points, safety points included, take on the disk. */
   async usage(): Promise<StoreUsage> {
-    return read(this.options, async ({ store, project }) => {
+    return this.access.read(async ({ store, project }) => {
       const points = (await store.readIndex())?.pointLines({ project }) ?? [];
       return store.usage(points.map(({ id }) => id));
     });
@@ -270,14 +236,14 @@ export class RollbackManager {
     { force = false }: { force?: boolean | undefined } = {},
   ): Promise<ExportReport> {
     const { exportPoint } = await import('./work.js');
-    return read(this.options, async ({ store, project }) => {
+    return this.access.read(async ({ store, project }) => {
       const report = await exportPoint(store, project, selector, output, force);
       if (await store.isSealed(report)) {
         const message = 'the point is encrypted and its archive is not: keep it safe, or pass it through age';
         this.options.onEvent?.({ type: 'warning', message });
       }
       const line = { user: userName(), project, action: 'export', subjects: [report.id] };
-      await store.audit(line).catch((error: unknown) => warnOfHistory(this.options, error));
+      await store.audit(line).catch((error: unknown) => this.access.warnAboutHistory(error));
       return report;
     });
   }
@@ -287,8 +253,7 @@ export class RollbackManager {
     const { importPoint, openArchive } = await import('./work.js');
     const archive = await openArchive(input);
     try {
-      return await change(
-        this.options,
+      return await this.access.change(
         'import',
         ({ id, already }) => (already ? [] : [id]),
         (workspace) => importPoint(workspace, archive, request),
@@ -313,7 +278,7 @@ export class RollbackManager {
     { safety = false }: ListRequest,
     query: (index: IndexDb, filter: PointFilter) => T[],
   ): Promise<T[]> {
-    return read(this.options, async ({ store, project }) => {
+    return this.access.read(async ({ store, project }) => {
       const index = await store.readIndex();
       return index ? query(index, safety ? { project } : { project, kinds: LISTED_KINDS }) : [];
     });
@@ -322,29 +287,19 @@ export class RollbackManager {
   private async converge(
     kind: RollbackKind,
     options: RollbackOptions,
-    find: (
-      workspace: Workspace,
-    ) => Promise<Target & { undone?: RunSummary; reach?: { outside: boolean; git: boolean } }>,
+    find: (workspace: Workspace) => Promise<Target>,
   ): Promise<RollbackOutcome> {
     const { assertFinished, blockedByDamage, rollback } = await import('./work.js');
-    const request = {
-      kind,
-      options: planOptions(kind, options),
-      dryRun: options.dryRun ?? false,
-      returnOnFailure: options.returnOnFailure ?? true,
-      confirm: options.confirm,
-      expected: options.plan,
-    };
+    const { dryRun = false, returnOnFailure = true, confirm, plan: expected, ...scope } = options;
     const act = async (workspace: Workspace) => {
-      // Without the lock: another process may be at it.
-      if (!request.dryRun) await assertFinished(workspace);
-      const { undone, reach, ...target } = await find(workspace).catch(blockedByDamage);
-      const { outside, git } = request.options;
-      const wider = { outside: outside || (reach?.outside ?? false), git: git || (reach?.git ?? false) };
-      return rollback(workspace, target, { ...request, options: { ...request.options, ...wider }, undone });
+      // Without the lock another process may be carrying a run out.
+      if (!dryRun) await assertFinished(workspace);
+      const target = await find(workspace).catch(blockedByDamage);
+      const request = { kind, scope: scopeOf(scope), dryRun, returnOnFailure, confirm, expected };
+      return rollback(workspace, target, request);
     };
-    if (request.dryRun) return look(this.options, act);
-    return change(this.options, ACTIONS[kind], ({ plan, run }) => (run ? [plan.target.id, run] : []), act);
+    if (dryRun) return this.access.look(act);
+    return this.access.change(ACTIONS[kind], ({ plan, run }) => (run ? [plan.target.id, run] : []), act);
   }
 
   private async removal(
@@ -353,8 +308,7 @@ export class RollbackManager {
     select: (workspace: Workspace) => Promise<PointSummary[]>,
   ): Promise<PointSummary[]> {
     const { assertNotNeeded, removePoint } = await import('./work.js');
-    return change(
-      this.options,
+    return this.access.change(
       action,
       (points) => points.map(({ id }) => id),
       async (workspace) => {
@@ -368,11 +322,4 @@ export class RollbackManager {
       },
     );
   }
-}
-
-function planOptions(
-  kind: RollbackKind,
-  { services, configOnly = false, volumes = true, outside = false, git = false }: RollbackOptions,
-) {
-  return { kind, services, configOnly, volumes, outside, git };
 }

@@ -1,15 +1,15 @@
-import type { BackOptions, ManagerOptions, MoveOptions, UndoOptions } from './options.js';
-import { change, look, read } from './access.js';
+import type { BackOptions, MoveOptions } from './options.js';
+import { Access } from './runs/access.js';
+import { RUN_KINDS } from './kinds.js';
+import type { ManagerOptions } from './session/options.js';
 import type { FinalizeReport, FinalizeRequest } from './migrate/move/finalize.js';
 import { messageOf, RollbackError } from './model/errors.js';
-import type { MoveKind, MovePlan } from './model/move.js';
-import { isMove } from './model/names.js';
+import type { MoveKind } from './model/move.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
-import type { RunSummary } from './model/run.js';
 import type { MoveOutcome } from './migrate/move/move.js';
-import type { Sides } from './migrate/move/look.js';
-import { locatePlace, openFiles, openStore, userName } from './wiring.js';
-import { assertEngines, changeBoth, endsOf, endsOfMove, isThere, lookAtBoth } from './access-both.js';
+import { assertEngines, endsOfKind, endsOfMove } from './migrate/move/ends.js';
+import { locatePlace, userName } from './session/locate.js';
+import { changeBoth, hasContainers, lookAtBoth, type Sides } from './runs/access-both.js';
 import type { Diagnosis } from './migrate/diagnose/finding.js';
 import type { Recovery, RecoverRequest } from './migrate/recover/recovery.js';
 import type { Scenario } from './model/recovery.js';
@@ -20,27 +20,19 @@ import type { Source } from './migrate/source.js';
 import type { ValidateRequest } from './migrate/validate/validate.js';
 import type { PreparedQuadlet, QuadletReport, QuadletRequest } from './migrate/quadlet/files.js';
 
-/** A move by which a project came to where it is. */
-interface LastMove {
-  run: RunSummary;
-  plan: MovePlan;
-}
-
-export interface Moved extends MoveOutcome {
-  /** The units that were written. */
-  quadlet: QuadletReport | null;
-}
-
 /** Moving a project between Docker and Podman: the use-cases. Every method throws RollbackError and nothing else on purpose. */
 export class Migration {
-  constructor(private readonly options: ManagerOptions = {}) {}
+  private readonly access: Access;
+
+  constructor(private readonly options: ManagerOptions = {}) {
+    this.access = new Access(options, RUN_KINDS);
+  }
 
   /** Records the project as a pinned point that `.docker-backup` leads to; or only tells what would be recorded, and whether the backup that is there is whole. */
   async backup(request: BackupRequest & { verifyOnly?: boolean | undefined } = {}): Promise<BackupReport> {
     const { assertFinished, makeBackup, previewBackup } = await import('./work.js');
-    if (request.verifyOnly) return look(this.options, (workspace) => previewBackup(workspace, request));
-    return change(
-      this.options,
+    if (request.verifyOnly) return this.access.look((workspace) => previewBackup(workspace, request));
+    return this.access.change(
       'migrate backup',
       ({ point }) => (point === null ? [] : [point]),
       async (workspace) => {
@@ -55,7 +47,7 @@ export class Migration {
     const { diagnose, diagnoseAll } = await import('./work.js');
     return diagnoseAll(
       this.options.env ?? process.env,
-      () => look(this.options, diagnose),
+      () => this.access.look(diagnose),
       async () => ({ directory: (await locatePlace(this.options)).directory }),
     );
   }
@@ -75,11 +67,11 @@ export class Migration {
       );
     }
     if (request.dryRun) {
-      return await look(this.options, (workspace) => recoverProject(workspace, scenario, request));
+      return await this.access.look((workspace) => recoverProject(workspace, scenario, request));
     }
     const subjects = ({ result }: Recovery) =>
       result === 'healthy' || result === 'not-healthy' ? [scenario] : [];
-    return await change(this.options, 'migrate recover', subjects, async (workspace) => {
+    return await this.access.change('migrate recover', subjects, async (workspace) => {
       await assertFinished(workspace);
       return await recoverProject(workspace, scenario, request);
     });
@@ -100,7 +92,7 @@ export class Migration {
   }
 
   private async units(request: QuadletRequest): Promise<PreparedQuadlet> {
-    const { prepareQuadlet } = await import('./work.js');
+    const { openFiles, prepareQuadlet } = await import('./work.js');
     const { project, reading, store } = await openFiles(this.options);
     store.close();
     return prepareQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
@@ -115,9 +107,9 @@ export class Migration {
       });
     }
     const options: ManagerOptions = { ...this.options, engine: 'docker' };
-    const { sourceOf, sourceOfFiles } = await import('./work.js');
+    const { openFiles, sourceOf, sourceOfFiles } = await import('./work.js');
     try {
-      return await look(options, sourceOf);
+      return await this.access.at(options).look(sourceOf);
     } catch (error) {
       const absent =
         error instanceof RollbackError &&
@@ -134,18 +126,20 @@ export class Migration {
   async move(
     kind: MoveKind,
     { dryRun = false, targetHost, quadlet, confirm }: MoveOptions = {},
-  ): Promise<Moved> {
-    const { assertFinished, move } = await import('./work.js');
+  ): Promise<MoveOutcome> {
+    const { assertFinished, move, subjectsOfMove } = await import('./work.js');
     if (quadlet !== undefined && kind === 'to-docker')
       throw new RollbackError('usage', 'Docker takes no Quadlet units', { hint: 'leave quadlet out' });
     const units = quadlet === undefined ? undefined : await this.units({ output: quadlet });
-    const ends = endsOf(this.options, kind, { target: targetHost });
+    const ends = endsOfKind(this.options, kind, targetHost);
     const act = async (sides: Sides) => {
       if (!dryRun) await assertFinished(sides.source);
       return await move(kind, sides, { dryRun, confirm });
     };
-    const outcome = dryRun ? await lookAtBoth(ends, act) : await changeBoth(ends, kind, subjectsOf, act);
-    if (!units || dryRun) return { ...outcome, quadlet: null };
+    const outcome = dryRun
+      ? await lookAtBoth(this.access, ends, act)
+      : await changeBoth(this.access, ends, kind, subjectsOfMove, act);
+    if (!units || dryRun) return outcome;
     await units.write().catch((error: unknown) => {
       throw new RollbackError('failed', `the project was moved, but not its units: ${messageOf(error)}`, {
         hint: 'write them with compose-rollback migrate quadlet --output DIR',
@@ -169,8 +163,8 @@ export class Migration {
     const subjects = ({ result, point }: FinalizeReport) =>
       result === 'done' ? [run.id, ...(point === null ? [] : [point])] : [];
     const ends = endsOfMove(this.options, plan);
-    if (request.dryRun) return await lookAtBoth(ends, act);
-    return await changeBoth(ends, 'finalize', subjects, act);
+    if (request.dryRun) return await lookAtBoth(this.access, ends, act);
+    return await changeBoth(this.access, ends, 'finalize', subjects, act);
   }
 
   /**
@@ -183,8 +177,8 @@ export class Migration {
     targetHost,
     confirm,
   }: BackOptions = {}): Promise<MoveOutcome | RollbackOutcome> {
-    const { assertFinished, move, newestBackup, openTarget } = await import('./work.js');
-    const ends = endsOf(this.options, 'to-docker', { target: targetHost });
+    const { assertFinished, move, newestBackup, openTarget, subjectsOfMove } = await import('./work.js');
+    const ends = endsOfKind(this.options, 'to-docker', targetHost);
     const act = async (sides: Sides) => {
       if (!dryRun) await assertFinished(sides.source);
       const { store, project } = sides.source;
@@ -193,19 +187,21 @@ export class Migration {
     };
     // Where it was moved to Podman, what does not answer there may still run.
     const moved = (await this.findMove())?.plan.target.kind === 'podman';
-    if (!moved && !(await isThere(ends.source))) {
-      const point = await read(ends.target, ({ store, project }) => newestBackup(store, project));
+    if (!moved && !(await hasContainers(this.access, ends.source))) {
+      const point = await this.access
+        .at(ends.target)
+        .read(({ store, project }) => newestBackup(store, project));
       const { RollbackManager } = await import('./manager.js');
       const manager = new RollbackManager(ends.target);
       return await manager.rollback(point, { dryRun, confirm, volumes: false });
     }
-    if (dryRun) return await lookAtBoth(ends, act);
-    return await changeBoth(ends, 'rollback-to-docker', subjectsOf, act);
+    if (dryRun) return await lookAtBoth(this.access, ends, act);
+    return await changeBoth(this.access, ends, 'rollback-to-docker', subjectsOfMove, act);
   }
 
   private async findMove() {
     const { lastMove } = await import('./work.js');
-    return await read(this.options, ({ store, project }) => lastMove(store, project));
+    return await this.access.read(({ store, project }) => lastMove(store, project));
   }
 
   private async lastMove() {
@@ -215,103 +211,4 @@ export class Migration {
       hint: '`compose-rollback runs` shows what was done',
     });
   }
-
-  /** The move of this project that was begun and not ended. */
-  async unfinished(): Promise<RunSummary | undefined> {
-    const { unfinishedMove } = await import('./work.js');
-    const { store, project } = await openStore(this.options);
-    return await unfinishedMove(store, project).finally(() => store.close());
-  }
-
-  /** The move that `undo` would take back: the named run, or the newest. Undefined when that is no move that was done. Throws `usage`. */
-  async toUndo(named: string | undefined): Promise<LastMove | undefined> {
-    const { findRun, lastMove } = await import('./work.js');
-    return await read(this.options, async ({ store, project }) => {
-      const undone = await findRun(store, project, named);
-      const last = await lastMove(store, project);
-      if (!last || last.run.id === undone?.id) return last;
-      if (named === undefined) return undone && undone.started > last.run.started ? undefined : last;
-      if (!undone || !isMove(undone.kind) || undone.result !== 'done') return undefined;
-      throw new RollbackError('usage', `the project was moved again since ${undone.id}`, {
-        hint: `compose-rollback undo ${last.run.id} takes that back first`,
-      });
-    });
-  }
-
-  /** Takes the last move back: the project runs where it ran, as it did then; what was written since stays where it went. Throws as `move`. */
-  async undo({ run, plan }: LastMove, options: UndoOptions = {}): Promise<MoveOutcome> {
-    const { dryRun = false, confirm } = options;
-    assertWhole(options);
-    const { assertFinished, move, openTarget } = await import('./work.js');
-    const kind = plan.kind === 'to-podman' ? 'to-docker' : 'to-podman';
-    const back = { kind, source: plan.target, target: plan.source } as const;
-    const act = async (sides: Sides) => {
-      assertEngines(sides, back);
-      if (!dryRun) await assertFinished(sides.source);
-      const goal = await openTarget(sides.source.store, run.target);
-      return await move(kind, sides, { dryRun, confirm, goal, data: false, undoes: run.id });
-    };
-    const ends = endsOfMove(this.options, back);
-    return dryRun ? await lookAtBoth(ends, act) : await changeBoth(ends, 'undo', subjectsOf, act);
-  }
-
-  /** Finishes a move that was killed. Undefined when it was ended meanwhile. Throws as `move`. */
-  async resume(run: RunSummary): Promise<MoveOutcome | undefined> {
-    const { resumeMove } = await import('./work.js');
-    return await this.again('resume', run, subjectsOf, (sides) => resumeMove(sides, run));
-  }
-
-  /** Brings the state before a killed move back. Undefined when it was ended meanwhile. Throws `not-returned`. */
-  async abort(run: RunSummary): Promise<RunSummary | undefined> {
-    const { abortMove, rescueSource } = await import('./work.js');
-    const act = async (sides: Sides) => {
-      await abortMove(sides, run);
-      return run;
-    };
-    const subjects = ({ target, id }: RunSummary) => [target, id];
-    try {
-      return await this.again('abort', run, subjects, act);
-    } catch (error) {
-      if (!(error instanceof RollbackError) || error.code !== 'engine-unreachable') throw error;
-      const { source } = endsOfMove(this.options, await this.planOf(run.id));
-      return await change(source, 'abort', subjects, (workspace) => rescueSource(workspace, run.id, error));
-    }
-  }
-
-  private async again<T>(
-    action: string,
-    { id }: RunSummary,
-    subjects: (result: T) => string[],
-    act: (sides: Sides) => Promise<T>,
-  ): Promise<T | undefined> {
-    const plan = await this.planOf(id);
-    return await changeBoth(
-      endsOfMove(this.options, plan),
-      action,
-      (result) => (result ? subjects(result) : []),
-      async (sides) => {
-        assertEngines(sides, plan);
-        const { store, project } = sides.source;
-        const left = (await store.readIndex())?.unfinishedRuns(project.name) ?? [];
-        // Killed at its very end, or ended by somebody else meanwhile: nothing is left to do.
-        return left.some((one) => one.id === id) ? await act(sides) : undefined;
-      },
-    );
-  }
-
-  private async planOf(run: string): Promise<MovePlan> {
-    const { readMovePlan } = await import('./work.js');
-    const { store } = await openStore(this.options);
-    return await readMovePlan(store, run).finally(() => store.close());
-  }
-}
-
-const subjectsOf = ({ point, run }: MoveOutcome) => [point, run].filter((id) => id !== null);
-
-/** A move has no parts that could be taken back alone. */
-function assertWhole({ services, configOnly, returnOnFailure, plan }: UndoOptions): void {
-  if (!services && !configOnly && returnOnFailure !== false && !plan) return;
-  throw new RollbackError('usage', 'a move between engines is taken back whole, or not at all', {
-    hint: 'leave out what narrows it, such as --config-only or --no-return',
-  });
 }

@@ -1,9 +1,11 @@
 import type { Verdict } from './model/verdict.js';
 import { inconclusive, pass } from './model/verdict.js';
 import { RollbackManager } from './manager.js';
-import type { ManagerOptions, RollbackOptions } from './options.js';
+import type { RollbackOptions } from './runs/options.js';
+import type { ManagerOptions } from './session/options.js';
 import type { RollbackOutcome } from './rollback/rollback.js';
-import { openWorkspace } from './wiring.js';
+import { Access } from './runs/access.js';
+import { RUN_KINDS } from './kinds.js';
 import type { Handler, HandlerContext } from './handlers/handler.js';
 
 /** One service's handler, step by step: for deploy scripts that decide themselves what comes between. */
@@ -37,14 +39,11 @@ async function step(
   act: (handler: Handler, context: HandlerContext) => Promise<Verdict | undefined>,
 ): Promise<Verdict> {
   const { handlerContext, observePresent, withLabels } = await import('./work.js');
-  const workspace = await openWorkspace(options);
-  try {
+  return new Access(options, RUN_KINDS).look(async (workspace) => {
     const { model, services } = await observePresent(workspace);
     if (!services[name]) return inconclusive(`the project has no service ${name}`);
     const context = handlerContext(await withLabels(workspace, model), name, model);
     const handler = await workspace.handlers.handlerOf(context);
     return (await act(handler, context)) ?? pass(`${handler.kind} needs nothing here`);
-  } finally {
-    workspace.store.close();
-  }
+  });
 }

@@ -1,6 +1,8 @@
 import {
-  renderMove,
   renderPlan,
+  renderResult,
+  renderWarning,
+  resultDocument,
   RollbackError,
   type EventSink,
   type MoveOutcome,
@@ -13,16 +15,14 @@ import {
 } from '../index.js';
 import { CHANGES } from './exit-codes.js';
 import { BlockedRehearsal } from './errors.js';
-import { healthLines, tellMove } from './moves.js';
-import { pointLabel } from './points.js';
 import { openProgress, openQuietProgress, type Progress } from './progress/progress.js';
 import { assertCanAsk, askYesNo } from './prompt.js';
 import type { Session } from './session.js';
-import { printable, printableLines, utc } from './text.js';
+import { printable, printableLines } from './text.js';
 
 /** What rollback, quick-rollback, rollback-service and undo have in common: plan, ask, act, tell. */
 
-export interface RunRequest {
+export interface RunRequest<O extends AnyOutcome = AnyOutcome> {
   /** Go ahead without asking. */
   yes: boolean;
   dryRun: boolean;
@@ -33,7 +33,7 @@ export interface RunRequest {
   start(
     library: LibraryOptions,
     options: { dryRun?: boolean; confirm?: (plan: AnyPlan) => Promise<boolean> },
-  ): Promise<AnyOutcome>;
+  ): Promise<O>;
 }
 
 type AnyPlan = Plan | MovePlan;
@@ -41,14 +41,19 @@ type AnyOutcome = RollbackOutcome | MoveOutcome;
 /** What the library is opened with. */
 type LibraryOptions = Parameters<Session['manager']>[0];
 
-export async function performRun(session: Session, request: RunRequest): Promise<void> {
+/** Returns the outcome of a run that was carried out; undefined for a dry run. */
+export async function performRun<O extends AnyOutcome>(
+  session: Session,
+  request: RunRequest<O>,
+): Promise<O | undefined> {
   if (request.detailedExitcode && !request.dryRun) {
     throw new RollbackError('usage', '--detailed-exitcode says something about dry runs only', {
       hint: 'add --dry-run',
     });
   }
-  if (request.dryRun) await rehearse(session, request);
-  else await act(session, request);
+  if (!request.dryRun) return await act(session, request);
+  await rehearse(session, request);
+  return undefined;
 }
 
 /** Throws `usage`, before anything is looked at, when the question could not be asked later. */
@@ -83,16 +88,17 @@ async function rehearse(session: Session, request: RunRequest): Promise<void> {
   }
 }
 
-async function act(session: Session, request: RunRequest): Promise<void> {
+async function act<O extends AnyOutcome>(session: Session, request: RunRequest<O>): Promise<O> {
   assertConfirmable(session, request);
-  await attend(session, request.yes, async ({ run, progress, verdicts }) => {
+  return await attend(session, request.yes, async ({ run, progress, verdicts }) => {
     const confirm = async (plan: AnyPlan) => {
       progress.pause();
       return confirmRun(session, plan, request.what);
     };
     const outcome = await request.start(run, request.yes ? {} : { confirm });
     progress.pause();
-    tellOutcome(session, outcome, verdicts, request.what);
+    reportOutcome(session, outcome, verdicts, request.what);
+    return outcome;
   });
 }
 
@@ -106,7 +112,7 @@ export async function recover(
     const found = await start(session.manager(options));
     progress.pause();
     if (found && 'plan' in found) {
-      tellOutcome(session, found, verdicts, 'rollback');
+      reportOutcome(session, found, verdicts, 'rollback');
       return;
     }
     const run = found?.id ?? null;
@@ -124,11 +130,11 @@ interface Attended {
 }
 
 /** Shows what a run tells while it goes, and lets Ctrl-C take it back. */
-async function attend(
+async function attend<T>(
   session: Session,
   unasked: boolean,
-  carryOn: (attended: Attended) => Promise<void>,
-): Promise<void> {
+  carryOn: (attended: Attended) => Promise<T>,
+): Promise<T> {
   const { output, interrupts } = session;
   const progress = await openProgress(output);
   // Who is asked sees the risks with the plan; who is not asked shall find them in the log.
@@ -142,21 +148,38 @@ async function attend(
     output.complain('', 'Interrupted: the earlier state is brought back. Ctrl-C again stops at once.');
   });
   try {
-    await carryOn({ run: { onEvent: witness.onEvent, signal }, progress, verdicts: witness.verdicts });
+    return await carryOn({ run: { onEvent: witness.onEvent, signal }, progress, verdicts: witness.verdicts });
   } finally {
     progress.pause();
   }
 }
 
-function tellOutcome(
+function reportOutcome(
   session: Session,
   outcome: AnyOutcome,
   verdicts: ReadonlyMap<string, Verdict>,
   what: string,
 ): void {
-  if ('point' in outcome) tellMove(session, outcome, verdicts);
-  else if (session.output.options.json) session.output.record(resultDocument(outcome, verdicts));
-  else tell(session, outcome, verdicts, what);
+  const { output } = session;
+  if (output.options.json)
+    output.record({ ...resultDocument(outcome), verdicts: Object.fromEntries(verdicts) });
+  if (output.options.quiet) return;
+  const { title, next } = renderResult(outcome, what);
+  output.print(
+    `${output.style('green', '✓')} ${printable(title)}`,
+    ...healthLines(session, verdicts),
+    ...next.map(printable),
+  );
+  if (outcome.result === 'nothing-to-do') output.note(...riskLines(outcome.plan.risks));
+}
+
+function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>): string[] {
+  if (verdicts.size === 0) return [];
+  const unsure = [...verdicts].filter(([, { status }]) => status !== 'pass');
+  if (unsure.length === 0) return [`${output.style('green', '✓')} All services healthy`];
+  // The reasons were printed while it went.
+  const names = unsure.map(([service]) => printable(service)).join(', ');
+  return [`${output.style('yellow', '!')} Not known to be healthy: ${names}`];
 }
 
 /** Passes events on and remembers what the result is told with. */
@@ -177,81 +200,20 @@ function watch(progress: Progress, onPlan?: (plan: AnyPlan) => void) {
 
 async function confirmRun(session: Session, plan: AnyPlan, what: string): Promise<boolean> {
   const { output } = session;
-  if ('source' in plan) {
-    output.complain(...planLines(plan), '');
-    return askYesNo(session, `Proceed with ${what}?`);
+  const warning = renderWarning(plan);
+  output.complain(...planLines(plan), '');
+  if (warning) {
+    const title = output.noteStyle('yellow', `⚠️  WARNING: ${printable(warning.title)}`);
+    output.complain(title, ...warning.lines.map(printable), '');
   }
-  const { target } = plan;
-  output.complain(
-    ...planLines(plan),
-    '',
-    output.noteStyle('yellow', `⚠️  WARNING: This will ${VERBS[plan.kind]}`),
-    `Rollback point: ${printable(target.description || target.id)}`,
-    `Created: ${utc(target.timestamp)}`,
-    '',
-  );
   return askYesNo(session, `Proceed with ${what}?`);
 }
 
-const VERBS: Record<Plan['kind'], string> = {
-  rollback: 'rollback the system to a previous state',
-  service: 'rollback one service to another image',
-  undo: 'take a rollback back',
-  return: 'bring the earlier state back',
-};
-
 /** The plan as text, safe to print whatever its point says of itself. */
 function planLines(plan: AnyPlan): string[] {
-  if ('source' in plan) return printableLines(renderMove(plan));
-  const target = { ...plan.target, description: printable(plan.target.description) };
-  return printableLines(renderPlan({ ...plan, target }, new Date().toISOString()));
-}
-
-function resultDocument(outcome: RollbackOutcome, verdicts: ReadonlyMap<string, Verdict>) {
-  const { plan, result, run, safety, warnings } = outcome;
-  const { project, target } = plan;
-  return {
-    type: 'result',
-    result,
-    project,
-    target,
-    run,
-    safety,
-    warnings,
-    verdicts: Object.fromEntries(verdicts),
-  };
-}
-
-function tell(
-  session: Session,
-  outcome: RollbackOutcome,
-  verdicts: ReadonlyMap<string, Verdict>,
-  what: string,
-): void {
-  const { output } = session;
-  if (output.options.quiet) return;
-  const { plan, result, run } = outcome;
-  const done = output.style('green', '✓');
-  if (result === 'nothing-to-do') {
-    const all = plan.risks.length === 0 ? 'everything is' : 'what can be brought back is';
-    output.print(`${done} Nothing to do: ${all} as it was at ${pointLabel(plan.target)}`);
-    output.note(...riskLines(plan.risks));
-    return;
-  }
-  output.print(
-    `${done} ${DONE_WORDS[plan.kind]} ${pointLabel(plan.target)}`,
-    ...healthLines(session, verdicts),
-  );
-  if (run !== null) output.print(`To take this ${what} back: compose-rollback undo ${run}`);
+  return printableLines(renderPlan(plan, new Date().toISOString()));
 }
 
 function riskLines(risks: Plan['risks']): string[] {
   return risks.map(({ message, hint }) => printable(`! ${message}${hint ? ` (${hint})` : ''}`));
 }
-
-const DONE_WORDS: Record<Plan['kind'], string> = {
-  rollback: 'Rolled back to',
-  service: 'Rolled back to',
-  undo: 'Back at',
-  return: 'Back at',
-};

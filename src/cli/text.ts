@@ -1,3 +1,5 @@
+import { utc as utcOf } from '../index.js';
+
 /** How things read: the one place where times, sizes, tables and foreign text become output. */
 
 /** Control characters, line separators and what turns the direction of writing: none of them may reach a terminal. */
@@ -19,12 +21,8 @@ export function printableLines(text: string): string[] {
   return text.split(/\r?\n/).map(printable);
 }
 
-/** `2025-11-05 17:30:00 UTC` of an RFC 3339 time. */
-export function utc(timestamp: string): string {
-  const time = new Date(timestamp);
-  if (Number.isNaN(time.getTime())) return printable(timestamp);
-  return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-}
+/** `2025-11-05 17:30:00 UTC` of an RFC 3339 time, safe to print. */
+export const utc = (timestamp: string): string => printable(utcOf(timestamp));
 
 /** Rows with aligned columns, two spaces apart; the last column ends where it ends. */
 export function columns(rows: readonly (readonly string[])[]): string[] {

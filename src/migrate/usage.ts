@@ -1,7 +1,7 @@
 import { RollbackError } from '../model/errors.js';
 import type { DataSource } from '../project/data.js';
-import { chooseCopier, locateData } from '../run/data.js';
-import type { Workspace } from '../run/workspace.js';
+import { chooseCopier, locateData } from '../operations/data.js';
+import type { Workspace } from '../session/workspace.js';
 
 /**
  * What data takes that would be copied, in bytes by name: on the disk where we may look, else as the engine tells; null where nobody can tell, which is told

@@ -4,7 +4,7 @@ import { operationSchema, planSchema } from './plan.js';
 import { pointSchema, type PointSummary } from './point.js';
 import { CATEGORIES, GRADES, VERDICTS, type Readiness } from './readiness.js';
 import { RECOVERY_RESULTS, SCENARIOS } from './recovery.js';
-import { RUN_KINDS, RUN_RESULTS, type AuditRecord, type RunSummary } from './run.js';
+import { RUN_RESULTS, type AuditRecord, type RunSummary } from './run.js';
 
 /** The JSON documents of the command line: what `--json` prints and `compose-rollback schema` publishes. */
 
@@ -36,7 +36,7 @@ const pointSummarySchema = z.object({
 
 const runSummarySchema = z.object({
   id: z.string(),
-  kind: z.enum(RUN_KINDS),
+  kind: z.string(),
   project: z.string(),
   started: z.iso.datetime(),
   ended: z.iso.datetime().nullable(),

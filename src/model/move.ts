@@ -25,6 +25,20 @@ export const moveOperationSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start-target'), services, ...base }),
   /** What was there before goes into the safety point. */
   z.object({ kind: z.literal('keep-replaced'), volume: z.string(), ...base }),
+  /** The empty directory that a new volume was exchanged against goes. */
+  z.object({ kind: z.literal('discard-parked'), volume: z.string(), ...base }),
+
+  /** Resuming: the target's own data takes its place again, before the source's is copied once more. */
+  z.object({ kind: z.literal('unswap-volume'), volume: z.string(), ...base }),
+
+  /** Going back: containers of the source get their restart policies back and start. */
+  z.object({ kind: z.literal('start-source'), services, containers: z.array(z.string()), ...base }),
+  /** Going back: the target is as its safety point says, with the data that it had then, or with the data that it has. */
+  z.object({ kind: z.literal('return-target'), data: z.boolean(), ...base }),
+  /** Going back: the target's engine starts none of these containers by itself. */
+  z.object({ kind: z.literal('hold-target'), containers: z.array(z.string()), ...base }),
+  /** Going back: a volume that the move made at the target, and that nothing was started with, goes. */
+  z.object({ kind: z.literal('remove-volume'), volume: z.string(), ...base }),
 ]);
 
 const heldSchema = z.object({ id: z.string(), restart: z.string() });
@@ -71,6 +85,17 @@ export const movePlanSchema = z.object({
   risks: z.array(remarkSchema),
   blockers: z.array(remarkSchema),
 });
+
+/** The way back of a move. */
+export const moveReturnSchema = z.object({
+  format: z.literal(MOVE_FORMAT),
+  kind: z.literal('return'),
+  operations: z.array(moveOperationSchema),
+  risks: z.array(remarkSchema),
+  blockers: z.array(remarkSchema),
+});
+
+export type MoveReturn = z.infer<typeof moveReturnSchema>;
 
 export const parseMovePlan = (value: unknown) => movePlanSchema.parse(value);
 // Not `z.infer`, see `Plan`.

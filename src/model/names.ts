@@ -91,8 +91,3 @@ export const RUN_VARIABLE = 'COMPOSE_ROLLBACK_RUN';
 
 /** What people call the engines. */
 export const ENGINE_NAMES = { docker: 'Docker', podman: 'Podman' } as const;
-
-/** Is a run of this kind a move between engines? */
-export function isMove(kind: string): kind is 'to-podman' | 'to-docker' {
-  return kind === 'to-podman' || kind === 'to-docker';
-}

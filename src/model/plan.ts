@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { RunScope } from './scope.js';
 
 /** A plan: what would be done, as data. Produced by pure code, printed by dry runs, performed by the executor. */
 
@@ -188,18 +189,8 @@ export interface HandlerTraits {
   after: string[];
 }
 
-export interface PlanOptions {
+export interface PlanOptions extends RunScope {
   kind: Plan['kind'];
-  /** Only these services; undefined means all. */
-  services: string[] | undefined;
-  /** Write files, start nothing. */
-  configOnly: boolean;
-  /** Restore volume data where the point has it. */
-  volumes: boolean;
-  /** Restore the listed files outside the project too. */
-  outside: boolean;
-  /** Check the point's commit out. */
-  git: boolean;
   /** Fingerprint of the observation. */
   fingerprint: string;
   /** UTC, for ages. */

@@ -1,53 +1,69 @@
 import * as z from 'zod';
-import type { MoveKind } from './move.js';
+import type { AnyOperation } from './events.js';
 import { RUN_ID } from './names.js';
+import type { Remark } from './plan.js';
 import { pointImageSchema } from './point.js';
+import type { RunScope } from './scope.js';
 
 /** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */
-
-export const RUN_KINDS = ['rollback', 'undo', 'service', 'to-podman', 'to-docker'] as const;
-export type RunKind = (typeof RUN_KINDS)[number];
-/** Runs that lead to a point, on one engine. */
-export type RollbackKind = Exclude<RunKind, MoveKind>;
 
 /** `returned`: failed, and the earlier state is back. `not-returned`: failed, and it is not. */
 export const RUN_RESULTS = ['done', 'failed', 'returned', 'not-returned'] as const;
 export type RunResult = (typeof RUN_RESULTS)[number];
 
 const at = z.iso.datetime();
-/** `target`: what a move does at its target, as one of its own operations. */
+/** `target`: operations of the plan in the last `part` record, which one operation carries out. */
 const phase = z.enum(['forward', 'return', 'target']);
 
-/** What was asked of a run, so that another process can go on with it. */
-const requestSchema = z.object({
+/** How far a run reaches, as journals store it. `services` is null for all. */
+const storedScopeSchema = z.object({
   services: z.array(z.string()).nullable(),
   config_only: z.boolean(),
   volumes: z.boolean(),
   outside: z.boolean(),
   git: z.boolean(),
-  /** Of a run that takes one service to another image: that image. */
-  image: pointImageSchema.nullable(),
+});
+
+/** What was asked of a run on one engine, so that another process can finish it. */
+export const requestSchema = z.codec(
+  storedScopeSchema.extend({ image: pointImageSchema.nullable() }),
+  z.custom<RunRequest>(),
+  {
+    decode: ({ config_only: configOnly, services, ...rest }) => ({
+      ...rest,
+      configOnly,
+      services: services ?? undefined,
+    }),
+    encode: ({ configOnly, services = null, ...rest }) => ({ ...rest, config_only: configOnly, services }),
+  },
+);
+
+export interface RunRequest extends RunScope {
+  /** The image of a run that takes one service to another image. */
+  image: z.infer<typeof pointImageSchema> | null;
+}
+
+/** What begin records of all kinds have. Each kind adds its plan and what it was asked for, told apart by `kind`. */
+export const beginSchema = z.object({
+  type: z.literal('begin'),
+  at,
+  run: z.string().regex(RUN_ID),
+  /** Name of a kind of run. */
+  kind: z.string(),
+  project: z.string(),
+  user: z.string(),
+  pid: z.int(),
+  /** Tells later whether that process still lives. */
+  process: z.string(),
+  /** The point to go to, and the safety point to return to. */
+  target: z.string(),
+  safety: z.string(),
+  /** The run that an undo takes back. */
+  undoes: z.string().nullable(),
 });
 
 export const journalRecordSchema = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('begin'),
-    at,
-    run: z.string().regex(RUN_ID),
-    kind: z.enum(RUN_KINDS),
-    project: z.string(),
-    user: z.string(),
-    pid: z.int(),
-    /** What tells later whether that process still lives. */
-    process: z.string(),
-    /** The point to go to, and the safety point to come back to. */
-    target: z.string(),
-    safety: z.string(),
-    /** Of an undo: the run it takes back. */
-    undoes: z.string().nullable(),
-    request: requestSchema,
-    plan: z.unknown(),
-  }),
+  beginSchema.loose(),
   /** Another process goes on, with a plan from what it found; steps count from 0 again. */
   z.object({ type: z.literal('resume'), at, pid: z.int(), process: z.string(), plan: z.unknown() }),
   /** Synced before the operation acts. `step` counts within the phase, from 0. */
@@ -66,6 +82,8 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
     step: z.int(),
     error: z.string(),
   }),
+  /** The plan that one operation carries out; its steps count from 0 in the phase `target`. */
+  z.object({ type: z.literal('part'), at, plan: z.unknown() }),
   /** The plan of the way back to the safety point. */
   z.object({ type: z.literal('return'), at, reason: z.string(), plan: z.unknown() }),
   z.object({
@@ -78,12 +96,33 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
 ]);
 
 export type JournalRecord = z.infer<typeof journalRecordSchema>;
-export type RunRequest = z.infer<typeof requestSchema>;
+export type BeginRecord = z.infer<typeof beginSchema>;
+
+/** What plans of all kinds of runs have. */
+export interface RunPlan {
+  kind: string;
+  project: string;
+  operations: AnyOperation[];
+  risks: Remark[];
+  blockers: Remark[];
+}
+
+/** What outcomes of all kinds of runs have. */
+export interface RunOutcome<P extends RunPlan = RunPlan> {
+  /** Name of the kind of run. */
+  kind: string;
+  plan: P;
+  result: 'planned' | 'nothing-to-do' | 'done';
+  /** Null when nothing was run. */
+  run: string | null;
+  warnings: string[];
+}
 
 /** What the index holds of a run. */
 export interface RunSummary {
   id: string;
-  kind: RunKind;
+  /** Name of a kind of run: `rollback`, `service`, `undo`, `to-podman`, `to-docker`. */
+  kind: string;
   project: string;
   started: string;
   /** Null while it runs, and for a run that was killed. */

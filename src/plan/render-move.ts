@@ -39,5 +39,17 @@ function describeMove(operation: MoveOperation): string {
       return `Start and verify ${operation.services.join(', ')} at the target`;
     case 'keep-replaced':
       return `Archive the data of ${operation.volume} that was at the target`;
+    case 'discard-parked':
+      return `Remove the directory that ${operation.volume} was exchanged against`;
+    case 'unswap-volume':
+      return `Give ${operation.volume} its own data back`;
+    case 'start-source':
+      return `Start ${operation.services.join(', ')} at the source`;
+    case 'return-target':
+      return 'Bring the target back to its safety point';
+    case 'hold-target':
+      return `Set the restart policy of ${plural(operation.containers.length, 'container')} at the target to no`;
+    case 'remove-volume':
+      return `Remove volume ${operation.volume} from the target`;
   }
 }

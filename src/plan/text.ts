@@ -36,3 +36,10 @@ export function bytes(count: number): string {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ''}`;
 }
+
+/** `2025-11-05 17:30:00 UTC` of an RFC 3339 time; any other text as it is. */
+export function utc(timestamp: string): string {
+  const time = new Date(timestamp);
+  if (Number.isNaN(time.getTime())) return timestamp;
+  return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}

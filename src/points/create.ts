@@ -4,7 +4,7 @@ import { assertDescription, assertPointName } from '../model/names.js';
 import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { pass } from '../model/verdict.js';
-import { observeForMigration, observePresent, type Workspace } from '../run/workspace.js';
+import { observeForMigration, observePresent, type Workspace } from '../session/workspace.js';
 import { recordPoint } from './record.js';
 import { applyRetention } from './remove.js';
 

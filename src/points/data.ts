@@ -6,9 +6,15 @@ import type { Observation } from '../model/project.js';
 import { bytes } from '../plan/text.js';
 import { isUp } from '../plan/services.js';
 import { dataSources, type DataSource } from '../project/data.js';
-import { chooseCopier, locateData, storeData, type Copier } from '../run/data.js';
-import { discardClones, holding, type Held } from '../run/hold.js';
-import { handlerContext, handlerOf, serviceConfig, withLabels, type Workspace } from '../run/workspace.js';
+import { chooseCopier, locateData, storeData, type Copier } from '../operations/data.js';
+import { discardClones, holding, type Held } from '../operations/hold.js';
+import {
+  handlerContext,
+  handlerOf,
+  serviceConfig,
+  withLabels,
+  type Workspace,
+} from '../session/workspace.js';
 import { dropHold, writeHold } from '../store/holds.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { NOT_CARRIED } from '../volumes/api.js';

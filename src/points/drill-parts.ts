@@ -8,9 +8,9 @@ import type { Point, PointImage, VolumeData } from '../model/point.js';
 import { isInside, isMissing, look, realpathOfExisting, relativeTo } from '../project/paths.js';
 import { bytes } from '../plan/text.js';
 import { restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
-import { chooseCopier, locateData } from '../run/data.js';
-import { loadImage, shortImage } from '../run/images.js';
-import type { Workspace } from '../run/workspace.js';
+import { chooseCopier, locateData } from '../operations/data.js';
+import { loadImage, shortImage } from '../operations/images.js';
+import type { Workspace } from '../session/workspace.js';
 import { mountKey, type mountSources, type Replacement } from './drill-model.js';
 import { type Drill, drillTag } from './drill-traces.js';
 

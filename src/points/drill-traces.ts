@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DRILL_LABEL } from '../model/engine.js';
 import { messageOf, RollbackError } from '../model/errors.js';
 import { DRILL_REPOSITORY } from '../model/names.js';
-import type { Workspace } from '../run/workspace.js';
+import type { Workspace } from '../session/workspace.js';
 import { explained, hasErrno } from '../store/files.js';
 import { ownMark } from '../store/process.js';
 import { isLeftBehind } from '../store/sweep.js';

@@ -7,7 +7,13 @@ import { fail, type Verdict } from '../model/verdict.js';
 import { dependenciesOf, waves } from '../plan/order.js';
 import type { Target } from '../plan/target.js';
 import { explained } from '../store/files.js';
-import { composeRequest, handlerContext, handlerOf, withLabels, type Workspace } from '../run/workspace.js';
+import {
+  composeRequest,
+  handlerContext,
+  handlerOf,
+  withLabels,
+  type Workspace,
+} from '../session/workspace.js';
 import { drillModel, mountSources } from './drill-model.js';
 import { provideFiles, provideImages, provideMounts } from './drill-parts.js';
 import { beginDrill, removeTraces, sweepDrills, type Drill } from './drill-traces.js';

@@ -2,7 +2,7 @@ import { finished } from 'node:stream/promises';
 import { RollbackError } from '../model/errors.js';
 import type { Dump, Point } from '../model/point.js';
 import type { Observation } from '../model/project.js';
-import { handlerContext, handlerOf, serviceConfig, type Workspace } from '../run/workspace.js';
+import { handlerContext, handlerOf, serviceConfig, type Workspace } from '../session/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
 import type { Store } from '../store/store.js';
 import { availableCompression, compressed, decompressed } from '../volumes/compression.js';

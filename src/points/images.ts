@@ -4,8 +4,8 @@ import type { Engine } from '../engine/engine.js';
 import type { ImageArchive, Point, PointImage, SaveImages } from '../model/point.js';
 import type { PointWriter } from '../store/point-writer.js';
 import type { Store } from '../store/store.js';
-import { readImageArchive } from '../run/image-archive.js';
-import { assertHolds, shortImage } from '../run/images.js';
+import { readImageArchive } from '../operations/image-archive.js';
+import { assertHolds, shortImage } from '../operations/images.js';
 import { readIfOpen } from './find.js';
 
 /** Image archives of points: made, shared between points, checked, and loaded. */

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import { assertPointName, quoted } from '../model/names.js';
 import type { Point, PointImage } from '../model/point.js';
-import type { Workspace } from '../run/workspace.js';
+import type { Workspace } from '../session/workspace.js';
 import { explained, lstatIfThere } from '../store/files.js';
 import { isSealed, POINT_FILE, recordedFiles } from '../store/point-files.js';
 import { parseRecord } from '../store/point-reader.js';

@@ -11,7 +11,7 @@ import {
   type SaveImages,
 } from '../model/point.js';
 import type { ConfigEntry, Observation } from '../model/project.js';
-import type { Workspace } from '../run/workspace.js';
+import type { Workspace } from '../session/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { recordData, type RecordedData } from './data.js';
 import { entryFacts, pointOf, type PointDetails } from './facts.js';

@@ -1,9 +1,9 @@
 import { RollbackError } from '../model/errors.js';
 import type { Engine } from '../engine/engine.js';
-import { isMove, KEPT_REPOSITORY } from '../model/names.js';
+import { KEPT_REPOSITORY } from '../model/names.js';
 import type { Point, PointSummary, SealedPoint } from '../model/point.js';
-import { chooseCopier, locateData } from '../run/data.js';
-import type { Workspace } from '../run/workspace.js';
+import { chooseCopier, locateData } from '../operations/data.js';
+import type { Workspace } from '../session/workspace.js';
 import { findPoint } from './find.js';
 import { selectOld, surplus } from './retention.js';
 
@@ -21,7 +21,7 @@ async function keptPoints(workspace: Workspace): Promise<Set<string>> {
   const runs = (await workspace.store.readIndex())?.runs({ project: workspace.project.name }) ?? [];
   const undoable = runs.find(({ result }) => result === 'done');
   const needed = await neededPoints(workspace);
-  return undoable ? needed.add(isMove(undoable.kind) ? undoable.target : undoable.safety) : needed;
+  return undoable ? needed.add(workspace.runFacts.undoPointOf(undoable)) : needed;
 }
 
 /** Throws `usage`, with nothing deleted, when an unfinished run needs one of these points. */

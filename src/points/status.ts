@@ -3,7 +3,7 @@ import type { PointSummary } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
-import { observePresent, type Workspace } from '../run/workspace.js';
+import { observePresent, type Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
 import { differences, presentAsPoint, type Difference } from './diff.js';
 import { isListed, openTarget } from './find.js';

@@ -5,8 +5,8 @@ import type { StoredProblem } from '../store/point-verify.js';
 import type { Store } from '../store/store.js';
 import { checkDump } from './dumps.js';
 import { findPoint } from './find.js';
-import { checkData } from '../run/data.js';
-import { checkArchive } from '../run/images.js';
+import { checkData } from '../operations/data.js';
+import { checkArchive } from '../operations/images.js';
 
 /** What reading a point's stored bytes again found. */
 export interface Verification {

@@ -1,122 +1,86 @@
-import { messageOf, RollbackError } from '../model/errors.js';
-import type { JournalRecord, RollbackKind, RunSummary } from '../model/run.js';
-import { isMove } from '../model/names.js';
-import { planSchema } from '../model/plan.js';
+import { messageOf } from '../model/errors.js';
+import type { RunSummary } from '../model/run.js';
+import type { RunScope } from '../model/scope.js';
+import { mendExchanges } from '../operations/data.js';
+import { placeOf } from '../operations/performers.js';
 import type { Target } from '../plan/target.js';
-import { killedWords } from '../plan/text.js';
 import { openTarget } from '../points/find.js';
 import { discardUnfinished } from '../project/write.js';
-import { endChildren } from '../run/children.js';
-import { mendExchanges } from '../run/data.js';
-import { placeOf } from '../run/performers.js';
-import type { Workspace } from '../run/workspace.js';
-import { readJournal } from '../store/journal.js';
-import { goBack } from './return.js';
-import { prepare, type Options } from './prepare.js';
-import { carryOut, PlanBlocked, type RollbackOutcome } from './rollback.js';
-import { RunLog } from './run-log.js';
+import { allOperations, forwardOperations, reasonOfReturn } from '../runs/journal.js';
+import { RunLog } from '../runs/log.js';
+import { carryOut } from '../runs/perform.js';
+import { prepare } from '../runs/prepare.js';
+import { returnToSafetyPoint } from '../runs/return.js';
+import type { Workspace } from '../session/workspace.js';
+import { readRollbackJournal } from './journal.js';
+import { begunRollback, PlanBlocked, returningRollback, type RollbackOutcome } from './rollback.js';
 import { serviceAt } from './service.js';
 
-/** The run of this project that was begun and not ended: its process was killed, because the caller holds the lock. */
-export async function findUnfinished({ store, project }: Workspace): Promise<RunSummary | undefined> {
-  return (await store.readIndex())?.unfinishedRuns(project.name)[0];
-}
+/** A rollback whose process died. The caller holds the lock, so its children and holds are gone. */
 
-/** Throws `blocked` when a killed run has to be finished or taken back first. */
-export async function assertFinished(workspace: Workspace): Promise<void> {
-  const unfinished = await findUnfinished(workspace);
-  if (!unfinished) return;
-  throw new RollbackError('blocked', `${killedWords(unfinished)}; nothing was touched`, {
-    hint: 'compose-rollback resume finishes it, compose-rollback abort brings the earlier state back',
-    subjects: [unfinished.id],
-  });
+/**
+ * Finishes it: plans again from what it left, and goes on. A run that was on its way back goes on with that.
+ * @throws RollbackError as `rollback`; `blocked` with nothing more done, so that it can still be aborted
+ */
+export async function resumeRollback(workspace: Workspace, run: RunSummary): Promise<RollbackOutcome> {
+  const { journal, safety, scope } = await openUnfinished(workspace, run);
+  const { kind, request } = journal.begin;
+  const reason = reasonOfReturn(journal.records);
+  if (reason !== undefined) throw await goBack(workspace, run, { safety, scope }, reason);
+  const target = request.image
+    ? serviceAt(safety, request.services?.[0] ?? '', request.image)
+    : await openTarget(workspace.store, run.target);
+  const restored = forwardOperations(journal, 'done').flatMap((operation) =>
+    operation.kind === 'restore-volume' ? operation.volume : [],
+  );
+  const prepared = await prepare(
+    workspace,
+    target,
+    { kind, ...scope },
+    { run: run.id, restored: new Set(restored) },
+  );
+  const { plan } = prepared;
+  if (plan.blockers.length > 0) throw new PlanBlocked(plan);
+  const log = await RunLog.resume(workspace, run.id, plan);
+  const begun = begunRollback(prepared, { log, safety: safety.point, scope, returnOnFailure: true });
+  const warnings = await carryOut(begun);
+  return { kind, plan, result: 'done', run: run.id, safety: safety.point.id, warnings };
 }
 
 /**
- * Finishes a killed run: plans again from what it left, and goes on. One that was on its way back already goes on with that. Throws as `rollback`;
- * `blocked` with nothing more done, so that it can still be aborted.
+ * Restores the state before it.
+ * @throws RollbackError `not-returned`
  */
-export async function resumeRun(workspace: Workspace, unfinished: RunSummary): Promise<RollbackOutcome> {
-  const killed = await openKilled(workspace, unfinished);
-  const { records, safety, request } = killed;
-  const options = optionsOf(killed);
-  const fallen = records.find((record) => record.type === 'return');
-  if (fallen) {
-    const log = await RunLog.resume(workspace, unfinished.id, null);
-    const failure = { error: undefined, explanation: fallen.reason, log, safety: safety.point };
-    throw await goBack(workspace, { ...failure, target: unfinished.target, options });
-  }
-  const target = request.image
-    ? serviceAt(safety, request.services?.[0] ?? '', request.image)
-    : await openTarget(workspace.store, unfinished.target);
-  const prepared = await prepare(workspace, target, options, {
-    run: unfinished.id,
-    restored: restoredVolumes(records),
-  });
-  if (prepared.plan.blockers.length > 0) throw new PlanBlocked(prepared.plan);
-  const log = await RunLog.resume(workspace, unfinished.id, prepared.plan);
-  return carryOut(prepared, { log, safety: safety.point, options, returnOnFailure: true });
-}
-
-/** Brings the state before a killed run back. Throws `not-returned` when that fails. */
-export async function abortRun(workspace: Workspace, unfinished: RunSummary): Promise<void> {
-  const killed = await openKilled(workspace, unfinished);
-  const end = await goBack(workspace, {
-    error: undefined,
-    explanation: 'aborted',
-    log: await RunLog.resume(workspace, unfinished.id, null),
-    safety: killed.safety.point,
-    target: unfinished.target,
-    options: optionsOf(killed),
-  });
+export async function abortRollback(workspace: Workspace, run: RunSummary): Promise<void> {
+  const unfinished = await openUnfinished(workspace, run);
+  const end = await goBack(workspace, run, unfinished, 'aborted');
   if (end.code !== 'returned') throw end;
 }
 
-interface Killed {
-  records: JournalRecord[];
-  request: Extract<JournalRecord, { type: 'begin' }>['request'];
-  kind: RollbackKind;
-  safety: Target;
+async function goBack(
+  workspace: Workspace,
+  { id, target }: RunSummary,
+  { safety, scope }: { safety: Target; scope: RunScope },
+  explanation: string,
+) {
+  const log = await RunLog.resume(workspace, id, null);
+  const returning = returningRollback(workspace, { log, safety: safety.point, scope, target });
+  return await returnToSafetyPoint(returning, { error: undefined, explanation });
 }
 
-async function openKilled(workspace: Workspace, { id, safety, kind }: RunSummary): Promise<Killed> {
-  if (isMove(kind)) throw new TypeError('a move is carried on by its own room');
+/** Reads its journal, and removes the half-written files and copies that it left. */
+async function openUnfinished(workspace: Workspace, { id, safety: point }: RunSummary) {
   const { store, project, emit } = workspace;
-  await endChildren(id);
-  const records = await readJournal(store.dir.journalFile(id));
-  const [begin] = records;
-  if (begin?.type !== 'begin') throw new Error(`run ${id} has no beginning`);
-  for (const operation of records.flatMap((record) => ('plan' in record ? operationsOf(record.plan) : []))) {
+  const journal = await readRollbackJournal(store, id);
+  for (const operation of allOperations(journal)) {
     if (operation.kind !== 'restore-file' && operation.kind !== 'restore-link') continue;
     await discardUnfinished(...placeOf(project, operation)).catch((error: unknown) =>
       emit({ type: 'warning', message: messageOf(error) }),
     );
   }
-  const target = await openTarget(store, safety);
-  await store.dropUnrecorded(target.point); // it was being added to
-  await mendExchanges(workspace, target.point, id);
-  return { records, request: begin.request, kind, safety: target };
-}
-
-function optionsOf({ kind, request }: Killed): Options {
-  const { services, config_only, volumes, outside, git } = request;
-  return { kind, services: services ?? undefined, configOnly: config_only, volumes, outside, git };
-}
-
-/** Volumes whose data the run had exchanged when it was killed. */
-function restoredVolumes(records: JournalRecord[]): Set<string> {
-  const restored = new Set<string>();
-  let operations: ReturnType<typeof operationsOf> = [];
-  for (const record of records) {
-    if (record.type === 'begin' || record.type === 'resume') operations = operationsOf(record.plan);
-    if (record.type !== 'done' || record.phase !== 'forward') continue;
-    const operation = operations[record.step];
-    if (operation?.kind === 'restore-volume') restored.add(operation.volume);
-  }
-  return restored;
-}
-
-function operationsOf(plan: unknown) {
-  const { success, data } = planSchema.safeParse(plan);
-  return success ? data.operations : [];
+  const safety = await openTarget(store, point);
+  await store.dropUnrecorded(safety.point); // it was being added to
+  await mendExchanges(workspace, safety.point, id);
+  const { image: _, ...scope } = journal.begin.request;
+  return { journal, safety, scope };
 }

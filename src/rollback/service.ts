@@ -5,7 +5,7 @@ import type { Observation } from '../model/project.js';
 import type { Target } from '../plan/target.js';
 import { pointOf } from '../points/facts.js';
 import { findPoint, openTarget } from '../points/find.js';
-import { observePresent, type Workspace } from '../run/workspace.js';
+import { observePresent, type Workspace } from '../session/workspace.js';
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 

@@ -1,62 +1,57 @@
 import { messageOf, RollbackError } from '../model/errors.js';
-import { ENGINE_NAMES, isMove, quoted, RUN_ID } from '../model/names.js';
+import { ENGINE_NAMES } from '../model/names.js';
 import type { Point, SealedPoint } from '../model/point.js';
-import type { RunSummary } from '../model/run.js';
-import { readJournal } from '../store/journal.js';
-import { keepReplaced } from '../run/data.js';
-import type { Workspace } from '../run/workspace.js';
-import type { Store } from '../store/store.js';
-import { discardStaged } from './volumes.js';
+import { type RunSummary } from '../model/run.js';
+import { scopeOf } from '../model/scope.js';
+import { keepReplaced } from '../operations/data.js';
+import { openTarget } from '../points/find.js';
+import { assertNewest, type UndoRequest } from '../runs/undo.js';
+import { assertFinished } from '../runs/unfinished.js';
+import { discardStaged } from '../runs/volumes.js';
+import type { Workspace } from '../session/workspace.js';
+import { readRollbackJournal } from './journal.js';
+import { blockedByDamage, rollback, type RollbackOutcome } from './rollback.js';
 
 /**
- * The run to take back: the named one, else the newest that changed the project. Undoing an undo is redoing: an undo is a run like any
- * other. Throws `no-such-run`.
+ * Takes a run back: a rollback to its safety point. Undoing an undo is redoing, because an undo is a run like any other.
+ * @throws RollbackError as `rollback`; `usage` for a run on the engine that the project left
  */
-export async function findUndoable(
-  store: Store,
-  project: string,
-  run: string | undefined,
-): Promise<RunSummary> {
-  if (run !== undefined && !RUN_ID.test(run)) {
-    throw new RollbackError('usage', `${quoted(run)} is not the id of a run`, {
-      hint: 'give an id such as run-a1b2c3d4e5f6; `compose-rollback runs` shows them',
-    });
+export async function undoRollback(
+  workspace: Workspace,
+  undone: RunSummary,
+  request: UndoRequest,
+): Promise<RollbackOutcome> {
+  const { store } = workspace;
+  const { dryRun = false, returnOnFailure = true, confirm, plan: expected, ...options } = request;
+  if (!dryRun) await assertFinished(workspace);
+  await assertNewest(workspace, undone, request);
+  const target = await open().catch(blockedByDamage);
+  // It has to reach where the run reached.
+  const { begin } = await readRollbackJournal(store, undone.id);
+  const scope = scopeOf({
+    ...options,
+    outside: options.outside || begin.request.outside,
+    git: options.git || begin.request.git,
+  });
+  return rollback(workspace, target, {
+    kind: 'undo',
+    scope,
+    undone,
+    dryRun,
+    returnOnFailure,
+    confirm,
+    expected,
+  });
+
+  async function open() {
+    assertSameEngine(undone, await store.readRecord(undone.safety), workspace);
+    if (!dryRun) await archiveParkedData(workspace, undone);
+    return await openTarget(store, undone.safety);
   }
-  const found = await findRun(store, project, run);
-  if (!found) {
-    throw new RollbackError(
-      'no-such-run',
-      run ? `project ${project} has no run ${run}` : 'there is nothing to undo',
-      {
-        hint: '`compose-rollback runs` shows what was done',
-      },
-    );
-  }
-  if (found.result === 'returned') {
-    throw new RollbackError('usage', `${found.id} failed and was taken back already`, {
-      hint: '`compose-rollback runs` shows the others',
-    });
-  }
-  if (isMove(found.kind)) {
-    throw new RollbackError('blocked', `${found.id}, a move to another engine, is not ended`, {
-      hint: 'compose-rollback resume finishes it, compose-rollback abort takes it back',
-    });
-  }
-  return found;
 }
 
-/** The named run, else the newest that changed the project. */
-export async function findRun(
-  store: Store,
-  project: string,
-  run: string | undefined,
-): Promise<RunSummary | undefined> {
-  const runs = (await store.readIndex())?.runs({ project }) ?? [];
-  return runs.find(({ id, result }) => (run === undefined ? result === 'done' : id === run));
-}
-
-/** What was kept before a move is that of another engine. Throws `usage`. */
-export function assertSameEngine(
+/** What was kept before a move belongs to another engine. */
+function assertSameEngine(
   { id, safety }: RunSummary,
   { metadata }: Point | SealedPoint,
   { identity }: Workspace,
@@ -68,17 +63,11 @@ export function assertSameEngine(
   });
 }
 
-/** What a run reached besides the project's own files and containers: taking it back has to go there too. */
-export async function reachOf(store: Store, run: string): Promise<{ outside: boolean; git: boolean }> {
-  const [begin] = await readJournal(store.dir.journalFile(run));
-  return begin?.type === 'begin' ? begin.request : { outside: false, git: false };
-}
-
 /**
  * What a run could not archive lies beside its volume still: it goes into the safety point before anything goes back to that; what it unpacked and
  * never used goes away. Throws `blocked`, with nothing touched, when that is not possible yet.
  */
-export async function keepFirst(workspace: Workspace, { safety, result }: RunSummary): Promise<void> {
+async function archiveParkedData(workspace: Workspace, { safety, result }: RunSummary): Promise<void> {
   const point = await workspace.store.read(safety);
   const { replaced, volume_data, metadata } = point;
   const stored = new Set(volume_data.map(({ name }) => name));

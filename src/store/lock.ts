@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
@@ -9,12 +10,24 @@ import { explained, hasErrno, parseJson, readRegular } from './files.js';
 import { isAlive, ownMark } from './process.js';
 import { openDatabase, sqliteCode } from './sqlite.js';
 
+/** SQLite's own wait would block the process. */
+const LOCK_POLL_MS = 100;
+
 export interface LockRequest {
   /** The engine's own id: one project name on two engines is two projects. */
   engineId: string;
   project: string;
   /** What the holder does, for those who find it locked: `rollback rb-a1b2c3d4e5f6`. Holds no secrets: every user can read it. */
   command: string;
+}
+
+export interface LockWait {
+  /** How long to wait for another holder, in milliseconds; 0 when absent. */
+  timeoutMs?: number | undefined;
+  /** Ends the waiting with its reason. */
+  signal?: AbortSignal | undefined;
+  /** Called once, when the lock is held by another and will be waited for. */
+  onWait?: ((message: string) => void) | undefined;
 }
 
 export interface Lock {
@@ -32,18 +45,17 @@ interface Holder {
 
 /**
  * Takes a project's lock for as long as this process lives or until `release`. It is a SQLite file held with BEGIN EXCLUSIVE, so the kernel
- * frees it with the process, however that ends; nothing is ever written to it. Throws `locked`, at once, naming the holder; `unsafe` or
- * `failed` when the lock folder cannot be used.
+ * frees it with the process, however that ends; nothing is ever written to it.
+ * @throws RollbackError `locked`, naming the holder, at once or after the time-out; `unsafe` or `failed` when the lock folder cannot be used
  */
-export async function acquireLock(request: LockRequest): Promise<Lock> {
+export async function acquireLock(request: LockRequest, wait: LockWait = {}): Promise<Lock> {
   const folder = await lockFolder();
   const key = createHash('sha256').update(`${request.engineId}\0${request.project}`).digest('hex');
   const file = join(folder, `${key}.lock`);
   const holderFile = join(folder, `${key}.json`);
   await makeShared(file);
   await makeShared(holderFile);
-  const held = await hold(file);
-  if (!held) throw lockedBy(await readHolder(holderFile), request.project);
+  const held = await waitFor(file, wait, async () => lockedBy(await readHolder(holderFile), request.project));
 
   const holder: Holder = {
     pid: process.pid,
@@ -59,6 +71,24 @@ export async function acquireLock(request: LockRequest): Promise<Lock> {
         held.close();
       })),
   };
+}
+
+/** @throws the error that `locked` makes when the lock is not free in time */
+async function waitFor(
+  file: string,
+  { timeoutMs = 0, signal, onWait }: LockWait,
+  locked: () => Promise<RollbackError>,
+): Promise<Database> {
+  const deadline = performance.now() + timeoutMs;
+  for (let attempt = 0; ; attempt += 1) {
+    const held = await hold(file);
+    if (held) return held;
+    const left = deadline - performance.now();
+    if (left <= 0) throw await locked();
+    if (attempt === 0)
+      onWait?.(`${(await locked()).message}; waiting up to ${Math.ceil(timeoutMs / 1000)} s`);
+    await delay(Math.min(LOCK_POLL_MS, left), undefined, { signal });
+  }
 }
 
 /** The open database is the lock; undefined when another process, or another part of this one, has it. */

@@ -9,7 +9,6 @@ import {
   messageOf,
   Migration,
   pass,
-  renderMove,
   renderPlan,
   RollbackError,
   RollbackManager,
@@ -83,7 +82,7 @@ function summarizePlan(plan: Plan | MovePlan): string {
   // @ts-expect-error: this line compiles only when the declarations lost the type of a plan
   void plan.operations[0]?.noSuchField;
   const hints: (string | null)[] = plan.blockers.map(({ hint }) => hint);
-  return [plan.kind, ...hints, 'source' in plan ? renderMove(plan) : renderPlan(plan, '')].join('\n');
+  return [plan.kind, ...hints, renderPlan(plan, '')].join('\n');
 }
 
 function summarizePoint({ id, images, metadata, volume_data: data, entries }: Point): string {

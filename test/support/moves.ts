@@ -72,7 +72,9 @@ export function outlineOf({ operations }: MovePlan): string[] {
           ? [operation.volume]
           : 'services' in operation
             ? operation.services
-            : operation.containers;
+            : 'containers' in operation
+              ? operation.containers
+              : [];
     return [operation.kind, ...about].join(' ');
   });
 }

@@ -82,6 +82,7 @@ describe('a stack that nothing is there of', () => {
           cause: 'what changed since goes over, and both are compared',
         },
         { kind: 'start-target', services: ['api', 'redis'], cause: 'so far they ran on Docker' },
+        { kind: 'discard-parked', volume: 'shop_data', cause: 'it was empty' },
       ],
       risks: [],
       blockers: [],

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { MoveKind } from '../../index.js';
 import { performRun } from '../runs.js';
 import type { Session } from '../session.js';
+import { tellUnits } from './quadlet.js';
 
 /** `migrate to-podman` and its mirror. */
 
@@ -33,10 +34,11 @@ async function moveProject(
   kind: MoveKind,
   { dryRun = false, targetHost, quadlet }: Options,
 ): Promise<void> {
-  await performRun(session, {
+  const outcome = await performRun(session, {
     yes: session.globals.yes,
     dryRun,
     what: 'the move',
     start: (library, run) => session.migration(library).move(kind, { targetHost, quadlet, ...run }),
   });
+  if (outcome?.quadlet) tellUnits(session, outcome.quadlet);
 }

@@ -34,7 +34,8 @@ async function rollbackToDocker(
     start: async (library, run) => {
       const migration = session.migration(library);
       const outcome = await migration.rollbackToDocker({ keepData, targetHost, ...run });
-      if (cleanup && outcome.result === 'done' && 'point' in outcome) await cleanUp(session, migration);
+      if (cleanup && outcome.result === 'done' && outcome.kind === 'to-docker')
+        await cleanUp(session, migration);
       return outcome;
     },
   });

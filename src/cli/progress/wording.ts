@@ -76,5 +76,17 @@ function wording(operation: AnyOperation): [doing: string, done: string, what: s
       return ['Starting', 'Started', `${operation.services.join(', ')} at the target`];
     case 'keep-replaced':
       return ['Archiving', 'Archived', `the replaced data of ${operation.volume}`];
+    case 'discard-parked':
+      return ['Cleaning', 'Cleaned', `up beside ${operation.volume}`];
+    case 'unswap-volume':
+      return ['Returning', 'Returned', `${operation.volume} to its own data`];
+    case 'start-source':
+      return ['Starting', 'Started', `${operation.services.join(', ')} at the source`];
+    case 'return-target':
+      return ['Returning', 'Returned', 'the target to its safety point'];
+    case 'hold-target':
+      return ['Keeping', 'Kept', 'the target from starting by itself'];
+    case 'remove-volume':
+      return ['Removing', 'Removed', `volume ${operation.volume} from the target`];
   }
 }

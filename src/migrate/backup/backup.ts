@@ -7,7 +7,7 @@ import { presentAsPoint } from '../../points/diff.js';
 import { imagesToSave } from '../../points/images.js';
 import { verifyPoints } from '../../points/verify.js';
 import { dataSources } from '../../project/data.js';
-import { observeForMigration, type Workspace } from '../../run/workspace.js';
+import { observeForMigration, type Workspace } from '../../session/workspace.js';
 import {
   backedUpPoint,
   backupDirectory,

@@ -2,7 +2,7 @@ import { mkdir, readdir, readlink, realpath, rename, rm, rmdir, symlink } from '
 import { basename, join, relative, resolve } from 'node:path';
 import { RollbackError } from '../../model/errors.js';
 import { MIGRATION_BACKUP, POINT_ID } from '../../model/names.js';
-import type { Workspace } from '../../run/workspace.js';
+import type { Workspace } from '../../session/workspace.js';
 import {
   explained,
   fingerprintFile,

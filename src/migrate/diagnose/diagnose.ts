@@ -1,6 +1,6 @@
 import { messageOf, RollbackError, type ErrorCode } from '../../model/errors.js';
 import type { Observation, Project } from '../../model/project.js';
-import { observePresent, type Workspace } from '../../run/workspace.js';
+import { observePresent, type Workspace } from '../../session/workspace.js';
 import { plural } from '../../plan/text.js';
 import { findBuildProblems } from './builds.js';
 import type { Diagnosis, Finding } from './finding.js';

@@ -4,9 +4,9 @@ import type { Point } from '../../model/point.js';
 import type { Observation } from '../../model/project.js';
 import { readIfOpen } from '../../points/find.js';
 import { look, relativeTo } from '../../project/paths.js';
-import { findMissingVolumes } from '../../rollback/findings.js';
-import type { DataName } from '../../run/data.js';
-import type { Workspace } from '../../run/workspace.js';
+import { findMissingVolumes } from '../../runs/findings.js';
+import type { DataName } from '../../operations/data.js';
+import type { Workspace } from '../../session/workspace.js';
 import type { Finding } from './finding.js';
 import { ownershipOf, type Ownership } from './ownership.js';
 

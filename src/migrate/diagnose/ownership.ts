@@ -1,6 +1,6 @@
 import type { Container } from '../../model/engine.js';
 import { RollbackError } from '../../model/errors.js';
-import type { Workspace } from '../../run/workspace.js';
+import type { Workspace } from '../../session/workspace.js';
 import { ownMark } from '../../store/process.js';
 
 /** Whether the user of a container may write where its data is, as seen inside: user namespaces make the numbers outside others. */

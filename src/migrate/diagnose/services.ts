@@ -2,8 +2,8 @@ import type { Container } from '../../model/engine.js';
 import { RollbackError } from '../../model/errors.js';
 import type { Observation, ServiceObservation } from '../../model/project.js';
 import { describeExit, lastWords } from '../../handlers/containers.js';
-import { findTakenPorts } from '../../rollback/ports.js';
-import { handlerContext, type Workspace } from '../../run/workspace.js';
+import { findTakenPorts } from '../../runs/ports.js';
+import { handlerContext, type Workspace } from '../../session/workspace.js';
 import type { Finding } from './finding.js';
 
 /** Services that do not run as they should, and the ports that keep them from it. */

@@ -2,8 +2,8 @@ import type { ComposeModel, ComposeService } from '../../model/compose.js';
 import type { Container } from '../../model/engine.js';
 import type { Observation } from '../../model/project.js';
 import { fieldOf, recordOf } from '../../project/yaml.js';
-import { findMissingExternal } from '../../rollback/findings.js';
-import type { Workspace } from '../../run/workspace.js';
+import { findMissingExternal } from '../../runs/findings.js';
+import type { Workspace } from '../../session/workspace.js';
 import type { Finding } from './finding.js';
 
 /** Networks of a project, and what is not its own: whether it is there, and whether services can use it. */

@@ -3,10 +3,17 @@ import { RollbackError } from '../../model/errors.js';
 import type { MovePlan } from '../../model/move.js';
 import { keptTag } from '../../model/names.js';
 import type { Point } from '../../model/point.js';
-import { addData, chooseCopier, locateData, makePlace, mountOnce, type DataToStore } from '../../run/data.js';
+import {
+  addData,
+  chooseCopier,
+  locateData,
+  makePlace,
+  mountOnce,
+  type DataToStore,
+} from '../../operations/data.js';
 import { manifestDifferences, manifestOf } from '../../volumes/manifest.js';
 import { siblingPath } from '../../volumes/host-siblings.js';
-import type { Sides } from './look.js';
+import type { Sides } from '../../runs/access-both.js';
 
 /** How images and the data of volumes go from one engine to the other. The source is only ever read. */
 

@@ -3,9 +3,9 @@ import type { Container } from '../../model/engine.js';
 import type { MovePlan } from '../../model/move.js';
 import { isUp } from '../../plan/services.js';
 import { createPoint } from '../../points/create.js';
-import type { Workspace } from '../../run/workspace.js';
+import type { Workspace } from '../../session/workspace.js';
 import { engineName } from './facts.js';
-import type { Sides } from './look.js';
+import type { Sides } from '../../runs/access-both.js';
 
 export interface FinalizeRequest {
   /** Remove the data there too; a point keeps it. */

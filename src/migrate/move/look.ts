@@ -3,47 +3,38 @@ import type { ComposeModel } from '../../model/compose.js';
 import type { Container, EngineIdentity } from '../../model/engine.js';
 import type { MoveKind, MovePlan } from '../../model/move.js';
 import type { Operation } from '../../model/plan.js';
+import { scopeOf } from '../../model/scope.js';
 import type { Observation } from '../../model/project.js';
 import { isUp } from '../../plan/services.js';
 import type { Target } from '../../plan/target.js';
 import { dataSources, type DataSource } from '../../project/data.js';
+import { fingerprint } from '../../project/observe.js';
 import { isDenied, isMissing } from '../../project/paths.js';
-import { findMissingExternal } from '../../rollback/findings.js';
-import { prepare } from '../../rollback/prepare.js';
-import { findTakenPorts } from '../../rollback/ports.js';
-import { fitOfMissing } from '../../rollback/volumes.js';
-import { chooseCopier, locateData, type Copier } from '../../run/data.js';
-import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
+import type { Sides } from '../../runs/access-both.js';
+import { findMissingExternal } from '../../runs/findings.js';
+import { prepare } from '../../runs/prepare.js';
+import { findTakenPorts } from '../../runs/ports.js';
+import { fitOfMissing } from '../../runs/volumes.js';
+import { chooseCopier, locateData, type Copier } from '../../operations/data.js';
+import { observePresent, withLabels, type Workspace } from '../../session/workspace.js';
 import { spaceIn } from '../../store/space.js';
 import { usageOf } from '../usage.js';
 import type { Access, MoveFacts, VolumeFacts } from './facts.js';
 import { lastMove } from './last.js';
 import { planMove } from './plan.js';
 
-/** The same project, opened on two engines: where it runs, and where it goes. */
-export interface Sides {
-  source: Workspace;
-  target: Workspace;
-}
-
 /** A plan and what it was made from. */
 export interface PreparedMove extends Sides {
   plan: MovePlan;
+  fingerprint: string;
   observation: Observation;
   present: Observation;
   /** Whose files and images the target starts with; what runs at the source when absent. */
   goal: Target | undefined;
 }
 
-/** How the target is started: its data is there already. */
-export const START = {
-  kind: 'rollback',
-  services: undefined,
-  configOnly: false,
-  volumes: false,
-  outside: false,
-  git: false,
-} as const;
+/** How far the start of the target reaches: its data is there already. */
+export const START_SCOPE = scopeOf({ volumes: false });
 
 export interface Destination {
   /** Whose files and images the target starts with; what runs at the source when absent. */
@@ -83,7 +74,8 @@ export async function prepareMove(
     ...(await lookAt({ source, target }, observation, { goal, data })),
   });
   source.emit({ type: 'move-plan', plan });
-  return { source, target, plan, observation, present, goal };
+  const fingerprints = `${fingerprint(observation)} ${fingerprint(present)}`;
+  return { source, target, plan, fingerprint: fingerprints, observation, present, goal };
 }
 
 /** What the provider there calls the images of services that are only built. */
@@ -137,7 +129,10 @@ function asAt({ point, model }: Target, observation: Observation): Observation {
 
 /** All that a rollback to the goal would be blocked by, but for ports that the source still holds, and the files it would change. */
 async function lookAtGoal(goal: Target, target: Workspace): Promise<Pick<MoveFacts, 'obstacles' | 'files'>> {
-  const { plan } = await prepare({ ...target, emit: () => undefined }, goal, START);
+  const { plan } = await prepare({ ...target, emit: () => undefined }, goal, {
+    kind: 'rollback',
+    ...START_SCOPE,
+  });
   return {
     obstacles: plan.blockers.filter(({ code }) => code !== 'port-taken' && code !== 'external-missing'),
     files: plan.operations.flatMap((operation) => (isOfFile(operation) ? [operation.path] : [])),

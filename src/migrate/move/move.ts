@@ -1,25 +1,19 @@
-import { randomBytes } from 'node:crypto';
-import { messageOf, RollbackError } from '../../model/errors.js';
-import type { MoveKind, MoveOperation, MovePlan } from '../../model/move.js';
+import { RollbackError } from '../../model/errors.js';
+import type { MoveKind, MovePlan, MoveReturn } from '../../model/move.js';
 import type { Point } from '../../model/point.js';
+import type { RunOutcome } from '../../model/run.js';
+import { locateData } from '../../operations/data.js';
 import { recordPoint } from '../../points/record.js';
-import { fingerprint } from '../../project/observe.js';
-import { goBack } from '../../rollback/return.js';
-import { explain } from '../../rollback/rollback.js';
-import { RunLog } from '../../rollback/run-log.js';
-import { execute } from '../../run/executor.js';
-import { locateData } from '../../run/data.js';
+import { RunLog } from '../../runs/log.js';
+import { startRun, type BegunRun } from '../../runs/perform.js';
+import type { WayBack } from '../../runs/return.js';
+import type { Sides } from '../../runs/access-both.js';
+import type { QuadletReport } from '../quadlet/files.js';
 import { engineName } from './facts.js';
-import { prepareMove, START, type Destination, type PreparedMove, type Sides } from './look.js';
-import {
-  clearTarget,
-  holdTarget,
-  leaveTarget,
-  movers,
-  startSource,
-  tidyTarget,
-  type Undertaking,
-} from './movers.js';
+import { hasStarted, readMoveJournal } from './journal.js';
+import { prepareMove, type Destination, type PreparedMove } from './look.js';
+import { movers, type BegunMove } from './movers.js';
+import { planReturn } from './replan.js';
 
 export interface MoveRequest extends Destination {
   /** Plan only. */
@@ -28,14 +22,12 @@ export interface MoveRequest extends Destination {
   confirm?: ((plan: MovePlan) => Promise<boolean>) | undefined;
 }
 
-export interface MoveOutcome {
-  plan: MovePlan;
-  result: 'planned' | 'done';
-  /** Null when nothing was run. */
-  run: string | null;
+export interface MoveOutcome extends RunOutcome<MovePlan> {
+  kind: MoveKind;
   /** The point that holds what ran at the source. */
   point: string | null;
-  warnings: string[];
+  /** The units for systemd that were written afterwards. */
+  quadlet: QuadletReport | null;
 }
 
 /** A move that cannot be carried out: carries the plan, so that faces can show all of it. */
@@ -49,34 +41,29 @@ export class MoveBlocked extends RollbackError {
 
 /**
  * Moves a project to another engine: plans, checks, asks, copies while everything runs, stops the source, copies the rest, compares, starts, verifies. The
- * source's containers and data stay as they are. The caller holds the project's lock on both engines, unless it is a dry run. Throws `blocked`,
- * `stale` or `declined` with nothing touched; `returned`, `interrupted` or `not-returned` afterwards.
+ * source's containers and data stay as they are. The caller holds the project's lock on both engines, unless it is a dry run.
+ * @throws RollbackError `blocked`, `stale` or `declined` with nothing touched; `returned`, `interrupted` or `not-returned` afterwards
  */
 export async function move(kind: MoveKind, sides: Sides, request: MoveRequest): Promise<MoveOutcome> {
-  const prepared = await prepareMove(kind, sides, request);
-  const { plan } = prepared;
-  assertUnblocked(plan);
-  if (request.dryRun) return { plan, result: 'planned', run: null, point: null, warnings: [] };
-  if (!request.confirm) return await begin(prepared);
-  if (!(await request.confirm(plan))) throw new RollbackError('declined', 'declined; nothing was touched');
-  const again = await prepareMove(kind, sides, request);
-  const seen = ({ observation, present }: PreparedMove) => fingerprint(observation) + fingerprint(present);
-  if (seen(again) !== seen(prepared)) {
-    throw new RollbackError('stale', 'the project changed since the plan was made; nothing was touched', {
-      hint: 'look at the new plan and try again',
-    });
-  }
-  assertUnblocked(again.plan);
-  return await begin(again);
+  const { dryRun, confirm } = request;
+  const started = await startRun<MovePlan, PreparedMove>(
+    {
+      prepare: () => prepareMove(kind, sides, request),
+      refresh: () => prepareMove(kind, sides, request),
+      blocked: (plan) => new MoveBlocked(plan),
+      begin,
+    },
+    { dryRun, confirm },
+  );
+  const { plan, result } = started;
+  const outcome = { kind, plan, result, quadlet: null };
+  if (started.result !== 'done') return { ...outcome, run: null, point: null, warnings: [] };
+  const { run, warnings } = started;
+  return { ...outcome, run: run.log.run, point: run.target, warnings };
 }
 
-function assertUnblocked(plan: MovePlan): void {
-  if (plan.blockers.length > 0) throw new MoveBlocked(plan);
-}
-
-async function begin(prepared: PreparedMove): Promise<MoveOutcome> {
+async function begin(prepared: PreparedMove, run: string): Promise<BegunRun<MovePlan>> {
   const { source, target, plan, observation, present } = prepared;
-  const run = `run-${randomBytes(6).toString('hex')}`;
   source.emit({ type: 'phase', phase: 'safety', message: 'Recording both sides' });
   const there = engineName(plan.target);
   const details = { name: null, pinned: false };
@@ -95,20 +82,15 @@ async function begin(prepared: PreparedMove): Promise<MoveOutcome> {
     replaced: await replacedBy(prepared),
   });
   source.emit({ type: 'safety-point', id: safety.id, run });
-  const log = await RunLog.begin(source, {
-    run,
-    kind: plan.kind,
-    target: point.id,
-    safety: safety.id,
-    undoes: plan.undoes,
-    request: { services: null, config_only: false, volumes: true, outside: false, git: false, image: null },
-    plan,
-  });
+  const log = await RunLog.begin(
+    source,
+    { run, kind: plan.kind, target: point.id, safety: safety.id, undoes: plan.undoes },
+    { plan },
+  );
   const { model, variables } = observation;
   // As it was read just now: to open the point again may take a key.
   const goal = () => Promise.resolve(prepared.goal ?? { point, stored: true, model, variables });
-  const progress = { started: false };
-  return await carryOut({ source, target, plan, model, point: point.id, goal, safety, log, progress });
+  return begunMove({ source, target, plan, model, point: point.id, goal, safety, log });
 }
 
 /** Where the data of the target's volumes is when they are exchanged. */
@@ -122,60 +104,30 @@ function replacedBy({ target, plan }: PreparedMove): Promise<Point['replaced']> 
   );
 }
 
-/** Performs the plan of a move; goes back when something fails. */
-export async function carryOut(undertaking: Undertaking): Promise<MoveOutcome> {
-  const { source, plan, point, safety, log } = undertaking;
-  source.emit({
-    type: 'phase',
-    phase: 'apply',
-    message: `Moving to ${engineName(plan.target)} (${log.run})`,
-  });
-  let warnings: string[];
-  try {
-    warnings = await execute<MoveOperation>({
-      operations: plan.operations,
-      phase: 'forward',
-      perform: movers(undertaking),
-      journal: log.journal,
-      emit: source.emit,
-      signal: source.signal,
-    });
-  } catch (error) {
-    throw await takeBack(undertaking, error, explain(error));
-  }
-  await tidyTarget(undertaking).catch((error: unknown) => {
-    const message = `something of the move is left beside the volumes: ${messageOf(error)}`;
-    warnings.push(message);
-    source.emit({ type: 'warning', message });
-  });
-  await log.end('done', `on ${engineName(plan.target)}`, warnings);
-  await source.store.sealOrWarn(safety.id);
-  return { plan, result: 'done', run: log.run, point, warnings };
-}
-
-/**
- * What ran at the source runs there again, and the target has no containers of it. Where the target began to start, its data stays; else it is as it was before.
- * Returns the error that tells how it ended, as `goBack`; a run that is not back can be aborted again.
- */
-export function takeBack(
-  undertaking: Undertaking,
-  error: unknown,
-  explanation: string,
-): Promise<RollbackError> {
-  const { target, plan, point, safety, log, progress } = undertaking;
-  const start = () => startSource(undertaking);
-  const way = progress.started
-    ? { finish: () => start().then(() => leaveTarget(undertaking)) }
-    : { first: start, finish: () => holdTarget(undertaking).then(() => clearTarget(undertaking)) };
-  return goBack(target, {
-    ...way,
-    error,
-    explanation,
+/** A move whose journal is begun, and how it goes on. */
+export function begunMove(begun: BegunMove): BegunRun<MovePlan> {
+  const { source, plan, point, safety, log } = begun;
+  const [here, there] = [engineName(plan.source), engineName(plan.target)];
+  return {
+    workspace: source,
+    plan,
     log,
     safety,
     target: point,
-    options: { ...START, volumes: !progress.started },
-    keepOpen: true,
-    hint: `mend what is named above, then compose-rollback abort; ${engineName(plan.source)} still has everything`,
-  });
+    title: `Moving to ${there}`,
+    destination: `on ${there}`,
+    returnOnFailure: true,
+    abortable: true,
+    returnHint: `fix what is named above, then compose-rollback abort; ${here} still has everything`,
+    perform: movers(begun),
+    planReturn: () => planWayBackOf(begun),
+  };
+}
+
+/** Where the target began to start, its data stays there; else it is as it was before. */
+async function planWayBackOf(begun: BegunMove): Promise<WayBack<MoveReturn>> {
+  const { source, plan, log } = begun;
+  const way = planReturn(plan, hasStarted(await readMoveJournal(source.store, log.run)));
+  for (const { message } of way.risks) source.emit({ type: 'warning', message });
+  return { plan: way, perform: movers(begun), findRemaining: () => Promise.resolve([]) };
 }

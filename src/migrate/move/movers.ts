@@ -3,21 +3,21 @@ import { messageOf, RollbackError } from '../../model/errors.js';
 import type { EventSink } from '../../model/events.js';
 import type { MoveOperation, MoveOperationOf, MovePlan } from '../../model/move.js';
 import type { Point } from '../../model/point.js';
-import { projectOf } from '../../points/facts.js';
+import { chooseCopier, keepReplaced, locateData } from '../../operations/data.js';
+import { DONE, execute, performing, type Outcome } from '../../operations/executor.js';
+import { performers } from '../../operations/performers.js';
 import type { Target } from '../../plan/target.js';
-import type { RunLog } from '../../rollback/run-log.js';
-import { prepare } from '../../rollback/prepare.js';
-import { chooseCopier, keepReplaced, locateData } from '../../run/data.js';
-import { DONE, execute, performing, type Outcome } from '../../run/executor.js';
-import { performers } from '../../run/performers.js';
+import { projectOf } from '../../points/facts.js';
+import type { Sides } from '../../runs/access-both.js';
+import type { RunLog } from '../../runs/log.js';
+import { prepare } from '../../runs/prepare.js';
+import { carryOutReturn } from '../../runs/return.js';
+import { planWayBack } from '../../runs/way-back.js';
 import { Carrier, carryImage } from './carry.js';
-import { engineName } from './facts.js';
-import { START, type Sides } from './look.js';
-
-type Volume = MovePlan['volumes'][number];
+import { START_SCOPE } from './look.js';
 
 /** A move that was begun. */
-export interface Undertaking extends Sides {
+export interface BegunMove extends Sides {
   plan: MovePlan;
   /** Of the project, as it runs at the source. */
   model: ComposeModel | undefined;
@@ -28,13 +28,11 @@ export interface Undertaking extends Sides {
   /** What was at the target. */
   safety: Point;
   log: RunLog;
-  /** Did the target begin to start? Then what is there may have been written since. */
-  progress: { started: boolean };
 }
 
-/** How each operation of a move is done. All of them can be repeated. */
-export function movers(undertaking: Undertaking): (operation: MoveOperation) => Promise<Outcome> {
-  const { source, target, plan, model, point, safety, log } = undertaking;
+/** How each operation of a move, and of its way back, is done. Each can be repeated. */
+export function movers(move: BegunMove): (operation: MoveOperation) => Promise<Outcome> {
+  const { source, target, plan, model, point, safety, log } = move;
   const carrier = new Carrier({ source, target }, log.run, model);
   const volumeOf = (name: string) => {
     const found = plan.volumes.find((volume) => volume.name === name);
@@ -66,11 +64,30 @@ export function movers(undertaking: Undertaking): (operation: MoveOperation) => 
       for (const { id, restart } of plan.held) await target.engine.setRestart(id, restart);
       return DONE;
     },
-    'start-target': () => startTarget(undertaking),
+    'start-target': () => startTarget(move),
     'keep-replaced': async ({ volume }) => {
-      const warning = await keepParked(undertaking, volumeOf(volume));
-      return { note: null, warning };
+      const { name, services } = volumeOf(volume);
+      return await asWarning(`the replaced data of ${name} is not archived and stays beside it`, () =>
+        keepReplaced(target, safety.id, { kind: 'volume', name, services }, log.run, { mayBeBack: true }),
+      );
     },
+    'discard-parked': async ({ volume }) =>
+      await asWarning(`a directory of the move is left beside ${volume}`, () => discardParked(move, volume)),
+    'unswap-volume': async ({ volume }) => {
+      await unswapVolume(move, volume);
+      return DONE;
+    },
+    'start-source': () => startSource(move),
+    'return-target': async ({ data }) => {
+      await returnTarget(move, data);
+      return DONE;
+    },
+    'hold-target': async ({ containers }) => {
+      for (const id of containers) await target.engine.setRestart(id, 'no');
+      return DONE;
+    },
+    'remove-volume': async ({ volume }) =>
+      await asWarning(`volume ${volume} stays on the target`, () => target.engine.removeVolume(volume)),
   };
   return (operation) => performOne(all, operation);
 }
@@ -84,23 +101,31 @@ function performOne<K extends MoveOperation['kind']>(
   return all[operation.kind](operation);
 }
 
+/** For cleaning up: when it fails nothing is lost, and a person is told. */
+async function asWarning(warning: string, act: () => Promise<unknown>): Promise<Outcome> {
+  try {
+    await act();
+    return DONE;
+  } catch (error) {
+    return { note: null, warning: `${warning}: ${messageOf(error)}` };
+  }
+}
+
+/** Events of a plan that one operation carries out: the plan itself belongs to that operation. */
+function innerEvents(emit: EventSink): EventSink {
+  return (event) => (event.type === 'plan' || event.type === 'phase' ? undefined : emit(event));
+}
+
 /** Makes and starts the services as a rollback to the goal would, and verifies them. */
-async function startTarget({ target, goal, progress, safety, log }: Undertaking): Promise<Outcome> {
-  progress.started = true;
-  const { emit } = target;
-  // Its plan is a part of this one.
-  const inner: EventSink = (event) =>
-    event.type === 'plan' || event.type === 'phase' ? undefined : emit(event);
-  const {
-    workspace,
-    plan,
-    observation,
-    target: wanted,
-  } = await prepare({ ...target, emit: inner }, await goal(), START);
+async function startTarget({ target, goal, safety, log }: BegunMove): Promise<Outcome> {
+  const emit = innerEvents(target.emit);
+  const prepared = await prepare({ ...target, emit }, await goal(), { kind: 'rollback', ...START_SCOPE });
+  const { workspace, plan, observation, target: wanted } = prepared;
   if (plan.blockers.length > 0) {
     const details = plan.blockers.map(({ message }) => message);
     throw new RollbackError('blocked', details[0] ?? 'it is blocked', { details });
   }
+  await log.beginPart(plan);
   const destination = {
     ...wanted,
     project: projectOf(wanted.point, workspace.project.directory),
@@ -120,78 +145,44 @@ async function startTarget({ target, goal, progress, safety, log }: Undertaking)
   return { note: null, warning: warnings.length > 0 ? warnings.join('; ') : null };
 }
 
-/** The data that was at the target goes into the safety point. Returns why it did not, for a person. */
-async function keepParked(
-  { target, safety, log }: Undertaking,
-  { name, services }: Volume,
-): Promise<string | null> {
-  try {
-    const data = { kind: 'volume', name, services } as const;
-    await keepReplaced(target, safety.id, data, log.run, { mayBeBack: true });
-    return null;
-  } catch (error) {
-    return `the replaced data of ${name} is not archived (${messageOf(error)}); it stays beside it`;
-  }
+/** @throws RollbackError `failed` when the target is not as its safety point says */
+async function returnTarget({ target, safety, log }: BegunMove, data: boolean): Promise<void> {
+  const workspace = { ...target, emit: innerEvents(target.emit) };
+  const scope = { ...START_SCOPE, volumes: data };
+  const way = await planWayBack(workspace, { run: log.run, safety: safety.id, scope });
+  await log.beginPart(way.plan);
+  await carryOutReturn({ workspace, log }, way, 'target');
 }
 
-/** New volumes were exchanged against nothing. */
-export async function tidyTarget({ target, plan, log }: Undertaking): Promise<void> {
-  for (const { name } of plan.volumes.filter(({ existing, to }) => !existing && to === 'host')) {
-    const place = await locateData(target, { kind: 'volume', name });
-    const copier = place && (await chooseCopier(target, place));
-    if (place && copier?.driver === 'host') await copier.copier.discard(place, log.run, 'parked');
-  }
+/** Where the data of a volume is copied by us, on this machine. */
+async function hostPlace({ target }: BegunMove, name: string) {
+  const place = await locateData(target, { kind: 'volume', name });
+  const copier = place && (await chooseCopier(target, place));
+  return place && copier?.driver === 'host' ? { place, host: copier.copier } : undefined;
 }
 
-/** The target's own data takes its place again: what stands there is a copy that nobody has used. */
-export async function unswapTarget({ target, plan, log }: Undertaking): Promise<void> {
-  for (const { name } of plan.volumes.filter(({ to }) => to === 'host')) {
-    const place = await locateData(target, { kind: 'volume', name });
-    const copier = place && (await chooseCopier(target, place));
-    if (!place || copier?.driver !== 'host') continue;
-    const left = await copier.copier.leftovers(place);
-    const parked = left.some(({ run, what }) => run === log.run && what === 'parked');
-    if (parked) await copier.copier.unswap(place, log.run);
-  }
+async function discardParked(move: BegunMove, volume: string): Promise<void> {
+  const found = await hostPlace(move, volume);
+  await found?.host.discard(found.place, move.log.run, 'parked');
 }
 
-/** What the move made at the target before anything started there goes. What cannot go is told, and harms nothing. */
-export async function clearTarget({ target, plan }: Undertaking): Promise<void> {
-  for (const { name } of plan.volumes.filter(({ existing }) => !existing)) {
-    await target.engine.removeVolume(name).catch((error: unknown) => {
-      target.emit({ type: 'warning', message: `volume ${name} stays on the target: ${messageOf(error)}` });
-    });
-  }
+/** What stands there is a copy that nothing has used. */
+async function unswapVolume(move: BegunMove, volume: string): Promise<void> {
+  const { run } = move.log;
+  const found = await hostPlace(move, volume);
+  const left = (await found?.host.leftovers(found.place)) ?? [];
+  const isParked = left.some((one) => one.run === run && one.what === 'parked');
+  if (found && isParked) await found.host.unswap(found.place, run);
 }
 
-/** What an earlier move held there is held again. */
-export async function holdTarget({ target, plan }: Undertaking): Promise<void> {
-  for (const { id } of plan.held) await target.engine.setRestart(id, 'no');
-}
-
-/** What was written at the target since it began to start stays there, in its volumes. */
-export async function leaveTarget(undertaking: Undertaking): Promise<void> {
-  const { target, plan } = undertaking;
-  await holdTarget(undertaking);
-  for (const volume of plan.volumes.filter(({ existing, to }) => existing && to === 'host')) {
-    const warning = await keepParked(undertaking, volume);
-    if (warning !== null) target.emit({ type: 'warning', message: warning });
-  }
-  await tidyTarget(undertaking);
-  const names = plan.volumes.map(({ name }) => name);
-  if (names.length === 0) return;
-  const message = `what was written on ${engineName(plan.target)} since stays there, in ${names.join(', ')}`;
-  target.emit({ type: 'warning', message });
-}
-
-/** What ran at the source runs there again. Throws `failed` when it does not. */
-export async function startSource({ source, plan }: Pick<Undertaking, 'source' | 'plan'>): Promise<void> {
+/** @throws RollbackError `failed` when a container of the source does not run again */
+export async function startSource({ source, plan }: Pick<BegunMove, 'source' | 'plan'>): Promise<Outcome> {
   for (const { id, restart } of plan.policies) await source.engine.setRestart(id, restart);
   for (const { id } of plan.running) await source.engine.start(id);
   const states = await Promise.all(plan.running.map(({ id }) => source.engine.container(id)));
   const up = (state: string | undefined) => state === 'running' || state === 'restarting';
   const down = plan.running.filter((_, index) => !up(states[index]?.state));
-  if (down.length === 0) return;
+  if (down.length === 0) return DONE;
   const names = [...new Set(down.map(({ service }) => service))].join(', ');
   throw new RollbackError('failed', `${names} do not run at the source again`);
 }

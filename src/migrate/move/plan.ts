@@ -4,6 +4,7 @@ import { dependenciesOf, waves } from '../../plan/order.js';
 import { shortId, type Target } from '../../plan/target.js';
 import { engineName, imagesToCarry, runningServices, upOf, type MoveFacts } from './facts.js';
 import { blockers, risks } from './remarks.js';
+import { discardParked, operation } from './operations.js';
 
 /** What it takes to move a project from one engine to another. Pure. */
 export function planMove(facts: MoveFacts): MovePlan {
@@ -74,6 +75,7 @@ function operations(facts: MoveFacts, order: string[][], volumes: MovePlan['volu
     ...volumes
       .filter(({ existing, to }) => existing && to === 'host')
       .map(({ name }) => operation('keep-replaced', { volume: name }, 'so that it is not lost')),
+    ...discardParked(volumes),
   ];
 }
 
@@ -82,14 +84,6 @@ function toStart(running: string[], goal: Target | undefined): string[] {
   if (!goal) return running.toSorted();
   const { containers } = goal.point;
   return Object.keys(containers).filter((service) => (containers[service]?.running ?? 0) > 0);
-}
-
-function operation<K extends MoveOperation['kind']>(
-  kind: K,
-  rest: Omit<Extract<MoveOperation, { kind: K }>, 'kind' | 'cause'>,
-  cause: string,
-) {
-  return { kind, ...rest, cause };
 }
 
 /** What an engine that starts again would start, stopped or not. */

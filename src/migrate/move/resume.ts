@@ -1,106 +1,110 @@
 import { RollbackError } from '../../model/errors.js';
-import { movePlanSchema, type MovePlan } from '../../model/move.js';
-import type { JournalRecord, RunSummary } from '../../model/run.js';
-import { openTarget } from '../../points/find.js';
-import { RunLog } from '../../rollback/run-log.js';
-import { endChildren } from '../../run/children.js';
-import { mendExchanges } from '../../run/data.js';
-import { readJournal } from '../../store/journal.js';
+import type { RunSummary } from '../../model/run.js';
+import { mendExchanges } from '../../operations/data.js';
 import { isUp } from '../../plan/services.js';
+import { openTarget } from '../../points/find.js';
+import type { Sides } from '../../runs/access-both.js';
+import { reasonOfReturn } from '../../runs/journal.js';
+import { RunLog } from '../../runs/log.js';
+import { carryOut } from '../../runs/perform.js';
+import { carryOutReturn, returnToSafetyPoint, type WayBack } from '../../runs/return.js';
+import type { Workspace } from '../../session/workspace.js';
 import { engineName } from './facts.js';
-import { readMovePlan } from './last.js';
-import type { Sides } from './look.js';
-import { carryOut, takeBack, type MoveOutcome } from './move.js';
-import { startSource, unswapTarget, type Undertaking } from './movers.js';
-import type { Workspace } from '../../run/workspace.js';
+import { hasStarted, readMoveJournal } from './journal.js';
+import { begunMove, type MoveOutcome } from './move.js';
+import { startSource, type BegunMove } from './movers.js';
+import { planRescue, planRest } from './replan.js';
 
-/** What becomes of a move that was killed. */
+/** A move whose process died. */
 
 /**
- * Finishes a killed move. Before the target began to start, all of its operations are done again: the source may have run meanwhile. Afterwards nothing is
- * copied any more. Throws as `move`; `blocked` when both sides run.
+ * Finishes it. Before the target began to start, all of its operations are done again: the source may have run meanwhile. Afterwards nothing is
+ * copied any more.
+ * @throws RollbackError as `move`; `blocked` when both sides run
  */
-export async function resumeMove(sides: Sides, unfinished: RunSummary): Promise<MoveOutcome> {
-  const { undertaking, fallen } = await openKilled(sides, unfinished);
-  if (fallen !== undefined) throw await takeBack(undertaking, undefined, fallen);
-  if (undertaking.progress.started) await assertStopped(undertaking);
-  else await unswapTarget(undertaking);
-  // It may take a key, which shall not be missed once the source is down.
-  const goal = await undertaking.goal();
-  return await carryOut({ ...undertaking, goal: () => Promise.resolve(goal) });
+export async function resumeMove(sides: Sides, run: RunSummary): Promise<MoveOutcome> {
+  const { move, journal } = await openUnfinished(sides, run);
+  const reason = reasonOfReturn(journal.records);
+  if (reason !== undefined) throw await goBack(move, run.id, reason);
+  const started = hasStarted(journal);
+  if (started) await assertSourceStopped(move);
+  const plan = planRest(journal.begin.plan, started);
+  // Opening it may take a key, which must not be missed once the source is down.
+  const goal = await move.goal();
+  const log = await RunLog.resume(sides.source, run.id, plan);
+  const begun = begunMove({ ...move, plan, log, goal: () => Promise.resolve(goal) });
+  const warnings = await carryOut(begun);
+  return { kind: plan.kind, plan, result: 'done', run: run.id, point: run.target, warnings, quadlet: null };
 }
 
-/** The source runs again as before. Throws `not-returned` when that fails. */
-export async function abortMove(sides: Sides, unfinished: RunSummary): Promise<void> {
-  const { undertaking } = await openKilled(sides, unfinished);
-  const end = await takeBack(undertaking, undefined, 'aborted');
+/**
+ * The source runs again as before.
+ * @throws RollbackError `not-returned`
+ */
+export async function abortMove(sides: Sides, run: RunSummary): Promise<void> {
+  const { move } = await openUnfinished(sides, run);
+  const end = await goBack(move, run.id, 'aborted');
   if (end.code !== 'returned') throw end;
 }
 
-/** The source alone, where nobody answers at the target and nothing can have started there. Always throws: the run stays to be aborted. */
-export async function rescueSource(source: Workspace, run: string, cause: RollbackError): Promise<never> {
-  const plan = await readMovePlan(source.store, run);
-  if (hasStarted(await readJournal(source.store.dir.journalFile(run)))) throw cause;
-  await startSource({ source, plan });
+/**
+ * The source alone, where nobody answers at the target and nothing can have started there. The run stays to be aborted.
+ * @throws RollbackError always: `not-returned`, or the cause
+ */
+export async function rescueSource(source: Workspace, run: RunSummary, cause: RollbackError): Promise<never> {
+  const journal = await readMoveJournal(source.store, run.id);
+  if (hasStarted(journal)) throw cause;
+  const { plan } = journal.begin;
+  const log = await RunLog.resume(source, run.id, null);
+  try {
+    const way: WayBack = {
+      plan: planRescue(plan),
+      perform: () => startSource({ source, plan }),
+      findRemaining: () => Promise.resolve([]),
+    };
+    await log.beginReturn(cause.message, way.plan);
+    await carryOutReturn({ workspace: source, log }, way, 'return');
+  } finally {
+    await log.journal.close();
+  }
   throw new RollbackError(
     'not-returned',
     `${engineName(plan.source)} runs the project again; ${cause.message}`,
     {
       hint: `once ${engineName(plan.target)} answers, compose-rollback abort takes away what is left there`,
-      subjects: [run],
+      subjects: [run.id],
       cause,
     },
   );
 }
 
-async function openKilled(
-  { source, target }: Sides,
-  { id, safety, target: point }: RunSummary,
-): Promise<{ undertaking: Undertaking; fallen: string | undefined }> {
+async function goBack(move: UnfinishedMove, run: string, explanation: string): Promise<RollbackError> {
+  const log = await RunLog.resume(move.source, run, null);
+  return await returnToSafetyPoint(begunMove({ ...move, log }), { error: undefined, explanation });
+}
+
+type UnfinishedMove = Omit<BegunMove, 'log'>;
+
+async function openUnfinished({ source, target }: Sides, { id, safety, target: point }: RunSummary) {
   const { store } = source;
-  await endChildren(id);
-  const [whole, records, kept] = await Promise.all([
-    readMovePlan(store, id),
-    readJournal(store.dir.journalFile(id)),
-    openTarget(store, safety),
-  ]);
+  const [journal, kept] = await Promise.all([readMoveJournal(store, id), openTarget(store, safety)]);
   await store.dropUnrecorded(kept.point);
   await mendExchanges(target, kept.point, id);
-  const started = hasStarted(records);
-  const at = whole.operations.findIndex(({ kind }) => kind === 'release-target' || kind === 'start-target');
-  const plan = started ? { ...whole, operations: whole.operations.slice(at) } : whole;
-  const goal = () => openTarget(store, whole.goal ?? point);
-  const log = await RunLog.resume(source, id, plan);
-  const sides = { source, target };
-  return {
-    // The labels of new volumes are those of their first making.
-    undertaking: {
-      ...sides,
-      plan,
-      model: undefined,
-      point,
-      goal,
-      safety: kept.point,
-      log,
-      progress: { started },
-    },
-    fallen: records.find((record) => record.type === 'return')?.reason,
+  const { plan } = journal.begin;
+  const move: UnfinishedMove = {
+    source,
+    target,
+    plan,
+    // New volumes have their labels from when they were made.
+    model: undefined,
+    point,
+    goal: () => openTarget(store, plan.goal ?? point),
+    safety: kept.point,
   };
+  return { journal, move };
 }
 
-/** Had the target begun to start, by what the journal says? */
-function hasStarted(records: JournalRecord[]): boolean {
-  let operations: MovePlan['operations'] = [];
-  return records.some((record) => {
-    if (record.type === 'begin' || record.type === 'resume') {
-      operations = movePlanSchema.safeParse(record.plan).data?.operations ?? [];
-    }
-    const begun = record.type === 'doing' && record.phase === 'forward';
-    return begun && operations[record.step]?.kind === 'start-target';
-  });
-}
-
-async function assertStopped({ source, plan }: Undertaking): Promise<void> {
+async function assertSourceStopped({ source, plan }: UnfinishedMove): Promise<void> {
   const containers = await source.engine.containers({ project: source.project.name });
   const up = containers.filter(isUp).map(({ name }) => name);
   if (up.length === 0) return;

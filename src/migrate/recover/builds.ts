@@ -3,7 +3,7 @@ import { dependenciesOf, waves } from '../../plan/order.js';
 import { isUp } from '../../plan/services.js';
 import { buildOf } from '../../project/migration-files.js';
 import { readText } from '../../project/yaml.js';
-import { composeRequest } from '../../run/workspace.js';
+import { composeRequest } from '../../session/workspace.js';
 import { shellTexts } from '../diagnose/build-file.js';
 import type { Finding } from '../diagnose/finding.js';
 import type { Remedy, Step } from './recovery.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { execIn } from '../../handlers/exec.js';
 import type { Container } from '../../model/engine.js';
-import { handlerContext } from '../../run/workspace.js';
+import { handlerContext } from '../../session/workspace.js';
 import type { Finding } from '../diagnose/finding.js';
 import type { Remedy } from './recovery.js';
 import {

@@ -1,5 +1,5 @@
 import type { Scenario } from '../../model/recovery.js';
-import { observePresent, withLabels, type Workspace } from '../../run/workspace.js';
+import { observePresent, withLabels, type Workspace } from '../../session/workspace.js';
 import { findProblems } from '../diagnose/diagnose.js';
 import type { Finding } from '../diagnose/finding.js';
 import { findMountProblems } from '../diagnose/mounts.js';

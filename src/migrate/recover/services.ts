@@ -5,8 +5,8 @@ import type { Observation } from '../../model/project.js';
 import { lendersOf, tiedTo } from '../../plan/followers.js';
 import { dependenciesOf, waves } from '../../plan/order.js';
 import { usualReplicas } from '../../plan/target.js';
-import { bringUp } from '../../run/up.js';
-import { handlerContext, handlerOf, type Workspace } from '../../run/workspace.js';
+import { bringUp } from '../../operations/up.js';
+import { handlerContext, handlerOf, type Workspace } from '../../session/workspace.js';
 import type { Finding } from '../diagnose/finding.js';
 import type { Step } from './recovery.js';
 

@@ -8,7 +8,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, tes
 import type { Engine } from '../../../src/engine/engine.js';
 import type { Plan } from '../../../src/model/plan.js';
 import type { Point } from '../../../src/model/point.js';
-import { loadImage } from '../../../src/run/images.js';
+import { loadImage } from '../../../src/operations/images.js';
 import { Store } from '../../../src/store/store.js';
 import {
   aStack,

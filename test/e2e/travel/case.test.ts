@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { loadImage } from '../../../src/run/images.js';
+import { loadImage } from '../../../src/operations/images.js';
 import { Store } from '../../../src/store/store.js';
 import {
   aStack,

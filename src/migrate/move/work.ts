@@ -1,0 +1,111 @@
+import { RollbackError } from '../../model/errors.js';
+import type { MovePlan } from '../../model/move.js';
+import type { RunSummary } from '../../model/run.js';
+import { openTarget } from '../../points/find.js';
+import type { Access } from '../../runs/access.js';
+import { changeBoth, lookAtBoth, type Sides } from '../../runs/access-both.js';
+import type { Relocation } from '../../runs/kinds.js';
+import type { UndoOptions } from '../../runs/options.js';
+import type { UndoRequest } from '../../runs/undo.js';
+import { assertFinished, isUnfinished } from '../../runs/unfinished.js';
+import type { Store } from '../../store/store.js';
+import { assertEngines, endsOfMove } from './ends.js';
+import { lastMove, readMovePlan, type LastMove } from './last.js';
+import { move, type MoveOutcome } from './move.js';
+import { OPPOSITE } from './names.js';
+import { abortMove, rescueSource, resumeMove } from './resume.js';
+
+/** The work of `moveKinds`. */
+
+export async function relocation(store: Store, run: string): Promise<Relocation> {
+  const { source, target } = await readMovePlan(store, run);
+  return { from: source.id, to: target };
+}
+
+export async function resume(access: Access, run: RunSummary): Promise<MoveOutcome | undefined> {
+  return await onItsEngines(access, 'resume', run, subjectsOf, (sides) => resumeMove(sides, run));
+}
+
+export async function abort(access: Access, run: RunSummary): Promise<RunSummary | undefined> {
+  const act = async (sides: Sides) => {
+    await abortMove(sides, run);
+    return run;
+  };
+  const subjects = ({ target, id }: RunSummary) => [target, id];
+  try {
+    return await onItsEngines(access, 'abort', run, subjects, act);
+  } catch (error) {
+    if (!(error instanceof RollbackError) || error.code !== 'engine-unreachable') throw error;
+    const { source } = endsOfMove(access.options, await planOf(access, run.id));
+    return await access
+      .at(source)
+      .change('abort', subjects, (workspace) => rescueSource(workspace, run, error));
+  }
+}
+
+/** The project runs where it ran, as it did then; what was written since stays where it went. */
+export async function undo(access: Access, run: RunSummary, request: UndoRequest): Promise<MoveOutcome> {
+  const { dryRun = false, confirm } = request;
+  assertWhole(request);
+  const { plan } = await assertLast(access, run);
+  const back = { source: plan.target, target: plan.source };
+  const act = async (sides: Sides) => {
+    assertEngines(sides, back);
+    if (!dryRun) await assertFinished(sides.source);
+    const goal = await openTarget(sides.source.store, run.target);
+    return await move(OPPOSITE[plan.kind], sides, { dryRun, confirm, goal, data: false, undoes: run.id });
+  };
+  const ends = endsOfMove(access.options, back);
+  if (dryRun) return await lookAtBoth(access, ends, act);
+  return await changeBoth(access, ends, 'undo', subjectsOf, act);
+}
+
+/** @throws RollbackError `usage` when the project was moved again since, `blocked` for a move that is not ended */
+async function assertLast(access: Access, run: RunSummary): Promise<LastMove> {
+  if (run.result !== 'done') {
+    throw new RollbackError('blocked', `${run.id}, a move to another engine, is not ended`, {
+      hint: 'compose-rollback resume finishes it, compose-rollback abort takes it back',
+    });
+  }
+  const last = await access.silent().read(({ store, project }) => lastMove(store, project));
+  if (last?.run.id === run.id) return last;
+  throw new RollbackError('usage', `the project was moved again since ${run.id}`, {
+    hint: `compose-rollback undo ${last?.run.id} takes that back first`,
+  });
+}
+
+/** A move has no parts that could be taken back alone. */
+function assertWhole({ services, configOnly, returnOnFailure, plan }: UndoOptions): void {
+  if (!services && !configOnly && returnOnFailure !== false && !plan) return;
+  throw new RollbackError('usage', 'a move between engines is taken back whole, or not at all', {
+    hint: 'leave out what narrows it, such as --config-only or --no-return',
+  });
+}
+
+/** On the engines of an unfinished move. Undefined when it was ended meanwhile. */
+async function onItsEngines<T>(
+  access: Access,
+  action: string,
+  { id }: RunSummary,
+  subjects: (result: T) => string[],
+  act: (sides: Sides) => Promise<T>,
+): Promise<T | undefined> {
+  const plan = await planOf(access, id);
+  return await changeBoth(
+    access,
+    endsOfMove(access.options, plan),
+    action,
+    (result) => (result ? subjects(result) : []),
+    async (sides) => {
+      assertEngines(sides, plan);
+      return (await isUnfinished(sides.source, id)) ? await act(sides) : undefined;
+    },
+  );
+}
+
+async function planOf(access: Access, run: string): Promise<MovePlan> {
+  return await access.silent().read(({ store }) => readMovePlan(store, run));
+}
+
+/** The points and runs for the audit trail. */
+export const subjectsOf = ({ point, run }: MoveOutcome): string[] => [point, run].filter((id) => id !== null);

@@ -1,0 +1,178 @@
+import { join } from 'node:path';
+import { RollbackError } from '../model/errors.js';
+import type { ComposeModel } from '../model/compose.js';
+import type { Findings } from '../model/plan.js';
+import type { RunScope } from '../model/scope.js';
+import { isSameRelease } from '../model/versions.js';
+import { canReadModelOf, recordedFilesHash, recordedHash } from '../plan/definitions.js';
+import { lendersOf } from '../plan/followers.js';
+import type { Target } from '../plan/target.js';
+import { hasCommit } from '../project/git.js';
+import { projectOf } from '../points/facts.js';
+import { composeRequest, type Workspace } from '../session/workspace.js';
+import { spaceIn } from '../store/space.js';
+import { findTakenPorts } from './ports.js';
+import { findVolumes, type Resumed } from './volumes.js';
+
+/** Everything a plan can be blocked by, checked before anything stops. All checks run at once. */
+export async function collectFindings(
+  workspace: Workspace,
+  target: Target,
+  { git, volumes: wantsData, configOnly }: RunScope,
+  resumed?: Resumed,
+): Promise<Findings> {
+  const { model, point } = target;
+  const [
+    damaged,
+    modelError,
+    definitions,
+    takenPorts,
+    missingExternal,
+    missingVolumes,
+    volumes,
+    pullable,
+    commitMissing,
+    missingBytes,
+  ] = await Promise.all([
+    target.stored ? findDamage(workspace, target) : [],
+    resolveModel(workspace, target),
+    hashDefinitions(workspace, target),
+    findTakenPorts(workspace, model),
+    findMissingExternal(workspace, model),
+    findMissingVolumes(workspace, model),
+    wantsData && !configOnly ? findVolumes(workspace, target, resumed) : {},
+    findPullable(workspace, target),
+    git ? lacksCommit(workspace, point.metadata.git_commit) : false,
+    findMissingBytes(workspace, point.sizes.total),
+  ]);
+  return {
+    damaged,
+    modelError,
+    definitions,
+    takenPorts,
+    missingExternal,
+    missingVolumes,
+    volumes,
+    pullable,
+    commitMissing,
+    missingBytes,
+  };
+}
+
+/** What is wrong with the stored files, and with a record that would have us write over stored files: that one was not made by us. */
+async function findDamage({ store, project }: Workspace, { point }: Target): Promise<Findings['damaged']> {
+  const inBackups = point.entries.filter(({ path }) =>
+    `${project.directory}/${path}`.startsWith(`${store.path}/`),
+  );
+  return [
+    ...(await store.verify(point)),
+    ...inBackups.map(({ path }) => ({ path, problem: 'would be written into the backup directory' })),
+  ];
+}
+
+/**
+ * Do the point's own files still resolve, with today's provider? They are read where they are stored: `configs/` holds them
+ * under their own relative paths. Links and files outside the project are not there; then what was recorded has to do.
+ */
+async function resolveModel(
+  workspace: Workspace,
+  { point, stored, model, variables }: Target,
+): Promise<string | undefined> {
+  if (!model) return 'they did not resolve when the point was made';
+  const elsewhere = point.outside.length > 0 || point.entries.some((entry) => entry.type === 'symlink');
+  if (elsewhere || !stored || point.kind === 'safety') return undefined;
+  // What is encrypted never touches the disk as it is.
+  if (await workspace.store.isSealed(point)) return undefined;
+  const project = projectOf(point, join(workspace.store.pointDir(point.id), 'configs'));
+  try {
+    await workspace.provider.config(composeRequest(workspace, project, variables));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
+    return error.details.at(-1) ?? error.message;
+  }
+}
+
+/**
+ * `definitions` of the findings, where the point itself does not have them from the same release of compose. A service that lives in another's
+ * container has none: its hash covers that one's id.
+ */
+async function hashDefinitions(
+  workspace: Workspace,
+  { point, model, variables }: Target,
+): Promise<Record<string, string>> {
+  const { provider, project } = workspace;
+  const { provider: recordedBy } = point.metadata;
+  const today = await provider.version();
+  if (!model || !canReadModelOf(recordedBy, today)) return {};
+  const names = Object.entries(model.services).flatMap(([name, service]) =>
+    lendersOf(service).length === 0 ? name : [],
+  );
+  const isRecorded = (name: string) =>
+    recordedFilesHash(point, name) !== undefined || recordedHash(point, name) === undefined;
+  if (isSameRelease(recordedBy.version, today) && names.every(isRecorded)) return {};
+  try {
+    const request = composeRequest(workspace, project, variables);
+    const hashes = Object.entries(await provider.hashModel(request, model));
+    return Object.fromEntries(hashes.filter(([name]) => names.includes(name)));
+  } catch (error) {
+    // It does not know, or no longer knows, what that one printed. Then the models are compared.
+    if (error instanceof RollbackError && error.code === 'provider-failed') return {};
+    throw error;
+  }
+}
+
+export async function findMissingExternal(workspace: Workspace, model: ComposeModel | undefined) {
+  const { engine } = workspace;
+  const wanted = (['network', 'volume'] as const).flatMap((what) =>
+    Object.entries(model?.[`${what}s`] ?? {}).flatMap(([key, resource]) => {
+      const external = resource?.external;
+      if (!external) return [];
+      return [
+        { what, name: (typeof external === 'object' ? external.name : undefined) ?? resource.name ?? key },
+      ];
+    }),
+  );
+  const there = await Promise.all(
+    wanted.map(({ what, name }) => (what === 'network' ? engine.hasNetwork(name) : engine.hasVolume(name))),
+  );
+  return wanted.filter((_, index) => !there[index]);
+}
+
+export async function findMissingVolumes(
+  workspace: Workspace,
+  model: ComposeModel | undefined,
+): Promise<string[]> {
+  const own = Object.entries(model?.volumes ?? {}).filter(([, resource]) => !resource?.external);
+  const names = own.map(([key, resource]) => resource?.name ?? `${workspace.project.name}_${key}`);
+  const there = await Promise.all(names.map((name) => workspace.engine.hasVolume(name)));
+  return names.filter((_, index) => !there[index]);
+}
+
+/** Digests of images that are nowhere here, neither in the engine nor in the point, or not by that digest, and that their registry has. */
+async function findPullable({ engine }: Workspace, { point }: Target): Promise<string[]> {
+  const archived = new Set(point.image_archives.map(({ image }) => image));
+  const images = Object.values(point.images).filter(({ id, ref }) => ref.includes('@') || !archived.has(id));
+  const found = await Promise.all(
+    images.map(async ({ id, ref, digests }) => {
+      const here = await engine.image(id);
+      if (here && (!ref.includes('@') || (await engine.image(ref)))) return [];
+      const there = await Promise.all(
+        [...new Set([...digests, ...(ref.includes('@') ? [ref] : [])])].map(
+          async (digest) => (await engine.canPull(digest)) && digest,
+        ),
+      );
+      return there.filter((digest) => digest !== false);
+    }),
+  );
+  return [...new Set(found.flat())];
+}
+
+async function lacksCommit({ project }: Workspace, commit: string | null): Promise<boolean> {
+  return commit !== null && !(await hasCommit(project.directory, commit));
+}
+
+/** A safety point holds about what the point holds; a megabyte is for the rest: journal, index, model. */
+async function findMissingBytes(workspace: Workspace, size: number): Promise<number> {
+  return Math.max(0, size + 1_048_576 - (await spaceIn(workspace.store.path)));
+}

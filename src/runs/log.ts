@@ -1,0 +1,93 @@
+import type { RunPlan, RunResult, RunSummary } from '../model/run.js';
+import type { Workspace } from '../session/workspace.js';
+import { Journal } from '../store/journal.js';
+import { ownMark } from '../store/process.js';
+import type { Store } from '../store/store.js';
+
+/** What is known of a run when it begins. */
+export interface Beginning {
+  run: string;
+  kind: string;
+  target: string;
+  safety: string;
+  undoes: string | null;
+}
+
+type Workshop = Pick<Workspace, 'store' | 'project' | 'user'>;
+
+const ownProcess = async () => ({ pid: process.pid, process: await ownMark() });
+const now = () => new Date().toISOString();
+
+/** A run's journal with its line in the index: begun together, ended together. */
+export class RunLog {
+  private constructor(
+    private readonly store: Store,
+    readonly journal: Journal,
+    readonly run: string,
+  ) {}
+
+  /** @param details the plan and what was asked for, as the kind's begin record has them */
+  static async begin(
+    { store, project, user }: Workshop,
+    beginning: Beginning,
+    { plan, ...details }: { plan: RunPlan; [key: string]: unknown },
+  ): Promise<RunLog> {
+    const started = now();
+    const record = { at: started, project: project.name, user, ...(await ownProcess()), ...beginning };
+    const journal = await Journal.begin(store.dir, {
+      type: 'begin',
+      ...record,
+      ...details,
+      plan: await planForJournal(store, plan),
+    });
+    const { run: id, ...rest } = beginning;
+    const summary: RunSummary = {
+      ...rest,
+      id,
+      project: project.name,
+      user,
+      started,
+      ended: null,
+      result: null,
+      message: null,
+    };
+    (await store.writeIndex()).insertRun(summary);
+    return new RunLog(store, journal, id);
+  }
+
+  /** Goes on with a run whose process died. The plan is null for one that only goes back. */
+  static async resume({ store }: Workshop, run: string, plan: RunPlan | null): Promise<RunLog> {
+    const journal = await Journal.resume(store.dir, run);
+    const stored = plan && (await planForJournal(store, plan));
+    await journal.append({ type: 'resume', at: now(), ...(await ownProcess()), plan: stored });
+    return new RunLog(store, journal, run);
+  }
+
+  /** The plan of the way back, before its first operation. */
+  async beginReturn(reason: string, plan: Pick<RunPlan, 'operations'>): Promise<void> {
+    const stored = await planForJournal(this.store, plan);
+    await this.journal.append({ type: 'return', at: now(), reason, plan: stored });
+  }
+
+  /** The plan that one operation carries out, before the first operation of that. */
+  async beginPart(plan: Pick<RunPlan, 'operations'>): Promise<void> {
+    const stored = await planForJournal(this.store, plan);
+    await this.journal.append({ type: 'part', at: now(), plan: stored });
+  }
+
+  async end(result: RunResult, message: string, warnings: string[]): Promise<void> {
+    const at = now();
+    await this.journal.append({ type: 'end', at, result, message, warnings });
+    await this.journal.close();
+    (await this.store.writeIndex()).finishRun(this.run, { ended: at, result, message });
+  }
+}
+
+/** A plan as journals keep it: in a store that encrypts, without the hashes of what is inside. */
+async function planForJournal(store: Store, plan: Pick<RunPlan, 'operations'>): Promise<object> {
+  if (!(await store.hasKey())) return plan;
+  const operations = plan.operations.map((operation) =>
+    'sha256' in operation ? { ...operation, sha256: '' } : operation,
+  );
+  return { ...plan, operations };
+}

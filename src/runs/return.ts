@@ -1,0 +1,110 @@
+import { messageOf, RollbackError } from '../model/errors.js';
+import type { AnyOperation } from '../model/events.js';
+import type { RunPlan } from '../model/run.js';
+import { execute, type Outcome } from '../operations/executor.js';
+import type { Point } from '../model/point.js';
+import type { Workspace } from '../session/workspace.js';
+import type { RunLog } from './log.js';
+
+/** A plan from the present to the state before a run, and how it is carried out. */
+export interface WayBack<
+  P extends Pick<RunPlan, 'operations' | 'blockers'> = Pick<RunPlan, 'operations' | 'blockers'>,
+> {
+  plan: P;
+  perform(operation: P['operations'][number]): Promise<Outcome>;
+  /** Looks at the present once more: what still differs from the earlier state. Empty when it is back. */
+  findRemaining(): Promise<string[]>;
+}
+
+/** A run that was begun, as far as going back needs it. */
+export interface ReturningRun {
+  /** Where its journal, its events and its signal belong. */
+  workspace: Workspace;
+  log: RunLog;
+  safety: Point;
+  /** Id of the point or image that it leads to. */
+  target: string;
+  /** A way back that failed leaves the run unfinished, so that `abort` can try again. */
+  abortable: boolean;
+  /** What to do when the way back fails. */
+  returnHint: string;
+  /** Plans the way back, from whatever the present is by then. */
+  planReturn(): Promise<WayBack>;
+}
+
+interface Failure {
+  /** What was thrown; undefined for a run that is aborted. */
+  error: unknown;
+  explanation: string;
+}
+
+/**
+ * The way back after a failure: a plan from whatever the present is by now to the safety point. It needs no list of what was
+ * done, so it works from any half-way state. Only an empty second plan counts as back.
+ * @returns the error that says how it ended: `returned`, `interrupted` (returned too) or `not-returned`
+ */
+export async function returnToSafetyPoint(run: ReturningRun, failure: Failure): Promise<RollbackError> {
+  const { workspace, log, safety, target } = run;
+  const { error, explanation } = failure;
+  const { emit, store } = workspace;
+  emit({ type: 'phase', phase: 'return', message: `${explanation}. Bringing the earlier state back` });
+  try {
+    const way = await run.planReturn();
+    await log.beginReturn(explanation, way.plan);
+    await carryOutReturn(run, way, 'return');
+  } catch (second) {
+    return notReturned(run, failure, [
+      messageOf(second),
+      ...(second instanceof RollbackError ? second.details : []),
+    ]);
+  }
+  await log.end('returned', explanation, []);
+  await store.sealOrWarn(safety.id);
+  const interrupted = error instanceof RollbackError && error.code === 'interrupted';
+  return new RollbackError(
+    interrupted ? 'interrupted' : 'returned',
+    `${interrupted ? 'interrupted' : explanation}; the earlier state is back`,
+    {
+      cause: error,
+      subjects: [target, log.run],
+      ...(error instanceof RollbackError ? { details: error.details } : {}),
+    },
+  );
+}
+
+/**
+ * Performs the operations of a way back and checks that nothing is left to do. It is not cancelled with the run: an interrupted run is returned too.
+ * @throws RollbackError `failed`, naming what still differs
+ */
+export async function carryOutReturn(
+  { workspace: { emit }, log: { journal } }: Pick<ReturningRun, 'workspace' | 'log'>,
+  way: WayBack,
+  phase: 'return' | 'target',
+): Promise<void> {
+  const { operations, blockers } = way.plan;
+  if (blockers.length > 0) throw failed(blockers.map(({ message }) => message));
+  const { signal } = new AbortController();
+  const perform = (operation: AnyOperation) => way.perform(operation);
+  await execute({ operations, phase, perform, journal, emit, signal });
+  const remaining = await way.findRemaining();
+  if (remaining.length > 0) throw failed(remaining);
+}
+
+function failed([first = '', ...details]: string[]): RollbackError {
+  return new RollbackError('failed', first, { details });
+}
+
+async function notReturned(
+  { log, target, abortable, returnHint }: ReturningRun,
+  { error, explanation }: Failure,
+  details: string[],
+): Promise<RollbackError> {
+  if (abortable) await log.journal.close();
+  else await log.end('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`, []);
+  return new RollbackError('not-returned', `${explanation}; the earlier state is not back`, {
+    details,
+    subjects: [target, log.run],
+    hint: returnHint,
+    cause: error,
+  });
+}

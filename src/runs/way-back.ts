@@ -1,0 +1,103 @@
+import type { Plan } from '../model/plan.js';
+import type { Point } from '../model/point.js';
+import type { Observation } from '../model/project.js';
+import type { RunScope } from '../model/scope.js';
+import { removeHalfMade } from '../operations/half-made.js';
+import { performing } from '../operations/executor.js';
+import { performers } from '../operations/performers.js';
+import { describe } from '../plan/render.js';
+import { plan } from '../plan/plan.js';
+import type { Target } from '../plan/target.js';
+import { projectOf } from '../points/facts.js';
+import { openTarget } from '../points/find.js';
+import { fingerprint } from '../project/observe.js';
+import { observePresent, type Workspace } from '../session/workspace.js';
+import { collectFindings } from './findings.js';
+import { traitsOf } from './prepare.js';
+import type { WayBack } from './return.js';
+import { discardStaged } from './volumes.js';
+
+export interface WayBackRequest {
+  /** Id of the run that goes back. */
+  run: string;
+  /** Id of its safety point. */
+  safety: string;
+  scope: RunScope;
+}
+
+/** Plans the way back of a run on one engine, to its safety point. Removes what a killed provider left half made. */
+export async function planWayBack(
+  caller: Workspace,
+  { run, safety, scope }: WayBackRequest,
+): Promise<WayBack<Plan>> {
+  // It is not cancelled with the run.
+  const workspace = { ...caller, signal: new AbortController().signal };
+  const target = await openTarget(workspace.store, safety);
+  await workspace.store.dropUnrecorded(target.point);
+  await removeHalfMade(workspace);
+  const { plan: way, observation } = await planTo(workspace, target, scope);
+  const perform = performing(
+    performers(workspace, {
+      ...target,
+      project: projectOf(target.point, workspace.project.directory),
+      present: observation.model,
+      run,
+      safety,
+      returning: true,
+    }),
+  );
+  const findRemaining = async () => {
+    const made = way.operations.flatMap((operation) => (operation.kind === 'up' ? operation.services : []));
+    // What was done to data proved itself; a second look could only say that it is not as it was recorded.
+    const { plan: left } = await planTo(workspace, target, { ...scope, volumes: false }, made);
+    const remaining = stillToDo(left, target.point);
+    if (remaining.length === 0) await discardStaged(workspace, target.point);
+    return remaining;
+  };
+  return { plan: way, perform, findRemaining };
+}
+
+/** @param made services that the provider has just made from the files of the target */
+async function planTo(
+  workspace: Workspace,
+  target: Target,
+  scope: RunScope,
+  made: string[] = [],
+): Promise<{ plan: Plan; observation: Observation }> {
+  const [present, findings] = await Promise.all([
+    observePresent(workspace, target.point),
+    collectFindings(workspace, target, scope),
+  ]);
+  const observation = withoutHashes(present, made);
+  const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
+    ...scope,
+    kind: 'return',
+    fingerprint: fingerprint(observation),
+    now: new Date().toISOString(),
+  });
+  return { plan: way, observation };
+}
+
+/** The provider may leave dependencies out of the hash that it writes down, so its hash says nothing about what it has just made. */
+function withoutHashes(observation: Observation, made: string[]): Observation {
+  const services = Object.entries(observation.services).map(([name, service]) => {
+    if (!made.includes(name)) return [name, service] as const;
+    const containers = service.containers.map((container) => ({ ...container, configHash: undefined }));
+    return [name, { ...service, containers }] as const;
+  });
+  return { ...observation, services: Object.fromEntries(services) };
+}
+
+/** What still differs. A service that already failed before the run may go on failing: that is the earlier state. */
+function stillToDo({ operations }: Plan, { containers }: Point): string[] {
+  const wasUnhealthy = (service: string) => containers[service]?.health === 'unhealthy';
+  return operations
+    .filter((operation) => !['hook', 'settle', 'verify', 'prepare'].includes(operation.kind))
+    .filter(
+      (operation) =>
+        !['start', 'stop'].includes(operation.kind) ||
+        !('services' in operation) ||
+        !operation.services.every(wasUnhealthy),
+    )
+    .map(describe);
+}

@@ -1,0 +1,224 @@
+import { resolve } from 'node:path';
+import { connectEngine } from '../engine/connect.js';
+import { discoverEngine, isFound } from '../engine/discovery.js';
+import type { Endpoint } from '../engine/endpoint.js';
+import type { Engine } from '../engine/engine.js';
+import type { ComposeProvider } from '../engine/provider.js';
+import { findProvider, providerOf } from '../engine/providers.js';
+import { HandlerRegistry } from '../handlers/registry.js';
+import type { Config } from '../model/config.js';
+import type { Container } from '../model/engine.js';
+import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
+import type { Project, ProjectSelection } from '../model/project.js';
+import { VERSION } from '../model/version.js';
+import { readConfig } from '../project/config.js';
+import { locateProject } from '../project/locate.js';
+import { beginReading, readModel, type EarlyReading, type Reading } from '../project/reading.js';
+import { findProject, locateIfAny, someExist } from '../project/refine.js';
+import type { EncryptionSettings } from '../store/store-key.js';
+import type { Store } from '../store/store.js';
+import { nameByPoints, selectionOf, startOf, storeOf, userName } from './locate.js';
+import type { ManagerOptions } from './options.js';
+import type { RunFacts, Workspace } from './workspace.js';
+
+/** Opens a project on its engine: chooses the implementations and puts them together. */
+
+export interface OpenSettings {
+  /** Name of the project when neither files, containers nor points tell one. */
+  fallbackName?: string | undefined;
+  /**
+   * Start reading the compose files while the engine is being asked, and let the first observation reuse that and the containers found. For
+   * commands that change nothing: a plan that is carried out is made from what is read under the lock. False when absent.
+   */
+  prefetch?: boolean | undefined;
+}
+
+/**
+ * The project on its engine, found by files, flags, labels or the index, with everything that use cases work with.
+ * @throws RollbackError `project-not-found`, `usage`, `engine-unreachable`, `engine-not-supported`
+ */
+export async function openWorkspace(
+  options: ManagerOptions,
+  runFacts: RunFacts,
+  settings: OpenSettings = {},
+): Promise<Workspace> {
+  const selection = selectionOf(options);
+  const { env } = selection;
+  const signal = options.signal ?? new AbortController().signal;
+  const { engine: kind = 'auto', host, context } = options;
+  const endpoint = await discoverEngine({
+    engine: kind,
+    env,
+    ...(host === undefined ? {} : { host }),
+    ...(context === undefined ? {} : { context }),
+  });
+  const connecting = connectEngine(endpoint, kind);
+  // Processes of the provider run while libraries are loaded and the engine answers.
+  const preparing = prepareProvider(selection, endpoint, settings.prefetch ? signal : undefined);
+  const [engine, { provider: found, located, early }] = await Promise.all([connecting, preparing]);
+  const [identity, { project, containers }] = await Promise.all([
+    engine.identity(),
+    resolveProject(options, selection, engine, { located, fallbackName: settings.fallbackName }),
+  ]);
+  const [config, provider] = await Promise.all([
+    readConfig(project),
+    providerOf(project.name, containers, engine, found, { endpoint, env }),
+  ]);
+  if (provider !== found) early?.cancel();
+  const emit = options.onEvent ?? (() => undefined);
+  const store = await storeOf(options, selection, project, {
+    encryption: encryptionOf(config, project),
+    warn: (message) => emit({ type: 'warning', message }),
+  });
+  const relocation =
+    kind === 'auto' ? await runFacts.findRelocation(store, project.name, identity) : undefined;
+  if (relocation && isFound(endpoint)) {
+    early?.cancel();
+    store.close();
+    const elsewhere = { ...options, engine: relocation.kind, host: relocation.host ?? undefined };
+    return openWorkspace(elsewhere, runFacts, settings);
+  }
+  if (relocation)
+    emit({
+      type: 'warning',
+      message: `the project was moved to ${relocation.kind}, and ${endpoint.origin} names another engine`,
+    });
+  const handlers = new HandlerRegistry();
+  for (const handler of options.handlers ?? []) handlers.register(handler);
+  return {
+    project,
+    config: { ...config, max_rollback_points: options.maxRollbackPoints ?? config.max_rollback_points },
+    engine,
+    endpoint,
+    identity,
+    provider,
+    store,
+    handlers,
+    env,
+    user: userName(),
+    toolVersion: VERSION,
+    emit,
+    signal,
+    runFacts,
+    prefetched: settings.prefetch
+      ? { reading: provider === found ? early : undefined, containers }
+      : undefined,
+  };
+}
+
+async function prepareProvider(
+  selection: ProjectSelection,
+  endpoint: Endpoint,
+  prefetch: AbortSignal | undefined,
+): Promise<{ provider: ComposeProvider; located: Project | undefined; early: EarlyReading | undefined }> {
+  const located = await locateIfAny(selection);
+  const provider = await findProvider({ endpoint, env: selection.env });
+  // Observing asks for the version too, and reports a failure then.
+  provider.version().catch(() => undefined);
+  const early = prefetch && located && beginReading(provider, located, selection.env, prefetch);
+  return { provider, located, early };
+}
+
+function encryptionOf({ encryption }: Config, { directory }: Project): EncryptionSettings | undefined {
+  if (!encryption) return undefined;
+  const { recipients, recipients_file: file, passphrase } = encryption;
+  const recipientsFile = file === undefined ? undefined : resolve(directory, file);
+  return { recipients, passphrase, recipientsFile };
+}
+
+/**
+ * A project and its store from its files, while no engine answers.
+ * @throws RollbackError `project-not-found`
+ */
+export async function openFiles(
+  options: ManagerOptions,
+): Promise<{ project: Project; reading: Reading; store: Store }> {
+  const selection = selectionOf(options);
+  const project = await locateProject(selection);
+  const [reading, store] = await Promise.all([
+    readFiles(project, selection.env, options.signal),
+    storeOf(options, selection, project),
+  ]);
+  return { project, reading, store };
+}
+
+async function readFiles(
+  project: Project,
+  env: ProjectSelection['env'],
+  signal: AbortSignal | undefined,
+): Promise<Reading> {
+  // The provider wants an address, and reading files asks no engine.
+  const endpoint = {
+    host: 'unix:///run/docker.sock',
+    certPath: undefined,
+    sshAgent: undefined,
+    origin: 'nobody',
+  };
+  try {
+    return await readModel(await findProvider({ endpoint, env }), project, env, signal);
+  } catch (error) {
+    if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
+    return { model: undefined, modelError: error.message, hashes: {} };
+  }
+}
+
+interface Resolved {
+  project: Project;
+  containers: Container[];
+}
+
+/** With the compose file gone or broken and the stack down, points still tell which project this folder holds. */
+async function resolveProject(
+  options: ManagerOptions,
+  selection: ProjectSelection,
+  engine: Engine,
+  { located, fallbackName }: { located: Project | undefined; fallbackName: string | undefined },
+): Promise<Resolved> {
+  try {
+    const found = await findProject(selection, engine, located);
+    if (found.containers.length > 0) return found;
+    const byPoints = await resolveByPoints(options, selection, engine, located);
+    if (byPoints) return byPoints;
+    await assertComposeFileExists(found.project);
+    return found;
+  } catch (error) {
+    if (!(error instanceof RollbackError) || error.code !== 'project-not-found') throw error;
+    const byPoints = await resolveByPoints(options, selection, engine, located);
+    if (byPoints) return byPoints;
+    if (fallbackName === undefined) throw error;
+    return { project: bareProject(selection, fallbackName), containers: [] };
+  }
+}
+
+/** A named file that does not exist, and that neither containers nor points know of, is a mistake of the caller. */
+async function assertComposeFileExists({ files }: Project): Promise<void> {
+  if (files.length === 0 || (await someExist(files))) return;
+  throw new RollbackError('usage', `there is no compose file ${files.map(quoted).join(', ')}`, {
+    hint: 'check -f and COMPOSE_FILE',
+  });
+}
+
+/** A project of which only points are left. */
+function bareProject(selection: ProjectSelection, name: string): Project {
+  return { name, directory: startOf(selection), files: [], origin: 'point', profiles: [], envFiles: [] };
+}
+
+async function resolveByPoints(
+  options: ManagerOptions,
+  selection: ProjectSelection,
+  engine: Engine,
+  located: Project | undefined,
+): Promise<Resolved | undefined> {
+  const store = await storeOf(options, selection, located);
+  try {
+    const name = await nameByPoints(store, selection, located);
+    if (name === undefined) return undefined;
+    return {
+      project: { ...(located ?? bareProject(selection, name)), name },
+      containers: await engine.containers({ project: name }),
+    };
+  } finally {
+    store.close();
+  }
+}

@@ -1,0 +1,151 @@
+import type { Endpoint } from '../engine/endpoint.js';
+import type { Engine } from '../engine/engine.js';
+import type { ComposeProvider, ComposeRequest } from '../engine/provider.js';
+import type { HandlerRegistry } from '../handlers/registry.js';
+import type { Handler, HandlerContext } from '../handlers/handler.js';
+import type { ComposeModel } from '../model/compose.js';
+import { parseServiceConfig, type Config, type ServiceConfig } from '../model/config.js';
+import type { Container, EngineIdentity, EngineKind } from '../model/engine.js';
+import type { EventSink } from '../model/events.js';
+import type { Point } from '../model/point.js';
+import type { InterpolationVariable, Observation, Project } from '../model/project.js';
+import type { RunSummary } from '../model/run.js';
+import { observe, type ObserveInput } from '../project/observe.js';
+import { beginReading, type EarlyReading } from '../project/reading.js';
+import { readConfig } from '../project/config.js';
+import type { Store } from '../store/store.js';
+
+/** One project, opened on its engine with its store: what every use-case works with. */
+export interface Workspace {
+  project: Project;
+  config: Config;
+  engine: Engine;
+  /** Where the engine is reached, for helpers of ours that have to reach it too. */
+  endpoint: Endpoint;
+  identity: EngineIdentity;
+  provider: ComposeProvider;
+  store: Store;
+  handlers: HandlerRegistry;
+  /** The environment we were called in. */
+  env: Record<string, string | undefined>;
+  /** Who calls, for the audit trail. */
+  user: string;
+  toolVersion: string;
+  emit: EventSink;
+  signal: AbortSignal;
+  runFacts: RunFacts;
+  /** What was read while the project was still being found. The first observation takes it. */
+  prefetched: Prefetched | undefined;
+}
+
+/** What opening a project and retention need to know about kinds of runs, which are defined above this floor. */
+export interface RunFacts {
+  /** The engine on which the project runs since a run took it away from `engine`. */
+  findRelocation(store: Store, project: string, engine: EngineIdentity): Promise<Relocated | undefined>;
+  /** Id of the point that `undo` of this run goes back to. */
+  undoPointOf(run: RunSummary): string;
+}
+
+export interface Relocated {
+  kind: EngineKind;
+  /** Null for an engine that was started for one command. */
+  host: string | null;
+}
+
+export interface Prefetched {
+  reading: EarlyReading | undefined;
+  /** All containers of the project; read by the observation when absent. */
+  containers?: Container[];
+}
+
+/** Starts reading the compose files; the first observation takes the result. */
+export function prefetchModel(workspace: Workspace): void {
+  const { provider, project, env, signal } = workspace;
+  workspace.prefetched = { reading: beginReading(provider, project, env, signal) };
+}
+
+/** Looks at the present, with everything the target is about to touch. */
+export function observePresent(workspace: Workspace, target?: Point): Promise<Observation> {
+  return observeWith(workspace, { target });
+}
+
+/** Looks at the present, with everything that is wanted back when a migration is given up. */
+export function observeForMigration(workspace: Workspace): Promise<Observation> {
+  return observeWith(workspace, { migrationFiles: workspace.config.migration_files });
+}
+
+function observeWith(
+  workspace: Workspace,
+  more: Pick<ObserveInput, 'target' | 'migrationFiles'>,
+): Promise<Observation> {
+  const { prefetched, ...given } = workspace;
+  workspace.prefetched = undefined;
+  return observe({
+    ...given,
+    backupDir: workspace.store.path,
+    ...more,
+    ...(prefetched?.containers ? { containers: prefetched.containers } : {}),
+    ...(prefetched?.reading ? { early: prefetched.reading } : {}),
+  });
+}
+
+/** The workspace with the configuration that the services' labels add to the files'. */
+export async function withLabels(workspace: Workspace, model: ComposeModel | undefined): Promise<Workspace> {
+  if (!model) return workspace;
+  const { services } = await readConfig(workspace.project, model);
+  return { ...workspace, config: { ...workspace.config, services } };
+}
+
+const DEFAULT_SERVICE_CONFIG: ServiceConfig = parseServiceConfig({});
+
+export function serviceConfig(workspace: Workspace, service: string): ServiceConfig {
+  const { services } = workspace.config;
+  return (Object.hasOwn(services, service) ? services[service] : undefined) ?? DEFAULT_SERVICE_CONFIG;
+}
+
+/** The handler for a service that runs (or ran) this image. */
+export function handlerOf(workspace: Workspace, service: string, imageRef: string): Handler {
+  return workspace.handlers.choose({ service, imageRef, config: serviceConfig(workspace, service) });
+}
+
+/** What a handler gets to work with; `model` is the one its service runs by at that moment. */
+export function handlerContext(
+  workspace: Workspace,
+  service: string,
+  model: ComposeModel | undefined,
+): HandlerContext {
+  const { engine, project, identity, signal, emit } = workspace;
+  return {
+    service,
+    engine,
+    // A rootless engine has addresses and processes of its own.
+    local: identity.local && !identity.rootless,
+    containers: async () => {
+      const all = await engine.containers({ project: project.name });
+      return all.filter((container) => container.service === service && !container.oneOff);
+    },
+    sibling: (other) => handlerContext(workspace, other, model),
+    model: model?.services[service],
+    config: serviceConfig(workspace, service),
+    signal,
+    report: (message) => emit({ type: 'progress', service, message }),
+  };
+}
+
+/**
+ * The request that makes the provider see a project as it was recorded: variables that came from a shell are set again,
+ * and those that did not are unset, whatever today's shell says.
+ */
+export function composeRequest(
+  workspace: Workspace,
+  project: Project,
+  variables: InterpolationVariable[],
+): ComposeRequest {
+  const env = { ...workspace.env };
+  for (const { name, value } of variables) {
+    if (value === null) delete env[name];
+    else env[name] = value;
+  }
+  const { name, directory, files, profiles, envFiles } = project;
+  return { name, directory, files, profiles, envFiles, env, signal: workspace.signal };
+}

@@ -1,0 +1,145 @@
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { hasStarted, readMoveJournal } from '../../src/migrate/move/journal.js';
+import { readRollbackJournal } from '../../src/rollback/journal.js';
+import { allOperations, forwardOperations, reasonOfReturn } from '../../src/runs/journal.js';
+import { listRuns } from '../../src/runs/unfinished.js';
+import { Journal } from '../../src/store/journal.js';
+import { Store } from '../../src/store/store.js';
+import { aMove, atDocker, data, outlineOf } from '../support/moves.js';
+import { makeBegin, temporaryDirectory } from '../support/store.js';
+
+/** Journals of runs, with every plan in them parsed by the kind of the run. */
+
+const RUN = 'run-0123456789ab';
+const at = '2025-11-05T17:30:01.000Z';
+const operations = [
+  { kind: 'stop', services: ['api'], containers: ['api-1'], cause: 'its image changed' },
+  { kind: 'start', services: ['api'], containers: ['api-1'], cause: 'it ran' },
+];
+const plan = {
+  format: 1,
+  kind: 'rollback',
+  project: 'shop',
+  target: { id: 'rb-000000000001', timestamp: at, description: '', kind: 'manual' },
+  observation: 'sha256:1',
+  operations,
+  unchanged: [],
+  risks: [],
+  blockers: [],
+};
+const resume = {
+  type: 'resume',
+  at,
+  pid: 2,
+  process: '2-2-00000000',
+  plan: { ...plan, operations: [operations[1]] },
+};
+const step = (type: 'doing' | 'done', index: number, phase = 'forward') => ({
+  type,
+  at,
+  phase,
+  step: index,
+  ...(type === 'done' && { note: null }),
+});
+const way = { type: 'return', at, reason: 'api is not healthy', plan: { ...plan, kind: 'return' } };
+
+/** A store with the journal of one run. */
+async function storeWith(begin: object, ...records: object[]): Promise<Store> {
+  const store = await Store.open(join(await temporaryDirectory(), 'backups'));
+  await store.writeIndex();
+  const journal = await Journal.begin(store.dir, { ...makeBegin(RUN), ...begin });
+  await journal.close();
+  for (const record of records) await appendFile(journal.path, `${JSON.stringify(record)}\n`);
+  return store;
+}
+
+describe('of a rollback', () => {
+  it('tells which operations were begun and done, by the plan they belong to', async () => {
+    const store = await storeWith(
+      { plan },
+      step('doing', 0),
+      step('done', 0),
+      step('doing', 1),
+      resume,
+      step('doing', 0),
+    );
+    const journal = await readRollbackJournal(store, RUN);
+    expect(journal.begin.request).toEqual({
+      services: undefined,
+      configOnly: false,
+      volumes: true,
+      outside: false,
+      git: false,
+      image: null,
+    });
+    expect(forwardOperations(journal, 'doing').map(({ kind }) => kind)).toEqual(['stop', 'start', 'start']);
+    expect(forwardOperations(journal, 'done').map(({ kind }) => kind)).toEqual(['stop']);
+    expect(allOperations(journal).map(({ kind }) => kind)).toEqual(['stop', 'start', 'start']);
+    expect(reasonOfReturn(journal.records)).toBeUndefined();
+  });
+
+  it('tells why it went back', async () => {
+    const store = await storeWith({ plan }, step('doing', 0), way, step('done', 0, 'return'));
+    const journal = await readRollbackJournal(store, RUN);
+    expect(reasonOfReturn(journal.records)).toBe('api is not healthy');
+    expect(forwardOperations(journal, 'done')).toEqual([]);
+  });
+
+  it.each([
+    ['whose plan is none', { plan: {} }, [], 1],
+    ['of another kind', { plan, kind: 'to-podman' }, [], 1],
+    ['whose request is none', { plan, request: {} }, [], 1],
+    ['that goes on with no plan', { plan }, [step('doing', 0), { ...resume, plan: {} }], 3],
+    ['that goes back with no plan', { plan }, [{ ...way, plan: { operations: [{ kind: 'dream' }] } }], 2],
+  ])('is damaged: one %s', async (_, begin, records, line) => {
+    const store = await storeWith(begin, ...records);
+    await expect(readRollbackJournal(store, RUN)).rejects.toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining(`is damaged in line ${line}`),
+    });
+  });
+});
+
+describe('of a move', () => {
+  const moving = aMove(atDocker(), { volumes: [data] });
+  const started = moving.operations.findIndex(({ kind }) => kind === 'start-target');
+
+  it('tells whether the target began to start', async () => {
+    const begin = { kind: 'to-podman', plan: moving };
+    const before = await storeWith(begin, step('doing', started - 1), step('done', started - 1));
+    expect(hasStarted(await readMoveJournal(before, RUN))).toBe(false);
+    const after = await storeWith(begin, step('doing', started), step('doing', 0, 'target'));
+    expect(hasStarted(await readMoveJournal(after, RUN))).toBe(true);
+  });
+
+  it('is read as version 0.1 wrote it: with a request, and its way back as a plan of the target alone', async () => {
+    const operationsThen = moving.operations.filter(({ kind }) => kind !== 'discard-parked');
+    const old = { ...moving, operations: operationsThen };
+    const store = await storeWith({ kind: 'to-podman', plan: old }, way);
+    const journal = await readMoveJournal(store, RUN);
+    expect(outlineOf(journal.begin.plan)).toEqual(outlineOf(moving).slice(0, -1));
+    expect(reasonOfReturn(journal.records)).toBe('api is not healthy');
+  });
+
+  it('is damaged when its plan is that of a rollback', async () => {
+    const store = await storeWith({ kind: 'to-podman', plan });
+    await expect(readMoveJournal(store, RUN)).rejects.toMatchObject({ code: 'damaged' });
+  });
+});
+
+describe('runs of a project', () => {
+  it('are told by their journals where a killed process has not told the index', async () => {
+    const end = { type: 'end', at, result: 'done', message: 'fine', warnings: [] };
+    const store = await storeWith({ plan }, step('doing', 0));
+    expect(await listRuns(store, 'shop')).toMatchObject([{ id: RUN, ended: null }]);
+    expect(await listRuns(store, 'other')).toEqual([]);
+    await appendFile(store.dir.journalFile(RUN), `${JSON.stringify(end)}\n`);
+    expect(await listRuns(store, 'shop')).toMatchObject([{ id: RUN, ended: at, result: 'done' }]);
+    await store.tidy();
+    const text = await readFile(store.dir.journalFile(RUN), 'utf8');
+    await writeFile(store.dir.journalFile(RUN), text.slice(0, 10));
+    expect(await listRuns(store, 'shop')).toMatchObject([{ id: RUN, result: 'done' }]);
+  });
+});
