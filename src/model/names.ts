@@ -7,8 +7,11 @@ export const RUN_ID = /^run-[0-9a-f]{12}$/;
 /** A point's name starts with a letter, so it can neither be an option nor a path. */
 export const POINT_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 
+export const POINT_KINDS = ['manual', 'deploy', 'guard', 'heal', 'safety', 'migration'] as const;
+export type PointKind = (typeof POINT_KINDS)[number];
+
 /** What lists show and `latest` means: safety points are for undo. */
-export const LISTED_KINDS = ['manual', 'deploy', 'migration'] as const;
+export const LISTED_KINDS = ['manual', 'deploy', 'migration'] as const satisfies readonly PointKind[];
 
 const RESERVED_NAME = /^(?:latest(?:~\d+)?|rb-[0-9a-f]*)$/;
 const LATEST = /^latest(?:~(\d{1,6}))?$/;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { POINT_KINDS } from './names.js';
 import type { RunScope } from './scope.js';
 
 /** A plan: what would be done, as data. Produced by pure code, printed by dry runs, performed by the executor. */
@@ -117,7 +118,7 @@ export const planSchema = z.object({
     timestamp: z.string(),
     description: z.string(),
     /** A point's kind, or `image` for one service taken to an image by its tag. */
-    kind: z.enum(['manual', 'deploy', 'safety', 'migration', 'image']),
+    kind: z.enum([...POINT_KINDS, 'image']),
   }),
   /** Fingerprint of the observation it was made from: the plan is stale once it differs. */
   observation: z.string(),

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { POINT_ID } from './names.js';
+import { POINT_ID, POINT_KINDS, type PointKind } from './names.js';
 
 /**
  * `point.json`: a point describes itself. Field names are those of the reference document where it has them; multi-word
@@ -107,7 +107,7 @@ export const pointSchema = z.object({
   id: z.string().regex(POINT_ID),
   timestamp: z.iso.datetime(),
   description: z.string(),
-  kind: z.enum(['manual', 'deploy', 'safety', 'migration']),
+  kind: z.enum(POINT_KINDS),
   name: z.string().nullable(),
   pinned: z.boolean(),
   services: z.array(z.string()),
@@ -215,7 +215,6 @@ export const sealedPointSchema = z.object({
 
 export type SealedPoint = z.infer<typeof sealedPointSchema>;
 export type StoredFile = SealedPoint['files'][number];
-export type PointKind = Point['kind'];
 export type PointEntry = Point['entries'][number];
 export type PointImage = Point['images'][string];
 export type VolumeData = Point['volume_data'][number];

@@ -1,6 +1,6 @@
 import { waitFor, waiting } from '../handlers/waiting.js';
 import { messageOf, RollbackError } from '../model/errors.js';
-import { assertDescription, assertPointName } from '../model/names.js';
+import { assertDescription, assertPointName, type PointKind } from '../model/names.js';
 import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { pass } from '../model/verdict.js';
@@ -17,8 +17,8 @@ export interface CreateRequest {
   name?: string | undefined;
   /** Never removed by retention. */
   pin?: boolean | undefined;
-  /** A `migration` point also holds what the project is built and deployed by. */
-  kind?: 'manual' | 'deploy' | 'migration' | undefined;
+  /** `manual` when absent. A `migration` point also holds the build files and the deployment scripts. Only runs make safety points. */
+  kind?: Exclude<PointKind, 'safety'> | undefined;
   /** Which images are archived; the configuration's `save_images` when absent. */
   saveImages?: SaveImages | undefined;
 }

@@ -1,12 +1,11 @@
 import { hostname } from 'node:os';
-import { keptTag } from '../model/names.js';
+import { keptTag, type PointKind } from '../model/names.js';
 import {
   POINT_FORMAT,
   type Point,
   type PointContainers,
   type PointEntry,
   type PointImage,
-  type PointKind,
   type ReplacedData,
 } from '../model/point.js';
 import { compareHashes, hashOf } from '../plan/definitions.js';

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { RollbackError } from '../model/errors.js';
-import { quoted } from '../model/names.js';
-import type { PointKind, PointSummary } from '../model/point.js';
+import { type PointKind, quoted } from '../model/names.js';
+import type { PointSummary } from '../model/point.js';
 import type { AuditRecord, RunSummary } from '../model/run.js';
 import { hasErrno, writeNewFile } from './files.js';
 import { translate, translated } from './index-errors.js';

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import type { PointKind, PointSummary } from '../../src/model/point.js';
+import type { PointKind } from '../../src/model/names.js';
+import type { PointSummary } from '../../src/model/point.js';
 import { selectOld, surplus } from '../../src/points/retention.js';
 import { makeSummary, pointId } from '../support/store.js';
 

@@ -47,6 +47,15 @@ import {
 const backups = async () => openBackupDir(join(await temporaryDirectory(), 'backups'));
 const inode = async (path: string) => (await stat(path)).ino;
 
+it.each(['manual', 'deploy', 'guard', 'heal', 'safety', 'migration'] as const)(
+  'reads back a point of kind %s',
+  async (kind) => {
+    const dir = await backups();
+    const point = await writePoint(await PointWriter.begin(dir, pointId(1)), makePoint(1, { kind }));
+    expect(await readPoint(dir, pointId(1))).toEqual(point);
+  },
+);
+
 it.each(MODES)('stores a point privately, and reads back what was stored: %s', async (mode) => {
   const { options, identity } = await inMode(mode);
   const dir = await backups();
