@@ -95,7 +95,11 @@ export const encryptionSchema = z.strictObject({
 
 export const configSchema = z.strictObject({
   backup_dir: z.string().min(1).optional(),
+  /** Manual and migration points that are kept. Pinned points stay and do not count, here as for the other kinds. */
   max_rollback_points: z.int().min(1).max(10_000).default(10),
+  max_deploy_points: z.int().min(1).max(1000).default(5),
+  max_guard_points: z.int().min(1).max(1000).default(3),
+  max_heal_points: z.int().min(1).max(1000).default(5),
   max_safety_points: z.int().min(1).max(1000).default(3),
   include_volumes: z.boolean().default(false),
   save_images: z.enum(SAVE_IMAGES).default('never'),

@@ -72,11 +72,12 @@ const SETTINGS = `# Settings of compose-rollback. Everything is optional; take a
 # Where points are kept, relative to this file.
 # backup_dir: rollback/backups
 
-# Points kept; pinned ones stay and do not count.
-# max_rollback_points: 10
-
-# Safety points kept: every rollback takes one, and undo goes back to it.
-# max_safety_points: 3
+# How many points are kept. Each setting counts its own kind; pinned points stay and do not count.
+# max_rollback_points: 10       # points that you make, for a migration too
+# max_deploy_points: 5          # points from before a deploy
+# max_guard_points: 3           # last good states
+# max_heal_points: 5            # points from before services were healed
+# max_safety_points: 3          # points from before a rollback, for undo
 
 # Record volume data without being asked to.
 # include_volumes: false

@@ -5,7 +5,7 @@ import type { Point, PointSummary, SealedPoint } from '../model/point.js';
 import { chooseCopier, locateData } from '../operations/data.js';
 import type { Workspace } from '../session/workspace.js';
 import { findPoint } from './find.js';
-import { selectOld, surplus } from './retention.js';
+import { selectOld, selectSurplus } from './retention.js';
 
 /** Points that runs without an end still need. */
 export async function neededPoints(workspace: Workspace): Promise<Set<string>> {
@@ -85,9 +85,9 @@ async function readIfSound({ store }: Workspace, id: string): Promise<Point | Se
 export async function applyRetention(workspace: Workspace): Promise<void> {
   const { store, config, project } = workspace;
   const points = (await store.readIndex())?.points({ project: project.name }) ?? [];
-  const retention = { points: config.max_rollback_points, safety: config.max_safety_points };
   try {
-    for (const { id, kind } of surplus(points, retention, await keptPoints(workspace))) {
+    const surplus = selectSurplus(points, (setting) => config[setting], await keptPoints(workspace));
+    for (const { id, kind } of surplus) {
       const needed = kind === 'safety' && (await asideOf(workspace, id)).length > 0;
       if (!needed) await removePoint(workspace, id);
     }
@@ -98,7 +98,7 @@ export async function applyRetention(workspace: Workspace): Promise<void> {
 }
 
 export interface CleanupRequest {
-  /** The newest so many stay. */
+  /** The newest so many stay, of each kind that has its own quota. */
   keepLast?: number | undefined;
   /** Only what is older than this many milliseconds. */
   olderThan?: number | undefined;

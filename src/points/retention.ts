@@ -1,42 +1,51 @@
+import type { Config } from '../model/config.js';
+import type { PointKind } from '../model/names.js';
 import type { PointSummary } from '../model/point.js';
 
-export interface Retention {
-  /** Points kept, safety points not counted. */
-  points: number;
-  /** Safety points kept. */
-  safety: number;
-}
+/**
+ * The setting that limits each kind of point. Kinds with the same setting are counted together: a person asks for manual points and for
+ * migration points, and the latter do not count before they are unpinned.
+ */
+const QUOTA_SETTINGS = {
+  manual: 'max_rollback_points',
+  migration: 'max_rollback_points',
+  deploy: 'max_deploy_points',
+  guard: 'max_guard_points',
+  heal: 'max_heal_points',
+  safety: 'max_safety_points',
+} as const satisfies Record<PointKind, keyof Config>;
+
+type QuotaSetting = (typeof QUOTA_SETTINGS)[PointKind];
 
 /**
- * The points that are one too many, oldest first. Pinned points stay and do not count; those in `needed` count like the others, and stay
- * whatever their age. `points` may come in any order.
+ * The points beyond the quota of their kind, oldest first. Pinned points stay and do not count; those in `needed` count like the others, and
+ * stay whatever their age. `points` may come in any order.
  */
-export function surplus(
+export function selectSurplus(
   points: PointSummary[],
-  retention: Retention,
+  quotaOf: (setting: QuotaSetting) => number,
   needed: ReadonlySet<string>,
 ): PointSummary[] {
-  const free = newestFirst(points.filter(({ pinned }) => !pinned));
-  const safety = free.filter(isSafety).slice(retention.safety);
-  const others = free.filter((point) => !isSafety(point)).slice(retention.points);
-  return newestFirst([...safety, ...others].filter(({ id }) => !needed.has(id))).toReversed();
+  const unpinned = newestFirst(points.filter(({ pinned }) => !pinned));
+  const surplus = [...new Set(Object.values(QUOTA_SETTINGS))].flatMap((setting) =>
+    unpinned.filter(({ kind }) => QUOTA_SETTINGS[kind] === setting).slice(quotaOf(setting)),
+  );
+  return newestFirst(surplus.filter(({ id }) => !needed.has(id))).toReversed();
 }
 
 /**
- * The points that a person asked to clear away: beyond the newest `keepLast`, older than `olderThan` (UTC), or both. Safety points are
- * counted apart here too: each rollback makes one, and they would crowd out the points that were made on purpose.
+ * The points that a person asked to clean up: beyond the newest `keepLast`, older than `olderThan` (UTC), or both. Kinds are counted as for
+ * retention: points that runs and deploys make do not push out those that a person made.
  */
 export function selectOld(
   points: PointSummary[],
   { keepLast = 0, olderThan }: { keepLast?: number | undefined; olderThan?: string | undefined },
   needed: ReadonlySet<string>,
 ): PointSummary[] {
-  return surplus(points, { points: keepLast, safety: keepLast }, needed).filter(
+  return selectSurplus(points, () => keepLast, needed).filter(
     ({ timestamp }) => olderThan === undefined || timestamp < olderThan,
   );
 }
-
-const isSafety = ({ kind }: PointSummary): boolean => kind === 'safety';
 
 function newestFirst(points: PointSummary[]): PointSummary[] {
   return points.toSorted((a, b) => b.timestamp.localeCompare(a.timestamp));

@@ -15,7 +15,7 @@ export interface ManagerOptions {
   backupDir?: string | undefined;
   /** An age identity file that opens encrypted points; relative to where the project is looked for. */
   identityFile?: string | undefined;
-  /** Points kept; 10 when neither this nor the configuration says. */
+  /** Manual and migration points that are kept; 10 when neither this nor the configuration says. */
   maxRollbackPoints?: number | undefined;
   engine?: 'auto' | 'docker' | 'podman' | undefined;
   /** Address of the engine, e.g. `unix:///run/docker.sock`. */

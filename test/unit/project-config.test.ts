@@ -10,6 +10,9 @@ test('without settings there are defaults', async () => {
   const folder = await makeFolder({ 'compose.yaml': 'services: {}' });
   expect(await readConfig(projectIn(folder))).toEqual({
     max_rollback_points: 10,
+    max_deploy_points: 5,
+    max_guard_points: 3,
+    max_heal_points: 5,
     max_safety_points: 3,
     save_images: 'never',
     include_volumes: false,
@@ -66,6 +69,9 @@ services:
 test.each([
   ['max_points: 3', 'rollback.yaml: unknown key "max_points"; allowed are backup_dir, max_rollback_points'],
   ['max_rollback_points: many', 'rollback.yaml: max_rollback_points: '],
+  ['max_deploy_points: 0', 'rollback.yaml: max_deploy_points: Too small'],
+  ['max_guard_points: 1.5', 'rollback.yaml: max_guard_points: Invalid input: expected int'],
+  ['max_heal_points: 1001', 'rollback.yaml: max_heal_points: Too big'],
   ['compression: lz4', 'rollback.yaml: compression: Invalid option: expected one of "zstd"|"gzip"'],
   [
     'services: { api: { prot: 1 } }',

@@ -13,7 +13,10 @@ interface Options {
 export function define(command: Command, session: () => Session): void {
   command
     .addOption(
-      new Option('--keep-last <n>', 'the newest n stay, and as many safety points').argParser(parseCount),
+      new Option(
+        '--keep-last <n>',
+        'the newest n of each kind stay; migration points count as manual',
+      ).argParser(parseCount),
     )
     .addOption(
       new Option('--older-than <age>', 'only what is older, such as 30d or 12h').argParser(parseDuration),
