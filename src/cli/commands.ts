@@ -82,7 +82,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'quick-rollback',
-    summary: 'bring the project back to the newest point',
+    summary: 'bring the project back to the latest point',
     group: BACK,
     define: quickRollback,
   },

@@ -167,7 +167,9 @@ async function argumentsOf(
 async function pointsOf(manager: RollbackManager): Promise<Candidate[]> {
   const points = await manager.listPointLines();
   const ids = points.map(({ id, description, name }): Candidate => [id, description || (name ?? '')]);
-  return points.length === 0 ? [] : [...ids, ...namesOf(points), ['latest', 'the newest point']];
+  return points.length === 0
+    ? []
+    : [...ids, ...namesOf(points), ['latest', 'the newest manual or deploy point']];
 }
 
 function namesOf(points: PointLine[]): Candidate[] {

@@ -78,7 +78,7 @@ const statusSchema = z.object({
       health: z.string(),
     }),
   ),
-  /** Safety points not counted. */
+  /** Manual, deploy and migration points. */
   points: z.int(),
   latest: pointSummarySchema.nullable(),
   changes: z.array(differenceSchema),

@@ -10,7 +10,10 @@ export const POINT_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 export const POINT_KINDS = ['manual', 'deploy', 'guard', 'heal', 'safety', 'migration'] as const;
 export type PointKind = (typeof POINT_KINDS)[number];
 
-/** What lists show and `latest` means: safety points are for undo. */
+/** The kinds that `latest` selects from: a person or a deploy recorded that state to come back to it. */
+export const LATEST_KINDS = ['manual', 'deploy'] as const satisfies readonly PointKind[];
+
+/** The kinds that lists show without being asked. Runs, `guard` and healing make the others by themselves, and many of them. */
 export const LISTED_KINDS = ['manual', 'deploy', 'migration'] as const satisfies readonly PointKind[];
 
 const RESERVED_NAME = /^(?:latest(?:~\d+)?|rb-[0-9a-f]*)$/;

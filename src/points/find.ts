@@ -1,5 +1,5 @@
 import { RollbackError } from '../model/errors.js';
-import { parsePointSelector, quoted } from '../model/names.js';
+import { LATEST_KINDS, parsePointSelector, quoted } from '../model/names.js';
 import type { Point, PointSummary } from '../model/point.js';
 import { type ComposeModel, composeModelSchema } from '../model/compose.js';
 import type { Target } from '../plan/target.js';
@@ -7,30 +7,24 @@ import type { IndexDb } from '../store/index-db.js';
 import { isUnreadable } from '../store/point-reader.js';
 import type { Store } from '../store/store.js';
 
-export const isListed = ({ kind }: PointSummary): boolean => kind !== 'safety';
-
 /** The point a person means. Throws `no-such-point`, or `usage` for text that cannot mean one or means several. */
 export async function findPoint(store: Store, project: string, text: string): Promise<PointSummary> {
   const selector = parsePointSelector(text);
   const index = await store.readIndex();
-  const points = index?.points({ project }) ?? [];
   switch (selector.by) {
-    case 'latest': {
-      const found = points.filter(isListed)[selector.back];
+    case 'latest':
       return (
-        found ??
+        index?.latest(project, selector.back, LATEST_KINDS) ??
         none(
           selector.back === 0
-            ? `project ${project} has no points`
-            : `project ${project} has no point ${text}`,
+            ? `project ${project} has no ${LATEST_KINDS.join(' or ')} points`
+            : `project ${project} has too few ${LATEST_KINDS.join(' or ')} points for ${text}`,
         )
       );
-    }
     case 'name':
-      return (
-        points.find((point) => point.name === selector.name) ?? none(`no point is named ${quoted(text)}`)
-      );
+      return index?.pointByName(project, selector.name) ?? none(`no point is named ${quoted(text)}`);
     case 'id': {
+      const points = index?.points({ project }) ?? [];
       const [found, ...others] = points.filter((point) => point.id.startsWith(selector.prefix));
       if (!found) return index ? notHere(index, project, text) : none(`no point has the id ${text}`);
       if (others.length === 0) return found;

@@ -1,4 +1,5 @@
 import type { EngineIdentity } from '../model/engine.js';
+import { LATEST_KINDS, LISTED_KINDS } from '../model/names.js';
 import type { PointSummary } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
@@ -6,7 +7,7 @@ import type { Target } from '../plan/target.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
 import { differences, presentAsPoint, type Difference } from './diff.js';
-import { isListed, openTarget } from './find.js';
+import { openTarget } from './find.js';
 
 /** The present at a glance. */
 export interface Status {
@@ -15,9 +16,9 @@ export interface Status {
   engine: Pick<EngineIdentity, 'kind' | 'version' | 'host'>;
   provider: { name: string; version: string };
   services: { name: string; state: string; image: string | null; containers: number; health: string }[];
-  /** How many points there are, safety points not counted. */
+  /** How many points there are of the kinds that `list` shows without being asked. */
   points: number;
-  /** The newest of them, and what changed since. */
+  /** The point that `latest` means, and what changed since. */
   latest: PointSummary | null;
   changes: Difference[];
   /** A run that never ended: it was killed. */
@@ -25,13 +26,13 @@ export interface Status {
   warnings: string[];
 }
 
-/** Looks at the present and compares it with the newest point. */
+/** Looks at the present and compares it with the latest point. */
 export async function readStatus(workspace: Workspace): Promise<Status> {
   const { store, project } = workspace;
   const { kind, version, host } = workspace.identity;
   const index = await store.readIndex();
-  const points = (index?.points({ project: project.name }) ?? []).filter(isListed);
-  const latest = points[0];
+  const listed = index?.pointLines({ project: project.name, kinds: LISTED_KINDS }) ?? [];
+  const latest = index?.latest(project.name, 0, LATEST_KINDS);
   const target = latest && (await openIfReadable(store, latest.id));
   const observation = await observePresent(workspace, target?.point);
   return {
@@ -40,7 +41,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     engine: { kind, version, host },
     provider: { name: observation.provider.name, version: observation.provider.version },
     services: services(observation),
-    points: points.length,
+    points: listed.length,
     latest: latest ?? null,
     changes: target
       ? differences(target, { point: presentAsPoint(observation), model: observation.model })

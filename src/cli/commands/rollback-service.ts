@@ -6,7 +6,7 @@ import type { Session } from '../session.js';
 export function define(command: Command, session: () => Session): void {
   command
     .argument('<service>', 'the service')
-    .argument('[image-tag]', 'another tag of its image; its image in the newest point when absent');
+    .argument('[image-tag]', 'another tag of its image; its image in the latest point when absent');
   addRunOptions(command)
     .addHelpText(
       'after',

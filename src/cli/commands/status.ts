@@ -41,9 +41,11 @@ function serviceLines({ services }: Status): string[] {
 }
 
 function pointLines({ points, latest, changes }: Status): string[] {
-  if (!latest) return ['No rollback points yet. Make one with: compose-rollback create'];
+  if (points === 0) return ['No rollback points yet. Make one with: compose-rollback create'];
+  const count = plural(points, 'rollback point');
+  if (!latest) return [`${count}, but no manual or deploy point to compare with.`];
   const age = ageOf(latest.timestamp, new Date().toISOString());
-  const newest = `${plural(points, 'rollback point')}, the newest ${age} old: ${pointLabel(latest)}`;
-  if (changes.length === 0) return [newest, 'Nothing changed since.'];
-  return [newest, 'Changed since:', ...differenceLines(changes)];
+  const summary = `${count}, the latest ${age} old: ${pointLabel(latest)}`;
+  if (changes.length === 0) return [summary, 'Nothing changed since.'];
+  return [summary, 'Changed since:', ...differenceLines(changes)];
 }
