@@ -16,7 +16,7 @@ export { RollbackError, messageOf } from './model/errors.js';
 export type { ErrorCode } from './model/errors.js';
 export { fail, inconclusive, pass } from './model/verdict.js';
 export type { Verdict } from './model/verdict.js';
-export { ENGINE_NAMES } from './model/names.js';
+export { ENGINE_NAMES, parsePointKind, POINT_KINDS } from './model/names.js';
 export type { PointKind } from './model/names.js';
 export { VERSION } from './model/version.js';
 export type { Documents } from './model/documents.js';

@@ -2,7 +2,7 @@ import type { RollbackOptions, UndoOptions } from './runs/options.js';
 import type { ManagerOptions } from './session/options.js';
 import { RollbackError } from './model/errors.js';
 import type { Plan } from './model/plan.js';
-import { LISTED_KINDS } from './model/names.js';
+import { type PointKind, selectKinds } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
 import { scopeOf } from './model/scope.js';
 import type { AuditRecord, RunSummary } from './model/run.js';
@@ -29,6 +29,8 @@ import { RUN_KINDS } from './kinds.js';
 import { locatePlace, openBareStore, userName } from './session/locate.js';
 
 export interface ListRequest {
+  /** Only points of these kinds; manual, deploy and migration when absent. */
+  kinds?: readonly PointKind[] | undefined;
   /** Safety points too. */
   safety?: boolean | undefined;
 }
@@ -74,7 +76,7 @@ export class RollbackManager {
     return initProject(await locatePlace(this.options));
   }
 
-  /** Newest first; safety points only when asked for. */
+  /** Newest first; points of kind guard, heal and safety only when asked for. Throws `usage` for an unknown kind. */
   async listRollbackPoints(request: ListRequest = {}): Promise<PointSummary[]> {
     return this.list(request, (index, filter) => index.points(filter));
   }
@@ -275,12 +277,13 @@ export class RollbackManager {
   }
 
   private async list<T>(
-    { safety = false }: ListRequest,
+    { kinds, safety }: ListRequest,
     query: (index: IndexDb, filter: PointFilter) => T[],
   ): Promise<T[]> {
+    const shown = selectKinds(kinds, safety);
     return this.access.read(async ({ store, project }) => {
       const index = await store.readIndex();
-      return index ? query(index, safety ? { project } : { project, kinds: LISTED_KINDS }) : [];
+      return index ? query(index, { project, kinds: shown }) : [];
     });
   }
 

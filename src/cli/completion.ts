@@ -1,4 +1,4 @@
-import type { Command, Option } from 'commander';
+import type { Argument, Command, Option } from 'commander';
 import { RollbackError, type PointLine, type RollbackManager } from '../index.js';
 import { COMMANDS, findEntry } from './commands.js';
 import { readGlobals } from './globals.js';
@@ -109,7 +109,6 @@ function optionsOf(program: Command, command: Command | undefined): Candidate[] 
 }
 
 async function valuesOf(option: Option, current: string, library: () => RollbackManager): Promise<Answer> {
-  if (option.argChoices) return only(option.argChoices.map((choice) => [choice, '']));
   switch (option.attributeName()) {
     case 'file':
     case 'envFile':
@@ -117,18 +116,27 @@ async function valuesOf(option: Option, current: string, library: () => Rollback
     case 'backupDir':
     case 'projectDirectory':
       return { candidates: [], directive: DIRECTIVES.directories };
-    case 'services': {
-      const chosen = current.slice(0, current.lastIndexOf(',') + 1);
-      const services = (await servicesOf(library())).filter(
-        ([service]) => !chosen.split(',').includes(service),
-      );
-      return only(services.map(([service, description]) => [chosen + service, description]));
-    }
+    case 'kind':
+      return only(continueList(current, choicesOf(option)));
+    case 'services':
+      return only(continueList(current, await servicesOf(library())));
     case 'toSnapshot':
       return only(namesOf(await library().listPointLines()));
     default:
-      return only([]);
+      return only(choicesOf(option));
   }
+}
+
+function choicesOf({ argChoices = [] }: Option | Argument): Candidate[] {
+  return argChoices.map((choice) => [choice, '']);
+}
+
+/** `redis,ap`: the words that are not in the list yet, each behind what is typed already. */
+function continueList(current: string, words: Candidate[]): Candidate[] {
+  const chosen = current.slice(0, current.lastIndexOf(',') + 1);
+  return words
+    .filter(([word]) => !chosen.split(',').includes(word))
+    .map(([word, description]) => [chosen + word, description]);
 }
 
 async function argumentsOf(
@@ -144,7 +152,6 @@ async function argumentsOf(
   const last = registeredArguments.at(-1);
   const argument = registeredArguments[given] ?? (last?.variadic ? last : undefined);
   if (!argument) return only([]);
-  if (argument.argChoices) return only(argument.argChoices.map((choice) => [choice, '']));
   switch (argument.name()) {
     case 'point':
     case 'other':
@@ -160,7 +167,7 @@ async function argumentsOf(
       return only((await loadDocuments()).DOCUMENT_NAMES.map((name) => [name, '']));
     }
     default:
-      return only([]);
+      return only(choicesOf(argument));
   }
 }
 

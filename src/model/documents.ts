@@ -268,7 +268,7 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
         usage: z.object({ own: z.int(), shared: z.int() }).optional(),
       }),
     ),
-    /** With --sizes: bytes of all points, safety points included, each file counted once. */
+    /** With --sizes: bytes of all points, of every kind, each file counted once. */
     total: z.int().optional(),
   }),
   show: pointSchema,

@@ -16,6 +16,20 @@ export const LATEST_KINDS = ['manual', 'deploy'] as const satisfies readonly Poi
 /** The kinds that lists show without being asked. Runs, `guard` and healing make the others by themselves, and many of them. */
 export const LISTED_KINDS = ['manual', 'deploy', 'migration'] as const satisfies readonly PointKind[];
 
+/** Throws `usage` for text that is no kind of point. */
+export function parsePointKind(text: string): PointKind {
+  const kind = POINT_KINDS.find((known) => known === text);
+  if (kind) return kind;
+  throw new RollbackError('usage', `${quoted(text)} is not a kind of point`, {
+    hint: `give one of ${POINT_KINDS.join(', ')}`,
+  });
+}
+
+/** The kinds that a list shows. Throws `usage` for an unknown kind: a program without types may give any text. */
+export function selectKinds(kinds: readonly PointKind[] = LISTED_KINDS, withSafety = false): PointKind[] {
+  return [...kinds.map(parsePointKind), ...(withSafety ? (['safety'] as const) : [])];
+}
+
 const RESERVED_NAME = /^(?:latest(?:~\d+)?|rb-[0-9a-f]*)$/;
 const LATEST = /^latest(?:~(\d{1,6}))?$/;
 

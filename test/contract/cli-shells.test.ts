@@ -41,6 +41,12 @@ const CASES: [string[], string[]][] = [
   ],
   [['rollback', '--to-snapshot', ''], ['stable']],
   [['list', '--saf'], ['--safety']],
+  [
+    ['list', '--kind', ''],
+    ['manual', 'deploy', 'guard', 'heal', 'safety', 'migration'],
+  ],
+  [['list', '--kind', 'manual,de'], ['manual,deploy']],
+  [['list', '--kind', 'deploy', '--kind', 'gu'], ['guard']],
   [['completion', 'f'], ['fish']],
   [['schema', 'his'], ['history']],
   [['-f', 'comp'], ['compose.yaml']],

@@ -15,7 +15,7 @@ const cli = builtCli();
 const NO_ENGINE = { DOCKER_HOST: 'unix:///nonexistent/docker.sock' };
 
 let home = '';
-/** A project with three points in its store; a directory without a project. */
+/** A project with points in its store; a directory without a project. */
 let shop = '';
 let nowhere = '';
 
@@ -79,6 +79,14 @@ describe('a mistake is told in one clear line, with what to do', () => {
       2,
       /dry runs only/,
     ],
+    [
+      'an unknown kind of point',
+      ['list', '--kind', 'manual,daily'],
+      2,
+      /"daily" is not a kind of point\nhint: give one of manual, deploy, guard, heal, safety, migration\n$/,
+    ],
+    ['no kind of point', ['list', '--kind', ''], 2, /--kind <kind>' argument '' is invalid. Give names/],
+    ['a kind flag without its value', ['list', '--kind'], 2, /'--kind <kind>' argument missing/],
     ['an unknown shell', ['completion', 'ksh'], 2, /'ksh' is invalid.*bash, zsh, fish/],
     ['an unknown document', ['schema', 'nonsense'], 2, /there is no document "nonsense"/],
     ['a bad name', ['create', '--name', '-x'], 2, /"-x" cannot be the name of a point/],
@@ -176,7 +184,7 @@ describe('global flags', () => {
 });
 
 describe('list', () => {
-  it('reads like the reference, and leaves safety points out', async () => {
+  it('reads like the reference, and leaves out safety and guard points', async () => {
     const { stdout } = await inShop('list');
     expect(stdout).toBe(`Found 2 rollback point(s):
 
@@ -197,6 +205,36 @@ describe('list', () => {
    Pinned: yes
 `);
     expect((await inShop('list', '--safety')).stdout).toContain('Kind: safety');
+  });
+
+  it.each<[string[], number[]]>([
+    [[], [3, 1]],
+    [['--safety'], [3, 2, 1]],
+    [['--kind', 'guard'], [4]],
+    [
+      ['--kind', 'guard', '--kind', 'safety'],
+      [4, 2],
+    ],
+    [
+      ['--kind', 'manual,safety'],
+      [3, 2, 1],
+    ],
+    [
+      ['--kind', 'guard', '--safety'],
+      [4, 2],
+    ],
+    [['--kind', 'deploy'], []],
+  ])('%j lists the points %j', async (argv, expected) => {
+    const { stdout } = await inShop('list', '--quiet', ...argv);
+    expect(stdout).toBe(expected.map((number) => `rb-00000000000${number}\n`).join(''));
+  });
+
+  it('suggests to make a point only when no kind was asked for', async () => {
+    const filtered = await inShop('list', '--kind', 'deploy');
+    expect(filtered).toMatchObject({ code: 0, stdout: 'Found 0 rollback points.\n', stderr: '' });
+    const all = await inShop('-f', 'other.yaml', '--backup-dir', 'rollback/backups', 'list');
+    expect(all).toMatchObject({ code: 0, stdout: 'Found 0 rollback points.\n' });
+    expect(all.stderr).toMatch(/^Make one with: compose-rollback create/);
   });
 
   it('prints a document that keeps to its schema', async () => {

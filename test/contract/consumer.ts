@@ -131,7 +131,7 @@ export async function move(migration = new Migration(options)): Promise<BackupRe
 /** Needs no engine, so it runs. */
 async function main(): Promise<void> {
   const manager = new RollbackManager(options);
-  const request: ListRequest = { safety: true };
+  const request: ListRequest = { kinds: ['manual', 'deploy'], safety: true };
   const points: PointSummary[] = await manager.listRollbackPoints(request);
   const runs: RunSummary[] = await manager.runs();
   const history: AuditRecord[] = await manager.history({ limit: 3 });

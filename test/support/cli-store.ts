@@ -1,7 +1,7 @@
 import type { PointSummary } from '../../src/model/point.js';
 import { Store } from '../../src/store/store.js';
 
-/** A backup directory whose index holds a manual, a safety and another manual point, oldest first; their ids end in 1, 2, 3. */
+/** A backup directory whose index holds a manual, a safety, a manual and a guard point, oldest first; their ids end in 1, 2, 3, 4. */
 export async function storeWithPoints(directory: string, project: string): Promise<void> {
   const store = await Store.open(directory, { create: true });
   const index = await store.writeIndex();
@@ -9,6 +9,7 @@ export async function storeWithPoints(directory: string, project: string): Promi
     summary(project, 1, '2025-11-04T14:20:00.000Z', 'Before migration'),
     summary(project, 2, '2025-11-04T15:00:00.000Z', 'Before rollback to rb-000000000001'),
     summary(project, 3, '2025-11-05T17:30:00.123Z', 'Before \u001b[31mred\u001b[0m'),
+    summary(project, 4, '2025-11-06T08:00:00.000Z', 'Last good state'),
   ] as const;
   index.insertPoint({ ...points[0], name: 'stable', pinned: true, volumes: ['a', 'b'] });
   index.insertPoint({ ...points[1], kind: 'safety' });
@@ -16,6 +17,7 @@ export async function storeWithPoints(directory: string, project: string): Promi
     ...points[2],
     metadata: { ...points[2].metadata, git_commit: `6c3d2010${'0'.repeat(32)}` },
   });
+  index.insertPoint({ ...points[3], kind: 'guard' });
   store.close();
 }
 

@@ -7,10 +7,13 @@ import { parse } from 'yaml';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { configSchema, encryptionSchema, serviceConfigSchema } from '../../src/model/config.js';
 import { DOCUMENTS, jsonSchemaOf } from '../../src/model/documents.js';
-import { assertDescription } from '../../src/model/names.js';
+import { RollbackManager } from '../../src/index.js';
+import { assertDescription, type PointKind } from '../../src/model/names.js';
 import { initProject } from '../../src/points/init.js';
+import { storeWithPoints } from '../support/cli-store.js';
+import { makeFolder } from '../support/folder.js';
 
-/** What the command line needs of the library: descriptions, documents, init. */
+/** What the command line needs of the library: descriptions, documents, lists, init. */
 
 describe('a description', () => {
   it.each([['Before v2.0'], [''], ['-leading dash; $(echo) `x` "quotes" – ünïcode'], ['x'.repeat(500)]])(
@@ -43,6 +46,34 @@ describe('the documents', () => {
     expect(jsonSchemaOf('nonsense')).toBeUndefined();
     expect(jsonSchemaOf('constructor')).toBeUndefined();
     expect(Object.keys(DOCUMENTS)).toEqual(expect.arrayContaining(['plan', 'error']));
+  });
+});
+
+describe('lists of points', () => {
+  async function manager(): Promise<RollbackManager> {
+    const folder = await makeFolder({ 'compose.yaml': 'name: shop\nservices: {}\n' });
+    await storeWithPoints(folder.at('rollback/backups'), 'shop');
+    return new RollbackManager({ projectRoot: folder.path, env: {} });
+  }
+
+  it.each<[{ kinds?: PointKind[]; safety?: boolean }, PointKind[]]>([
+    [{}, ['manual', 'manual']],
+    [{ safety: true }, ['manual', 'safety', 'manual']],
+    [{ kinds: ['guard', 'safety'] }, ['guard', 'safety']],
+    [{ kinds: ['guard'], safety: true }, ['guard', 'safety']],
+    [{ kinds: [] }, []],
+  ])('%j lists points of the kinds %j', async (request, expected) => {
+    const points = await (await manager()).listRollbackPoints(request);
+    expect(points.map(({ kind }) => kind)).toEqual(expected);
+  });
+
+  it('refuses a kind that does not exist', async () => {
+    const kinds: PointKind[] = JSON.parse('["manual", "daily"]');
+    await expect((await manager()).listRollbackPoints({ kinds })).rejects.toMatchObject({
+      code: 'usage',
+      message: '"daily" is not a kind of point',
+      hint: 'give one of manual, deploy, guard, heal, safety, migration',
+    });
   });
 });
 

@@ -1,24 +1,39 @@
-import type { Command } from 'commander';
-import type { PointSummary, RollbackManager, StoreUsage } from '../../index.js';
+import { Option, type Command } from 'commander';
+import type { PointKind, PointSummary, RollbackManager, StoreUsage } from '../../index.js';
+import { bytes, parsePointKind, POINT_KINDS } from '../../index.js';
+import { parseNames } from '../arguments.js';
 import { pointBlock } from '../points.js';
-import { bytes } from '../../index.js';
 import type { Session } from '../session.js';
 
 interface Options {
+  kind?: PointKind[];
   safety?: true;
   sizes?: true;
 }
 
 export function define(command: Command, session: () => Session): void {
   command
+    .addOption(
+      new Option('--kind <kind>', 'only these kinds of points; may be repeated, or given as a,b')
+        .choices(POINT_KINDS)
+        .argParser(addKinds), // after the choices, whose own parser takes only one
+    )
     .option('--safety', 'safety points too: those that rollbacks take of the state before them')
     .option('--sizes', 'what each takes on the disk, alone and together with other points')
-    .addHelpText('after', '\nWith --quiet only the ids are printed, one a line.')
+    .addHelpText(
+      'after',
+      '\nWithout --kind: manual, deploy and migration points. With --quiet only the ids are printed, one a line.',
+    )
     .action((options: Options) => list(session(), options));
 }
 
-async function list(session: Session, { sizes, ...request }: Options): Promise<void> {
+function addKinds(text: string, before: PointKind[] = []): PointKind[] {
+  return [...before, ...parseNames(text).map(parsePointKind)];
+}
+
+async function list(session: Session, { sizes, kind, safety }: Options): Promise<void> {
   const { output } = session;
+  const request = { kinds: kind, safety };
   const manager = session.manager();
   if (output.options.json) {
     const documents = await manager.listPointDocuments(request);
@@ -34,7 +49,7 @@ async function list(session: Session, { sizes, ...request }: Options): Promise<v
   }
   if (points.length === 0) {
     output.print('Found 0 rollback points.');
-    output.note('Make one with: compose-rollback create "Before the next change"');
+    if (kind === undefined) output.note('Make one with: compose-rollback create "Before the next change"');
     return;
   }
   const usage = sizes && (await manager.usage());
@@ -43,7 +58,7 @@ async function list(session: Session, { sizes, ...request }: Options): Promise<v
     pointBlock(point, { number: index + 1, bold, size: sizeOf(usage, point.id) }).join('\n'),
   );
   output.print(`Found ${points.length} rollback point(s):\n`, blocks.join('\n\n'));
-  if (usage) output.print('', `All points, safety points included: ${bytes(usage.total)}`);
+  if (usage) output.print('', `All points, of every kind: ${bytes(usage.total)}`);
 }
 
 /** `1.2 MB, and 34.0 MB shared with other points`. */
