@@ -1,11 +1,18 @@
-import { access, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import SqliteDatabase from 'better-sqlite3';
-import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
+import type * as Library from '../../../src/index.js';
 import { aStack, buildApi, cli, create, docker, json, ok, snapshot, type Stack } from '../../support/e2e.js';
 import { leavesAllAsItWas, leavesOnlyATrace } from '../../support/untouched.js';
 
 /** Which points stay, what goes with those that do not, and that the index is only a mirror. */
+
+/** The built library: the command line makes no deploy points. */
+const library: typeof Library = await import(
+  fileURLToPath(new URL('../../../dist/index.js', import.meta.url))
+);
 
 const composeFile = (name: string, time = 'infinity') => `
 name: ${name}
@@ -19,8 +26,9 @@ let tag: string;
 beforeAll(async () => {
   stack = await aStack('e2e-keep', (name) => ({
     'compose.yaml': composeFile(name),
-    'rollback.yaml': 'max_rollback_points: 3\n',
+    'rollback.yaml': 'max_rollback_points: 3\nmax_deploy_points: 2\n',
   }));
+  vi.stubEnv('COMPOSE_ROLLBACK_LOCK_DIR', stack.locks);
   tag = `${stack.name}-job:latest`;
   await buildApi(stack, tag, 'v1');
   await stack.compose('up', '-d');
@@ -28,21 +36,21 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   await stack.write({ 'compose.yaml': composeFile(stack.name) });
-  const all = [...(await points('manual')), ...(await points('safety'))];
+  const all = await points(...library.POINT_KINDS);
   if (all.length > 0) await ok(stack, 'delete', ...all, '--force', '--yes');
 });
 
-const listed = z.object({ points: z.array(z.object({ id: z.string(), kind: z.string() })) });
+const listed = z.object({ points: z.array(z.object({ id: z.string() })) });
 
 /** Ids, newest first. */
-async function points(kind: 'manual' | 'safety'): Promise<string[]> {
-  const all = listed.parse(await json(stack, 'list', '--safety')).points;
-  return all.filter((point) => point.kind === kind).map(({ id }) => id);
+async function points(...kinds: Library.PointKind[]): Promise<string[]> {
+  const found = listed.parse(await json(stack, 'list', '--kind', kinds.join(','))).points;
+  return found.map(({ id }) => id);
 }
 
 /** Directories and kept tags are those of the listed points, and no others. */
 async function holdsOnlyWhatIsListed(): Promise<void> {
-  const ids = [...(await points('manual')), ...(await points('safety'))].toSorted();
+  const ids = (await points(...library.POINT_KINDS)).toSorted();
   const { backups, tags } = await snapshot(stack);
   const directories = Object.keys(backups).flatMap(
     (path) => /^rollback\/backups\/(rb-\w+)$/.exec(path)?.[1] ?? [],
@@ -50,6 +58,20 @@ async function holdsOnlyWhatIsListed(): Promise<void> {
   expect(directories.toSorted()).toEqual(ids);
   const kept = Object.keys(tags).flatMap((name) => /:(rb-\w{12})-/.exec(name)?.[1] ?? []);
   expect(kept.toSorted()).toEqual(ids);
+}
+
+const pointFile = z.object({ kind: z.string() });
+
+/** Kinds of the points whose directories are in the store, by id, as their own files say. */
+async function kindsInStore(): Promise<Record<string, string>> {
+  const names = await readdir(stack.path('rollback/backups'));
+  const kinds = names
+    .filter((name) => name.startsWith('rb-'))
+    .map(async (id) => {
+      const text = await readFile(stack.path(`rollback/backups/${id}/point.json`), 'utf8');
+      return [id, pointFile.parse(JSON.parse(text)).kind] as const;
+    });
+  return Object.fromEntries(await Promise.all(kinds));
 }
 
 test('the newest three stay, and the pinned one, and three safety points; cleanup leaves fewer', async () => {
@@ -80,6 +102,29 @@ test('the newest three stay, and the pinned one, and three safety points; cleanu
   expect(await points('manual')).toEqual([manual[0], pinned]);
   expect(await points('safety')).toEqual(safety.slice(0, 1)); // counted apart here too
   await holdsOnlyWhatIsListed();
+}, 240_000);
+
+test('the newest three manual points and two deploy points stay, whatever was made last', async () => {
+  const manager = new library.RollbackManager({ projectRoot: stack.directory });
+  const manual: string[] = [];
+  const deploys: string[] = [];
+  for (let round = 1; round <= 4; round += 1) {
+    manual.push(await create(stack, `manual ${round}`));
+    deploys.push((await manager.createRollbackPoint({ kind: 'deploy', description: `deploy ${round}` })).id);
+  }
+  const expected = Object.fromEntries([
+    ...manual.slice(1).map((id) => [id, 'manual']),
+    ...deploys.slice(2).map((id) => [id, 'deploy']),
+  ]);
+  expect(await kindsInStore()).toEqual(expected);
+  expect(await points('deploy')).toEqual(deploys.slice(2).toReversed());
+  await holdsOnlyWhatIsListed();
+
+  // The safety point of this rollback is newer, and `latest` ignores it.
+  await stack.write({ 'compose.yaml': composeFile(stack.name, '98') });
+  await ok(stack, 'rollback', 'latest', '--yes', '--config-only');
+  expect(await json(stack, 'show', 'latest')).toMatchObject({ id: deploys.at(-1), kind: 'deploy' });
+  expect(await kindsInStore()).toEqual({ ...expected, [(await points('safety'))[0] ?? '']: 'safety' });
 }, 240_000);
 
 test('cleanup needs to be told what is old', async () => {
