@@ -53,7 +53,9 @@ async function findUndoable(store: Store, project: string, named: string | undef
 /** The named run, else the newest that changed the project. */
 async function findRun(store: Store, project: string, named: string | undefined) {
   const runs = await listRuns(store, project);
-  return runs.find(({ id, result }) => (named === undefined ? result === 'done' : id === named));
+  if (named !== undefined) return runs.find(({ id }) => id === named);
+  // With nothing but an unfinished run, its lock or its end is in the way.
+  return runs.find(({ result }) => result === 'done') ?? runs.find(({ ended }) => ended === null);
 }
 
 /**

@@ -46,7 +46,7 @@ interface Holder {
 /**
  * Takes a project's lock for as long as this process lives or until `release`. It is a SQLite file held with BEGIN EXCLUSIVE, so the kernel
  * frees it with the process, however that ends; nothing is ever written to it.
- * @throws RollbackError `locked`, naming the holder, at once or after the time-out; `unsafe` or `failed` when the lock folder cannot be used
+ * @throws RollbackError `locked`, naming the holder, at once or after the time-out; `interrupted`; `unsafe` or `failed` when the lock folder cannot be used
  */
 export async function acquireLock(request: LockRequest, wait: LockWait = {}): Promise<Lock> {
   const folder = await lockFolder();
@@ -87,7 +87,13 @@ async function waitFor(
     if (left <= 0) throw await locked();
     if (attempt === 0)
       onWait?.(`${(await locked()).message}; waiting up to ${Math.ceil(timeoutMs / 1000)} s`);
-    await delay(Math.min(LOCK_POLL_MS, left), undefined, { signal });
+    try {
+      await delay(Math.min(LOCK_POLL_MS, left), undefined, { signal });
+    } catch (error) {
+      throw new RollbackError('interrupted', 'interrupted while waiting for the lock; nothing was touched', {
+        cause: error,
+      });
+    }
   }
 }
 

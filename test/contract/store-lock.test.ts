@@ -51,6 +51,25 @@ it('is freed by the kernel when its holder is killed', async () => {
   await lock.release();
 });
 
+it('is waited for, as long as asked', async () => {
+  const holder = await startChild(HOLD, [JSON.stringify(REQUEST)]);
+  expect(await holder.line).toBe('held');
+  const onWait = vi.fn(() => {
+    holder.process.kill('SIGKILL');
+  });
+  const lock = await acquireLock({ ...REQUEST, command: 'other' }, { timeoutMs: 30_000, onWait });
+  expect(onWait.mock.calls).toEqual([
+    [expect.stringMatching(/^project "shop" is locked by process \d+ .*; waiting up to 30 s$/)],
+  ]);
+  const late = acquireLock(REQUEST, { timeoutMs: 250 });
+  await expect(late).rejects.toMatchObject({ code: 'locked' });
+  const controller = new AbortController();
+  const onWaiting = () => controller.abort(new Error('enough'));
+  const aborted = acquireLock(REQUEST, { timeoutMs: 30_000, signal: controller.signal, onWait: onWaiting });
+  await expect(aborted).rejects.toMatchObject({ code: 'interrupted' });
+  await lock.release();
+});
+
 it('does not name a dead predecessor whose words are still there', async () => {
   const dead = await startChild(HOLD, [JSON.stringify(REQUEST)]);
   await dead.line;

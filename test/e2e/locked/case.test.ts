@@ -1,4 +1,5 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { answer, cli, docker, json, ok } from '../../support/e2e.js';
 import { begin, type Running } from '../../support/processes.js';
@@ -102,4 +103,32 @@ describe('the holder was killed', () => {
     expect((await ok(shop, 'resume')).stdout).toContain('No run is unfinished');
     expect((await ok(shop, 'list')).stderr).toBe('');
   });
+
+  test('services that it had stopped run again before anything is recorded or planned', async () => {
+    await rm(shop.path('hold'));
+    await ok(shop, 'rollback', shop.point, '--yes');
+    const api = await idOfApi();
+    await holdByDeadProcess(api);
+    const { id } = Object(await json(shop, 'create'));
+    const { containers } = Object(await json(shop, 'show', id));
+    expect(containers.api).toMatchObject({ state: 'running', running: 1 });
+
+    await holdByDeadProcess(api);
+    expect((await ok(shop, 'rollback', shop.point, '--yes')).stdout).toContain('Nothing to do');
+    expect(await idOfApi()).toBe(api);
+    expect(await answer(shop.port)).toBe('v1');
+  });
 });
+
+const idOfApi = async () => (await shop.compose('ps', '-aq', 'api')).trim();
+
+/** As a process leaves it that stopped a container for a copy of its data, and was killed together with its watchdog. */
+async function holdByDeadProcess(container: string): Promise<void> {
+  const holds = shop.path('rollback/backups/holds');
+  await mkdir(holds, { recursive: true, mode: 0o700 });
+  await writeFile(
+    join(holds, '4194305-1-00000000-00000000.json'),
+    JSON.stringify({ containers: [container] }),
+  );
+  await docker('stop', '--time', '1', container);
+}
