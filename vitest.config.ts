@@ -128,10 +128,18 @@ function onEngine(name: string, choice: Choice): TestProjectInlineConfiguration 
   };
 }
 
+/** With buildx, docker's command line would boot a builder of a registry on Podman's socket. Podman builds by itself. */
+const builtByEngine = { DOCKER_BUILDKIT: '0' };
+
 /** The same tests on the Podman that PODMAN_HOST and PODMAN name, for docker's command line and for ours. */
 function onPodman(name: string, choice: Choice): TestProjectInlineConfiguration {
   const { PODMAN_HOST, PODMAN = '', PATH } = env;
-  const own = { DOCKER_HOST: PODMAN_HOST, TEST_PODMAN: PODMAN, PATH: `${dirname(PODMAN)}:${PATH}` };
+  const own = {
+    DOCKER_HOST: PODMAN_HOST,
+    TEST_PODMAN: PODMAN,
+    PATH: `${dirname(PODMAN)}:${PATH}`,
+    ...builtByEngine,
+  };
   const exclude = [...ALONE, ...BETWEEN, ...(choice.exclude ?? [])];
   return onEngine(name, { ...choice, exclude, env: { ...own, ...choice.env } });
 }
@@ -181,7 +189,8 @@ export default defineConfig({
       onPodman('podman-rootless', {
         include: ['test/conformance/engine.test.ts', e2e('podman-compose'), ...SAMPLE],
       }),
-      onEngine('rootless-move', { include: [e2e('migrate-move')] }),
+      // Root's settings of buildx are closed to this user.
+      onEngine('rootless-move', { include: [e2e('migrate-move')], env: builtByEngine }),
       // After all others of that user: it breaks and repairs their Podman.
       onPodman('rootless-rights', { include: [e2e('migrate-recover-rights')], order: 3 }),
     ],

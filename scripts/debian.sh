@@ -158,6 +158,8 @@ patch_programs() {
   find "$tree/usr" -type f -perm -u+x -regex '.*/usr/\(s?bin\|libexec\|lib/podman\)/.*' | while IFS= read -r program; do
     # Scripts and static programs have no interpreter: they need no patch.
     interpreter=$("$patchelf" --print-interpreter "$program" 2>/dev/null) || continue
+    # A second name of a program that was patched under its first.
+    [[ $interpreter != "$tree"/* ]] || continue
     "$patchelf" --set-interpreter "$tree$interpreter" --force-rpath --set-rpath "${libraries%:}" "$program" || exit 1
   done
 }

@@ -136,9 +136,9 @@ async function overwrite(target: string, source: OpenBytes, mode: number): Promi
 async function writeBytes(handle: FileHandle, source: OpenBytes): Promise<number> {
   let size = 0;
   for await (const chunk of await source()) {
-    if (!(chunk instanceof Buffer)) throw new TypeError('a byte stream was expected');
-    for (let at = 0; at < chunk.length;) {
-      const { bytesWritten } = await handle.write(chunk, at, chunk.length - at, size);
+    const bytes = Buffer.from(chunk);
+    for (let at = 0; at < bytes.length;) {
+      const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, size);
       at += bytesWritten;
       size += bytesWritten;
     }

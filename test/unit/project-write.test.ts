@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { chown, lstat, mkdir, readdir, readFile, readlink, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { array, assert, asyncProperty, constantFrom, oneof, string } from 'fast-check';
 import { expect, test } from 'vitest';
@@ -48,6 +49,22 @@ test.each([
     expect((await lstat(at('conf/app.ini'))).mode & 0o7777).toBe(0o640);
     expect(await readdir(at('conf'))).toEqual(['app.ini']);
   }
+});
+
+test.each([anew, inPlace])('text is written as its bytes: %j', async (options) => {
+  const { path, at } = await prepared({ 'app.ini': 'now' });
+  await restoreFile(path, 'app.ini', () => Readable.from(['gr', 'ün']), options);
+  expect(await readFile(at('app.ini'), 'utf8')).toBe('grün');
+});
+
+test('a source that fails at once leaves the file as it was, and nothing beside it', async () => {
+  const { path, at } = await prepared({ 'app.ini': 'now' });
+  const failing = () => Promise.reject(new Error('it is gone'));
+  for (let times = 0; times < 20; times += 1) {
+    await expect(restoreFile(path, 'app.ini', failing, anew)).rejects.toThrow(/it is gone/);
+    expect(await readdir(path)).toEqual(['app.ini']);
+  }
+  expect(await readFile(at('app.ini'), 'utf8')).toBe('now');
 });
 
 test('what a killed run left beside a file is taken away, and nothing else', async () => {
