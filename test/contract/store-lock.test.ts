@@ -54,7 +54,7 @@ it('is freed by the kernel when its holder is killed', async () => {
 it('is waited for, as long as asked', async () => {
   const holder = await startChild(HOLD, [JSON.stringify(REQUEST)]);
   expect(await holder.line).toBe('held');
-  const onWait = vi.fn(() => {
+  const onWait = vi.fn<() => void>(() => {
     holder.process.kill('SIGKILL');
   });
   const lock = await acquireLock({ ...REQUEST, command: 'other' }, { timeoutMs: 30_000, onWait });

@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { Operation } from '../../../src/model/plan.js';
 import { execute } from '../../../src/operations/executor.js';
 import { Access } from '../../../src/runs/access.js';
 import { RunKinds } from '../../../src/runs/kinds.js';
@@ -40,11 +41,13 @@ async function killedAfterStop(run: string): Promise<void> {
     'restart',
     () => [run],
     async (workspace) => {
-      const { plan, log, perform } = await beginRestart(workspace, 'api', run);
+      const restarting = await beginRestart(workspace, 'api', run);
       const { emit, signal } = workspace;
-      const operations = plan.operations.slice(0, 1);
-      await execute({ operations, phase: 'forward', perform, journal: log.journal, emit, signal });
-      await log.journal.close();
+      const { journal } = restarting.log;
+      const operations = restarting.plan.operations.slice(0, 1);
+      const perform = (operation: Operation) => restarting.perform(operation);
+      await execute({ operations, phase: 'forward', perform, journal, emit, signal });
+      await journal.close();
     },
   );
   expect(await api()).toMatchObject({ state: 'exited' });
