@@ -12,8 +12,8 @@ export async function podmanCompose(program: string, argv: string[], options: Op
     return String(stdout);
   };
   if (command === 'exec') {
-    // It tells what it does before it does it.
-    return (await run('exec', ...words)).split('\n').slice(FIRST_LINES, -1).join('\n');
+    const printed = await run('exec', ...words);
+    return printed.startsWith("['podman'") ? printed.split('\n').slice(FIRST_LINES, -1).join('\n') : printed;
   }
   const services = words.filter((word) => !word.startsWith('-') && !/^\d+$/.test(word));
   if (command === 'up') {
@@ -24,5 +24,5 @@ export async function podmanCompose(program: string, argv: string[], options: Op
   return await run(command, ...services);
 }
 
-/** `['podman', '--version', '']`, the version, and the command as it is run. */
+/** Up to 1.0 it prints what it does: `['podman', '--version', '']`, the version, and the command. */
 const FIRST_LINES = 3;
