@@ -1,4 +1,4 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hasStarted, readMoveJournal } from '../../src/migrate/move/journal.js';
@@ -7,7 +7,7 @@ import { allOperations, forwardOperations, reasonOfReturn } from '../../src/runs
 import { listRuns } from '../../src/runs/unfinished.js';
 import { Journal } from '../../src/store/journal.js';
 import { Store } from '../../src/store/store.js';
-import { aMove, atDocker, data, outlineOf } from '../support/moves.js';
+import { aMove, atDocker, data } from '../support/moves.js';
 import { makeBegin, temporaryDirectory } from '../support/store.js';
 
 /** Journals of runs, with every plan in them parsed by the kind of the run. */
@@ -114,18 +114,55 @@ describe('of a move', () => {
     expect(hasStarted(await readMoveJournal(after, RUN))).toBe(true);
   });
 
-  it('is read as version 0.1 wrote it: with a request, and its way back as a plan of the target alone', async () => {
-    const operationsThen = moving.operations.filter(({ kind }) => kind !== 'discard-parked');
-    const old = { ...moving, operations: operationsThen };
-    const store = await storeWith({ kind: 'to-podman', plan: old }, way);
-    const journal = await readMoveJournal(store, RUN);
-    expect(outlineOf(journal.begin.plan)).toEqual(outlineOf(moving).slice(0, -1));
-    expect(reasonOfReturn(journal.records)).toBe('api is not healthy');
-  });
-
   it('is damaged when its plan is that of a rollback', async () => {
     const store = await storeWith({ kind: 'to-podman', plan });
     await expect(readMoveJournal(store, RUN)).rejects.toMatchObject({ code: 'damaged' });
+  });
+});
+
+/** What the build before kinds of runs wrote on a real engine: finished, killed, aborted and resumed. */
+describe('of version 0.1', () => {
+  const journalOf = async (name: string): Promise<Store> => {
+    const store = await Store.open(join(await temporaryDirectory(), 'backups'));
+    const text = await readFile(new URL(`journals-0.1/${name}.jsonl`, import.meta.url), 'utf8');
+    await mkdir(store.dir.runsDir, { recursive: true });
+    await writeFile(store.dir.journalFile(RUN), text.replaceAll(/run-[0-9a-f]{12}/g, RUN));
+    return store;
+  };
+
+  it.each([
+    [
+      'rollback-done',
+      'rollback',
+      ['stage-volume', 'stop', 'restore-volume', 'retag', 'up', 'verify', 'keep-volume'],
+      undefined,
+    ],
+    [
+      'undo-done',
+      'undo',
+      ['stage-volume', 'stop', 'restore-volume', 'retag', 'up', 'verify', 'keep-volume'],
+      undefined,
+    ],
+    ['service-done', 'service', ['stop', 'retag', 'up', 'verify'], undefined],
+    ['rollback-killed', 'rollback', ['stage-volume', 'stop', 'restore-volume', 'retag', 'up'], undefined],
+    ['rollback-aborted', 'rollback', ['stage-volume', 'stop', 'restore-volume', 'retag', 'up'], 'aborted'],
+  ])('%s', async (name, kind, done, reason) => {
+    const journal = await readRollbackJournal(await journalOf(name), RUN);
+    expect(journal.begin.kind).toBe(kind);
+    expect(forwardOperations(journal, 'done').map((one) => one.kind)).toEqual(done);
+    expect(reasonOfReturn(journal.records)).toBe(reason);
+  });
+
+  it.each([
+    ['move-killed-copying', false, undefined],
+    ['move-aborted', false, 'aborted'],
+    ['move-killed-starting', true, undefined],
+    ['move-resumed', true, undefined],
+  ])('%s', async (name, started, reason) => {
+    const journal = await readMoveJournal(await journalOf(name), RUN);
+    expect(journal.begin.kind).toBe('to-podman');
+    expect(hasStarted(journal)).toBe(started);
+    expect(reasonOfReturn(journal.records)).toBe(reason);
   });
 });
 
