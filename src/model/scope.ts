@@ -1,14 +1,14 @@
 /** How far a run reaches. */
 export interface RunScope {
-  /** Only these services; undefined for all. */
+  /** Only these services; all when undefined. */
   services: string[] | undefined;
-  /** Write files, start nothing. */
+  /** Write files, start nothing; false by default. */
   configOnly: boolean;
-  /** Restore volume data where the point has it. */
+  /** Restore volume data where the point has it; true by default. */
   volumes: boolean;
-  /** Restore the listed files outside the project too. */
+  /** Restore the listed files outside the project too; false by default. */
   outside: boolean;
-  /** Check the point's commit out. */
+  /** Check the point's commit out, after stashing; false by default. */
   git: boolean;
 }
 
