@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Ratios that the project promises, each pair measured in turns in one run, medians of several:
 //   npm run bench [-- create list rollback create-data unchanged restore-data pause downtime] [-- --runs 9]
+//   npm run bench -- builds --against path/to/another/dist/main.js      this build and another, command by command
 // Needs an engine (eval "$(scripts/lab.sh env)") with the lab's images, and a build in dist/.
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { dataBenches } from './bench-data.mjs';
 
 const { values, positionals } = parseArgs({
-  options: { runs: { type: 'string', default: '9' } },
+  options: { runs: { type: 'string', default: '9' }, against: { type: 'string' } },
   allowPositionals: true,
 });
 const RUNS = Number(values.runs);
@@ -159,7 +160,7 @@ async function list() {
 }
 
 /** Image-only rollback until the old version answers: against retagging and up by hand, for the same change. */
-async function rollback() {
+async function rollback(otherBuild) {
   const forward = async () => {
     docker('tag', `${NAME}-api:v2`, `${NAME}-api:latest`);
     docker('compose', 'up', '-d');
@@ -178,16 +179,35 @@ async function rollback() {
     if ((await ended) !== 0) throw new Error(`${program} ${args.join(' ')} failed`);
     return elapsed;
   };
-  const subject = async () => {
+  const rolledBackBy = (main) => async () => {
     await forward();
-    return timed(process.execPath, [MAIN, 'rollback', point, '--yes']);
+    return timed(process.execPath, [main, 'rollback', point, '--yes']);
   };
+  if (otherBuild !== undefined) {
+    const title = 'image-only rollback, against the other build';
+    await compare(title, SAME, rolledBackBy(MAIN), rolledBackBy(otherBuild), RUNS * 2);
+    return;
+  }
   const baseline = async () => {
     await forward();
     const byHand = `docker tag ${NAME}-api:v1 ${NAME}-api:latest && docker compose up -d`;
     return timed('sh', ['-c', byHand]);
   };
-  await compare('image-only rollback, until v1 answers', 1.5, subject, baseline);
+  await compare('image-only rollback, until v1 answers', 1.5, rolledBackBy(MAIN), baseline);
+}
+
+/** What is left of a difference between two builds that do the same. */
+const SAME = 1.05;
+
+/** The same commands by this build and by another. */
+async function builds() {
+  const other = values.against;
+  if (other === undefined) throw new Error('builds needs --against path/to/another/dist/main.js');
+  for (const argv of [['create', 'bench'], ['list'], ['status'], ['rollback', 'latest', '--dry-run']]) {
+    const by = (main) => () => milliseconds(() => run(process.execPath, main, ...argv));
+    await compare(`${argv.join(' ')}, against the other build`, SAME, by(MAIN), by(other), RUNS * 3);
+  }
+  await rollback(other);
 }
 
 function down() {
@@ -206,7 +226,7 @@ function down() {
 
 const data = dataBenches({ compare, milliseconds, MAIN, RUNS });
 const plain = {
-  names: { create, list, rollback },
+  names: { create, list, rollback, builds },
   up: () => {
     up();
     ours('create', 'bench');
@@ -217,8 +237,8 @@ const all = [...Object.keys(plain.names), ...Object.keys(data.names)];
 const unknown = positionals.find((name) => !all.includes(name));
 if (unknown) throw new Error(`no bench ${unknown}; there are ${all.join(', ')}`);
 for (const group of [plain, data]) {
-  const chosen = Object.entries(group.names).filter(
-    ([name]) => positionals.length === 0 || positionals.includes(name),
+  const chosen = Object.entries(group.names).filter(([name]) =>
+    positionals.length === 0 ? name !== 'builds' : positionals.includes(name),
   );
   if (chosen.length === 0) continue;
   try {

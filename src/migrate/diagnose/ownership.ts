@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import type { Container } from '../../model/engine.js';
 import { RollbackError } from '../../model/errors.js';
 import type { Workspace } from '../../session/workspace.js';
@@ -48,14 +49,16 @@ export async function ownershipOf(
 
 /** What a program of the container's image says when it runs as root with the data at `TARGET`; the last lines of it. Throws `failed` with its words. */
 export async function askImage(
-  { engine, signal }: Workspace,
+  workspace: Workspace,
   { imageId: image }: Pick<Container, 'imageId'>,
   source: string,
   command: string[],
   lines = 3,
 ): Promise<string> {
+  const { engine, signal } = workspace;
   const owner = await ownMark();
-  const helper = await engine.createHelper({ owner, image, mounts: { [source]: TARGET }, command });
+  const mounts = { [await mountableOf(workspace, source)]: TARGET };
+  const helper = await engine.createHelper({ owner, image, mounts, command });
   try {
     const exitCode = await engine.runHelper(helper, { signal });
     const words = (await engine.logs(helper, lines)).trim();
@@ -67,4 +70,13 @@ export async function askImage(
   } finally {
     await engine.removeHelper(helper);
   }
+}
+
+/**
+ * Podman gives an empty volume to the user of each container that mounts it (measured, 5.8.6): its directory is mounted instead, so that asking
+ * changes nothing.
+ */
+async function mountableOf({ engine, identity }: Workspace, source: string): Promise<string> {
+  if (identity.kind !== 'podman' || isAbsolute(source)) return source;
+  return (await engine.volume(source))?.mountpoint ?? source;
 }

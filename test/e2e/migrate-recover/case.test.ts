@@ -143,18 +143,24 @@ describe('failed-startup', () => {
 });
 
 describe('network-issues', () => {
-  const findsWeb = async () =>
-    await docker('exec', (await serviceOf('store')).container, 'ping', '-c', '1', '-W', '2', 'web');
+  // Not every engine lets containers ping.
+  const reachesWeb = async () => {
+    const { container } = await serviceOf('store');
+    return await docker('exec', container, 'nc', '-w', '2', 'web', '80').then(
+      () => true,
+      () => false,
+    );
+  };
 
   test('a service that was cut off is in the network again', async () => {
     const { container } = await serviceOf('web');
     await docker('network', 'disconnect', `${stack.name}_default`, container);
-    await expect(findsWeb()).rejects.toThrow(/bad address|packet loss/);
+    expect(await reachesWeb()).toBe(false);
     const store = await serviceOf('store');
     const { exitCode, findings, result } = await told('network-issues', '--yes');
     expect([exitCode, result]).toEqual([0, 'healthy']);
     expect(findings.map(({ cause }) => cause)).toEqual(['it is cut off from a network']);
-    await findsWeb();
+    expect(await reachesWeb()).toBe(true);
     if (!PODMAN) expect(await serviceOf('store')).toEqual(store);
     expect(await log()).toContain('network-issues: found: web: it is cut off from a network');
   });
@@ -169,7 +175,7 @@ describe('network-issues', () => {
     const { exitCode, result, findings } = await told('network-issues', '--yes');
     expect(new Set(findings.map(({ cause }) => cause))).toEqual(new Set(['a network that it is in is gone']));
     expect([exitCode, result]).toEqual([0, 'healthy']);
-    await findsWeb();
+    expect(await reachesWeb()).toBe(true);
   });
 
   test('a question that gets no answer once is asked again', async () => {
@@ -189,7 +195,7 @@ describe('network-issues', () => {
     const { exitCode, result, findings } = await told('network-issues', '--yes');
     expect(findings.map(({ cause }) => cause)).toContain('it does not find another service by its name');
     expect([exitCode, result]).toEqual([0, 'healthy']);
-    await findsWeb();
+    expect(await reachesWeb()).toBe(true);
   });
 });
 
