@@ -6,7 +6,6 @@ import { type PointKind, selectKinds } from './model/names.js';
 import type { Point, PointSummary } from './model/point.js';
 import { scopeOf } from './model/scope.js';
 import type { AuditRecord, RunSummary } from './model/run.js';
-import type { RollbackKind } from './rollback/names.js';
 import type { MoveOutcome } from './migrate/move/move.js';
 import type { Target } from './plan/target.js';
 import type { Readable, Writable } from 'node:stream';
@@ -36,11 +35,7 @@ export interface ListRequest {
 }
 
 /** Runs by the commands that begin them, for the audit trail. */
-const ACTIONS: Record<RollbackKind, string> = {
-  rollback: 'rollback',
-  undo: 'undo',
-  service: 'rollback-service',
-};
+const ACTIONS = { rollback: 'rollback', service: 'rollback-service' } as const;
 
 /** Asked with the points that would go; absent means yes. */
 export type ConfirmDeletion = (points: PointSummary[]) => Promise<boolean>;
@@ -102,6 +97,7 @@ export class RollbackManager {
         await store.setPinned(point.id, pinned);
         return { ...point, pinned };
       },
+      { observes: false },
     );
   }
 
@@ -259,7 +255,7 @@ export class RollbackManager {
         'import',
         ({ id, already }) => (already ? [] : [id]),
         (workspace) => importPoint(workspace, archive, request),
-        archive.manifest.project,
+        { fallbackName: archive.manifest.project, observes: false },
       );
     } finally {
       await archive.entries.return(undefined);
@@ -288,7 +284,7 @@ export class RollbackManager {
   }
 
   private async converge(
-    kind: RollbackKind,
+    kind: keyof typeof ACTIONS,
     options: RollbackOptions,
     find: (workspace: Workspace) => Promise<Target>,
   ): Promise<RollbackOutcome> {
@@ -323,6 +319,7 @@ export class RollbackManager {
         for (const { id } of points) await removePoint(workspace, id);
         return points;
       },
+      { observes: false },
     );
   }
 }

@@ -201,7 +201,7 @@ export class Migration {
 
   private async findMove() {
     const { lastMove } = await import('./work.js');
-    return await this.access.read(({ store, project }) => lastMove(store, project));
+    return await this.access.silent().read(({ store, project }) => lastMove(store, project));
   }
 
   private async lastMove() {

@@ -1,7 +1,7 @@
 import type { MovePlan } from './model/move.js';
 import type { Plan } from './model/plan.js';
 
-/** What use cases are called with. */
+/** Options of moves. */
 
 export interface MoveOptions {
   /** Plan only; changes nothing. */

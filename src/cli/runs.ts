@@ -8,9 +8,7 @@ import {
   type MoveOutcome,
   type MovePlan,
   type Plan,
-  type RollbackManager,
   type RollbackOutcome,
-  type RunSummary,
   type Verdict,
 } from '../index.js';
 import { CHANGES } from './exit-codes.js';
@@ -18,7 +16,7 @@ import { BlockedRehearsal } from './errors.js';
 import { openProgress, openQuietProgress, type Progress } from './progress/progress.js';
 import { assertCanAsk, askYesNo } from './prompt.js';
 import type { Session } from './session.js';
-import { printable, printableLines } from './text.js';
+import { printable, printableAll, printableLines } from './text.js';
 
 /** What rollback, quick-rollback, rollback-service and undo have in common: plan, ask, act, tell. */
 
@@ -102,25 +100,34 @@ async function act<O extends AnyOutcome>(session: Session, request: RunRequest<O
   });
 }
 
-/** Finishes a killed run, or takes it back: `start` gives what came of it, or undefined when there was none. */
-export async function recover(
-  session: Session,
-  start: (manager: RollbackManager) => Promise<AnyOutcome | RunSummary | undefined>,
-): Promise<void> {
-  const { output } = session;
-  await attend(session, true, async ({ run: options, progress, verdicts }) => {
-    const found = await start(session.manager(options));
+/** Finishes an unfinished run. */
+export async function resumeUnfinished(session: Session): Promise<void> {
+  await attend(session, true, async ({ run, progress, verdicts }) => {
+    const outcome = await session.manager(run).resume();
     progress.pause();
-    if (found && 'plan' in found) {
-      reportOutcome(session, found, verdicts, 'rollback');
+    if (outcome) reportOutcome(session, outcome, verdicts, 'rollback');
+    else reportNothingUnfinished(session);
+  });
+}
+
+/** Takes an unfinished run back. */
+export async function abortUnfinished(session: Session): Promise<void> {
+  const { output } = session;
+  await attend(session, true, async ({ run, progress }) => {
+    const aborted = await session.manager(run).abort();
+    progress.pause();
+    if (!aborted) {
+      reportNothingUnfinished(session);
       return;
     }
-    const run = found?.id ?? null;
-    if (output.options.json)
-      output.record({ type: 'result', result: found ? 'returned' : 'nothing-to-do', run });
-    const done = output.style('green', '✓');
-    output.print(run === null ? `${done} No run is unfinished` : `${done} ${run} is taken back`);
+    if (output.options.json) output.record({ type: 'result', result: 'returned', run: aborted.id });
+    output.print(`${output.style('green', '✓')} ${aborted.id} is taken back`);
   });
+}
+
+function reportNothingUnfinished({ output }: Session): void {
+  if (output.options.json) output.record({ type: 'result', result: 'nothing-to-do', run: null });
+  output.print(`${output.style('green', '✓')} No run is unfinished`);
 }
 
 interface Attended {
@@ -170,7 +177,8 @@ function reportOutcome(
     ...healthLines(session, verdicts),
     ...next.map(printable),
   );
-  if (outcome.result === 'nothing-to-do') output.note(...riskLines(outcome.plan.risks));
+  if (outcome.result === 'nothing-to-do' && !output.options.json)
+    output.note(...riskLines(outcome.plan.risks));
 }
 
 function healthLines({ output }: Session, verdicts: ReadonlyMap<string, Verdict>): string[] {
@@ -209,9 +217,9 @@ async function confirmRun(session: Session, plan: AnyPlan, what: string): Promis
   return askYesNo(session, `Proceed with ${what}?`);
 }
 
-/** The plan as text, safe to print whatever its point says of itself. */
+/** The plan as text. Words of a point that were a line of their own could pass for a line of the plan. */
 function planLines(plan: AnyPlan): string[] {
-  return printableLines(renderPlan(plan, new Date().toISOString()));
+  return printableLines(renderPlan(printableAll(plan), new Date().toISOString()));
 }
 
 function riskLines(risks: Plan['risks']): string[] {

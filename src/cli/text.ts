@@ -21,6 +21,13 @@ export function printableLines(text: string): string[] {
   return text.split(/\r?\n/).map(printable);
 }
 
+/** `printable` for every text in a document. */
+export function printableAll<T>(document: T): T {
+  return JSON.parse(JSON.stringify(document), (_, value) =>
+    typeof value === 'string' ? printable(value) : value,
+  );
+}
+
 /** `2025-11-05 17:30:00 UTC` of an RFC 3339 time, safe to print. */
 export const utc = (timestamp: string): string => printable(utcOf(timestamp));
 

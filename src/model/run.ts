@@ -2,8 +2,6 @@ import * as z from 'zod';
 import type { AnyOperation } from './events.js';
 import { RUN_ID } from './names.js';
 import type { Remark } from './plan.js';
-import { pointImageSchema } from './point.js';
-import type { RunScope } from './scope.js';
 
 /** A run's journal, `runs/<run>.jsonl`: one record a line, appended and synced, never rewritten. */
 
@@ -15,36 +13,8 @@ const at = z.iso.datetime();
 /** `target`: operations of the plan in the last `part` record, which one operation carries out. */
 const phase = z.enum(['forward', 'return', 'target']);
 
-/** How far a run reaches, as journals store it. `services` is null for all. */
-const storedScopeSchema = z.object({
-  services: z.array(z.string()).nullable(),
-  config_only: z.boolean(),
-  volumes: z.boolean(),
-  outside: z.boolean(),
-  git: z.boolean(),
-});
-
-/** What was asked of a run on one engine, so that another process can finish it. */
-export const requestSchema = z.codec(
-  storedScopeSchema.extend({ image: pointImageSchema.nullable() }),
-  z.custom<RunRequest>(),
-  {
-    decode: ({ config_only: configOnly, services, ...rest }) => ({
-      ...rest,
-      configOnly,
-      services: services ?? undefined,
-    }),
-    encode: ({ configOnly, services = null, ...rest }) => ({ ...rest, config_only: configOnly, services }),
-  },
-);
-
-export interface RunRequest extends RunScope {
-  /** The image of a run that takes one service to another image. */
-  image: z.infer<typeof pointImageSchema> | null;
-}
-
-/** What begin records of all kinds have. Each kind adds its plan and what it was asked for, told apart by `kind`. */
-export const beginSchema = z.object({
+/** What begin records of all kinds have. The kinds extend it to a union discriminated by `kind`: each adds its plan and its request. */
+export const beginSchema = z.looseObject({
   type: z.literal('begin'),
   at,
   run: z.string().regex(RUN_ID),
@@ -63,7 +33,7 @@ export const beginSchema = z.object({
 });
 
 export const journalRecordSchema = z.discriminatedUnion('type', [
-  beginSchema.loose(),
+  beginSchema,
   /** Another process goes on, with a plan from what it found; steps count from 0 again. */
   z.object({ type: z.literal('resume'), at, pid: z.int(), process: z.string(), plan: z.unknown() }),
   /** Synced before the operation acts. `step` counts within the phase, from 0. */

@@ -9,7 +9,7 @@ import { HostDriver } from '../volumes/host.js';
 import { namespaceOf } from './data.js';
 import type { Workspace } from '../session/workspace.js';
 
-/** Both from `src/run/` and from the bundle's `dist/chunks/`. */
+/** Valid from `src/operations/` and from `dist/chunks/`. */
 const WATCHDOG = fileURLToPath(new URL('../../dist/watchdog.js', import.meta.url));
 
 export interface Held {

@@ -50,7 +50,7 @@ async function answer<T>(asking: Promise<T>): Promise<{ value?: T; error: string
   }
 }
 
-/** A reading under way, started before the project was known for certain. */
+/** A reading of the compose files that runs in the background. */
 export interface EarlyReading {
   of: Project;
   reading: Promise<Reading>;
@@ -58,10 +58,7 @@ export interface EarlyReading {
   cancel(): void;
 }
 
-/**
- * Starts reading right after `locateProject`, while the engine is still being asked who runs. Given to `observe`, which takes it when the
- * project is still the same and cancels it otherwise.
- */
+/** Starts reading in the background. Given to `observe`, which takes it when the project is still the same and cancels it otherwise. */
 export function beginReading(
   provider: ComposeProvider,
   project: Project,

@@ -7,7 +7,6 @@ import type { RollbackOutcome } from './rollback.js';
 export const rollbackKinds: RunKind<RollbackOutcome>[] = ROLLBACK_KINDS.map((name) => ({
   name,
   undoPoint: 'safety',
-  relocates: false,
   words: rollbackWords,
   load: () => import('./work.js'),
 }));

@@ -12,11 +12,11 @@ import { carryOut } from '../runs/perform.js';
 import { prepare } from '../runs/prepare.js';
 import { returnToSafetyPoint } from '../runs/return.js';
 import type { Workspace } from '../session/workspace.js';
-import { readRollbackJournal } from './journal.js';
-import { begunRollback, PlanBlocked, returningRollback, type RollbackOutcome } from './rollback.js';
+import { readRollbackJournal, scopeOfRequest } from './journal.js';
+import { createRollbackRun, PlanBlocked, createReturningRun, type RollbackOutcome } from './rollback.js';
 import { serviceAt } from './service.js';
 
-/** A rollback whose process died. The caller holds the lock, so its children and holds are gone. */
+/** Resumes and aborts an unfinished rollback. The caller holds the lock, so the children and holds of its process are gone. */
 
 /**
  * Finishes it: plans again from what it left, and goes on. A run that was on its way back goes on with that.
@@ -42,7 +42,7 @@ export async function resumeRollback(workspace: Workspace, run: RunSummary): Pro
   const { plan } = prepared;
   if (plan.blockers.length > 0) throw new PlanBlocked(plan);
   const log = await RunLog.resume(workspace, run.id, plan);
-  const begun = begunRollback(prepared, { log, safety: safety.point, scope, returnOnFailure: true });
+  const begun = createRollbackRun(prepared, { log, safety: safety.point, scope, returnOnFailure: true });
   const warnings = await carryOut(begun);
   return { kind, plan, result: 'done', run: run.id, safety: safety.point.id, warnings };
 }
@@ -64,7 +64,7 @@ async function goBack(
   explanation: string,
 ) {
   const log = await RunLog.resume(workspace, id, null);
-  const returning = returningRollback(workspace, { log, safety: safety.point, scope, target });
+  const returning = createReturningRun(workspace, { log, safety: safety.point, scope, target });
   return await returnToSafetyPoint(returning, { error: undefined, explanation });
 }
 
@@ -81,6 +81,5 @@ async function openUnfinished(workspace: Workspace, { id, safety: point }: RunSu
   const safety = await openTarget(store, point);
   await store.dropUnrecorded(safety.point); // it was being added to
   await mendExchanges(workspace, safety.point, id);
-  const { image: _, ...scope } = journal.begin.request;
-  return { journal, safety, scope };
+  return { journal, safety, scope: scopeOfRequest(journal.begin.request) };
 }

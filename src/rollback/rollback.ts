@@ -1,8 +1,7 @@
-import * as z from 'zod';
 import { RollbackError } from '../model/errors.js';
 import type { Plan } from '../model/plan.js';
 import type { Point } from '../model/point.js';
-import { requestSchema, type RunOutcome, type RunSummary } from '../model/run.js';
+import type { RunOutcome, RunSummary } from '../model/run.js';
 import { type RunScope } from '../model/scope.js';
 import { performing } from '../operations/executor.js';
 import { removeHalfMade } from '../operations/half-made.js';
@@ -19,6 +18,7 @@ import type { ReturningRun } from '../runs/return.js';
 import { replacedBy } from '../runs/volumes.js';
 import { planWayBack } from '../runs/way-back.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
+import { recordRequest } from './journal.js';
 import type { RollbackKind } from './names.js';
 
 export interface RollbackRequest {
@@ -110,9 +110,9 @@ async function begin(
   const log = await RunLog.begin(
     workspace,
     { run, kind, target: target.point.id, safety: safety.id, undoes: undone?.id ?? null },
-    { plan, request: z.encode(requestSchema, { ...scope, image }) },
+    { plan, request: recordRequest(scope, image) },
   );
-  return begunRollback(prepared, { log, safety, scope, returnOnFailure, undone });
+  return createRollbackRun(prepared, { log, safety, scope, returnOnFailure, undone });
 }
 
 interface Begun extends Pick<RollbackRequest, 'scope' | 'returnOnFailure' | 'undone'> {
@@ -120,8 +120,8 @@ interface Begun extends Pick<RollbackRequest, 'scope' | 'returnOnFailure' | 'und
   safety: Point;
 }
 
-/** A rollback whose safety point is taken, and how it goes on. */
-export function begunRollback(
+/** The run of a rollback whose safety point is taken. */
+export function createRollbackRun(
   { workspace, plan, target, observation }: PreparedPlan,
   { log, safety, scope, returnOnFailure, undone }: Begun,
 ): BegunRun<Plan> {
@@ -137,12 +137,12 @@ export function begunRollback(
     }),
   );
   return {
-    ...returningRollback(workspace, { log, safety, scope, target: target.point.id }),
+    ...createReturningRun(workspace, { log, safety, scope, target: target.point.id }),
     plan,
     title: 'Rolling back',
     destination: `at ${target.point.id}`,
     returnOnFailure,
-    begin: () => removeHalfMade(workspace),
+    beforeFirstOperation: () => removeHalfMade(workspace),
     perform,
     finish: async () => {
       if (undone) await workspace.store.sealOrWarn(undone.safety);
@@ -151,8 +151,8 @@ export function begunRollback(
   };
 }
 
-/** A rollback as far as going back needs it. */
-export function returningRollback(
+/** The part of a rollback's run that the way back needs. */
+export function createReturningRun(
   workspace: Workspace,
   { log, safety, scope, target }: Pick<Begun, 'log' | 'safety' | 'scope'> & { target: string },
 ): ReturningRun {

@@ -2,10 +2,11 @@ import { messageOf, RollbackError } from '../model/errors.js';
 import { ENGINE_NAMES } from '../model/names.js';
 import type { Point, SealedPoint } from '../model/point.js';
 import { type RunSummary } from '../model/run.js';
-import { scopeOf } from '../model/scope.js';
+import { scopeOf, type RunScope } from '../model/scope.js';
 import { keepReplaced } from '../operations/data.js';
+import type { Target } from '../plan/target.js';
 import { openTarget } from '../points/find.js';
-import { assertNewest, type UndoRequest } from '../runs/undo.js';
+import { selectAgain, type UndoRequest } from '../runs/undo.js';
 import { assertFinished } from '../runs/unfinished.js';
 import { discardStaged } from '../runs/volumes.js';
 import type { Workspace } from '../session/workspace.js';
@@ -18,20 +19,18 @@ import { blockedByDamage, rollback, type RollbackOutcome } from './rollback.js';
  */
 export async function undoRollback(
   workspace: Workspace,
-  undone: RunSummary,
+  run: RunSummary,
   request: UndoRequest,
 ): Promise<RollbackOutcome> {
-  const { store } = workspace;
   const { dryRun = false, returnOnFailure = true, confirm, plan: expected, ...options } = request;
   if (!dryRun) await assertFinished(workspace);
-  await assertNewest(workspace, undone, request);
-  const target = await open().catch(blockedByDamage);
+  const undone = await selectAgain(workspace, run, request);
+  const { target, reach } = await openSafetyPoint(workspace, undone, { dryRun }).catch(blockedByDamage);
   // It has to reach where the run reached.
-  const { begin } = await readRollbackJournal(store, undone.id);
   const scope = scopeOf({
     ...options,
-    outside: options.outside || begin.request.outside,
-    git: options.git || begin.request.git,
+    outside: options.outside || reach.outside,
+    git: options.git || reach.git,
   });
   return rollback(workspace, target, {
     kind: 'undo',
@@ -42,12 +41,18 @@ export async function undoRollback(
     confirm,
     expected,
   });
+}
 
-  async function open() {
-    assertSameEngine(undone, await store.readRecord(undone.safety), workspace);
-    if (!dryRun) await archiveParkedData(workspace, undone);
-    return await openTarget(store, undone.safety);
-  }
+async function openSafetyPoint(
+  workspace: Workspace,
+  undone: RunSummary,
+  { dryRun }: { dryRun: boolean },
+): Promise<{ target: Target; reach: Pick<RunScope, 'outside' | 'git'> }> {
+  const { store } = workspace;
+  assertSameEngine(undone, await store.readRecord(undone.safety), workspace);
+  const { begin } = await readRollbackJournal(store, undone.id);
+  if (!dryRun) await archiveParkedData(workspace, undone);
+  return { target: await openTarget(store, undone.safety), reach: begin.request };
 }
 
 /** What was kept before a move belongs to another engine. */

@@ -49,15 +49,17 @@ export async function changeBoth<T>(
   subjects: (result: T) => string[],
   act: (sides: Sides) => Promise<T>,
 ): Promise<T> {
-  const { lockProject } = await import('./lock.js');
-  const { releaseDeadHolds } = await import('../operations/hold.js');
-  return await access.at(ends.source).change(action, subjects, (source) =>
-    withTarget(access, source, ends.target, async (sides) => {
-      await using _ = await lockProject(sides.target, action, access.options.lockTimeoutMs);
-      await releaseDeadHolds(sides.target);
-      return await act(sides);
-    }),
-  );
+  return await access
+    .at(ends.source)
+    .locking(action, (under) =>
+      access
+        .at(ends.source)
+        .open({}, (source) =>
+          withTarget(access, source, ends.target, (sides) =>
+            under([sides.source, sides.target], subjects, () => act(sides)),
+          ),
+        ),
+    );
 }
 
 /** The project of one engine on another one too, with one store for both. */

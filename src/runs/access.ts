@@ -6,6 +6,18 @@ import type { RunFacts, Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
 import type { RunKinds } from './kinds.js';
 
+/** Nothing was done that the history has to tell. */
+const isHarmless = (error: unknown): boolean =>
+  error instanceof RollbackError && ['declined', 'usage', 'no-such-point'].includes(error.code);
+
+/** Carries out `act` under the locks of a project on all its engines, with a line in the audit trail of the first. */
+export type UnderLock<T> = (
+  workspaces: [Workspace, ...Workspace[]],
+  subjects: (result: T) => string[],
+  act: () => Promise<T>,
+  settings?: { observes?: boolean },
+) => Promise<T>;
+
 /** The three ways into a project: its store alone, its engine too, or both under the project's lock. */
 export class Access {
   constructor(
@@ -43,32 +55,40 @@ export class Access {
   }
 
   /**
-   * With the engine, the project's lock, and a line in the audit trail, whatever the end; doing nothing leaves none. Everything that `act` sees was read
+   * With the engine, the project's lock, and a line in the audit trail, whatever the end; doing nothing leaves none. What `act` observes is read
    * under the lock, after the leftovers of dead processes were settled.
    * @param subjects ids of points and runs for the audit trail; none when nothing was done
+   * @param settings `observes`: `act` observes the project, so that reading its files starts at once; true when absent
    */
   async change<T>(
     action: string,
     subjects: (result: T) => string[],
     act: (workspace: Workspace) => Promise<T>,
-    fallbackName?: string,
+    settings: { fallbackName?: string; observes?: boolean } = {},
   ): Promise<T> {
-    const { lockProject, settleLeftovers } = await import('./lock.js');
-    return this.open({ fallbackName }, async (workspace) => {
-      const { project, store, user } = workspace;
-      await using _ = await lockProject(workspace, action, this.options.lockTimeoutMs);
-      const line = { user, project: project.name, action };
-      try {
-        await settleLeftovers(workspace);
-        const result = await act(workspace);
-        const names = subjects(result);
-        if (names.length > 0) await store.audit({ ...line, subjects: names });
-        return result;
-      } catch (error) {
-        await this.auditFailure(store, line, error);
-        throw error;
-      }
-    });
+    return this.locking(action, (under) =>
+      this.open({ fallbackName: settings.fallbackName }, (workspace) =>
+        under([workspace], subjects, () => act(workspace), settings),
+      ),
+    );
+  }
+
+  /**
+   * Opens by `open`, which takes the locks by the function that it is given: on all engines that it opened, the first being the one with the audit
+   * trail. Opens anew after a lock was waited for.
+   */
+  async locking<T>(action: string, open: (under: UnderLock<T>) => Promise<T>): Promise<T> {
+    const { holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } = await import('./locking.js');
+    const { lockTimeoutMs: timeoutMs, signal } = this.options;
+    const under: UnderLock<T> = ([first, ...others], subjects, act, { observes = true } = {}) =>
+      holdLocks([first, ...others], action, () =>
+        this.audited(action, first, subjects, async () => {
+          for (const workspace of [first, ...others]) await settleLeftovers(workspace);
+          if (observes) prefetchModel(first);
+          return act();
+        }),
+      );
+    return retryWhileLocked(action, { timeoutMs, signal }, () => open(under));
   }
 
   /** Opens the project and closes it after `act`. */
@@ -105,21 +125,29 @@ export class Access {
     this.options.onEvent?.({ type: 'warning', message });
   }
 
-  private async auditFailure(
-    store: Store,
-    line: { user: string; project: string; action: string },
-    error: unknown,
-  ): Promise<void> {
-    const nothingDone =
-      error instanceof RollbackError && ['declined', 'usage', 'no-such-point'].includes(error.code);
-    if (nothingDone) return;
-    const subjects = error instanceof RollbackError ? error.subjects : [];
-    const failure = { ...line, subjects, message: messageOf(error), result: 'failed' as const };
-    await store.audit(failure).catch((second: unknown) => {
-      // The first failure counts, and may be the reason for this one.
-      if (messageOf(second) !== messageOf(error))
-        this.warn(`the history is incomplete: ${messageOf(second)}`);
-    });
+  private async audited<T>(
+    action: string,
+    { store, user, project }: Workspace,
+    subjects: (result: T) => string[],
+    act: () => Promise<T>,
+  ): Promise<T> {
+    const line = { user, project: project.name, action };
+    try {
+      const result = await act();
+      const names = subjects(result);
+      if (names.length > 0) await store.audit({ ...line, subjects: names });
+      return result;
+    } catch (error) {
+      if (!isHarmless(error)) {
+        const failed = error instanceof RollbackError ? error.subjects : [];
+        const failure = { ...line, subjects: failed, message: messageOf(error), result: 'failed' as const };
+        await store.audit(failure).catch((second: unknown) => {
+          // The first failure counts, and may be the reason for this one.
+          if (messageOf(second) !== messageOf(error)) this.warnAboutHistory(second);
+        });
+      }
+      throw error;
+    }
   }
 
   /** A person who does not know of an unfinished run learns of it from every command. */

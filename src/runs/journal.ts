@@ -31,6 +31,9 @@ type Part = Omit<Extract<JournalRecord, { type: 'part' }>, 'plan'> & { plan: Ope
 type Return = Omit<Extract<JournalRecord, { type: 'return' }>, 'plan'> & { plan: Operations };
 type ParsedRecord<P> = Step | Resume<P> | Part | Return;
 
+const HINT =
+  'put back a copy of that file; or set the services right by hand, move it out of `runs/`, and call compose-rollback reindex';
+
 /** @throws RollbackError `damaged`, naming the line, for anything that is not a record of this kind; `no-such-run` */
 export async function readRunJournal<B extends BeginRecord, P extends Operations>(
   store: Store,
@@ -43,7 +46,7 @@ export async function readRunJournal<B extends BeginRecord, P extends Operations
     const { success, data } = schema.safeParse(value);
     if (success) return data;
     throw new RollbackError('damaged', `the journal ${quoted(path)} is damaged in line ${line}`, {
-      hint: 'that file and the services themselves show what the run did so far',
+      hint: HINT,
     });
   };
   return {
@@ -65,7 +68,10 @@ export function reasonOfReturn<P>(records: ParsedRecord<P>[]): string | undefine
   return record?.type === 'return' ? record.reason : undefined;
 }
 
-/** The operations of its own plan that a run began (`doing`) or finished (`done`), in order. */
+/**
+ * The operations of its own plan that a run began (`doing`) or finished (`done`), in order.
+ * @throws RollbackError `damaged` for a step that its plan does not have
+ */
 export function forwardOperations<B extends BeginRecord, P extends Operations>(
   { begin, records }: RunJournal<B, P>,
   state: 'doing' | 'done',
@@ -74,7 +80,15 @@ export function forwardOperations<B extends BeginRecord, P extends Operations>(
   return records.flatMap((record) => {
     if (record.type === 'resume') operations = record.plan?.operations ?? [];
     if (record.type !== state || record.phase !== 'forward') return [];
-    return operations[record.step] ?? [];
+    const operation = operations[record.step];
+    if (operation) return operation;
+    throw new RollbackError(
+      'damaged',
+      `the journal of ${begin.run} has a step ${record.step} that its plan has not`,
+      {
+        hint: HINT,
+      },
+    );
   });
 }
 

@@ -15,8 +15,11 @@ export interface RunKind<O extends RunOutcome = RunOutcome> {
   readonly name: string;
   /** The point that `undo` of such a run goes back to. */
   readonly undoPoint: 'safety' | 'target';
-  /** Whether it takes the project to another engine. */
-  readonly relocates: boolean;
+  /**
+   * Where a run took the project from and to. Only of kinds that take projects to other engines.
+   * @throws RollbackError `damaged`, `no-such-run`
+   */
+  readonly relocation?: (store: Store, run: string) => Promise<Relocation>;
   readonly words: RunWords<O>;
   load(): Promise<RunWork<O>>;
 }
@@ -33,7 +36,7 @@ export interface RunWords<O extends RunOutcome = RunOutcome> {
   document(outcome: O): object;
 }
 
-/** Each function opens the engines of the run by itself, and locks the project. */
+/** Each function opens the engines of the run and locks the project. */
 export interface RunWork<O extends RunOutcome = RunOutcome> {
   /**
    * Finishes a run whose process died. Undefined when it was ended meanwhile.
@@ -50,11 +53,6 @@ export interface RunWork<O extends RunOutcome = RunOutcome> {
    * @throws RollbackError as that run
    */
   undo(access: Access, run: RunSummary, request: UndoRequest): Promise<O>;
-  /**
-   * Where a run of a kind that `relocates` took the project from and to.
-   * @throws RollbackError `damaged`, `no-such-run`
-   */
-  relocation?(store: Store, run: string): Promise<Relocation>;
 }
 
 export interface Relocation {

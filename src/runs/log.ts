@@ -51,16 +51,28 @@ export class RunLog {
       result: null,
       message: null,
     };
-    (await store.writeIndex()).insertRun(summary);
-    return new RunLog(store, journal, id);
+    const log = new RunLog(store, journal, id);
+    await log.closingOnError(async () => (await store.writeIndex()).insertRun(summary));
+    return log;
   }
 
   /** Goes on with a run whose process died. The plan is null for one that only goes back. */
   static async resume({ store }: Workshop, run: string, plan: RunPlan | null): Promise<RunLog> {
     const journal = await Journal.resume(store.dir, run);
     const stored = plan && (await planForJournal(store, plan));
-    await journal.append({ type: 'resume', at: now(), ...(await ownProcess()), plan: stored });
-    return new RunLog(store, journal, run);
+    const log = new RunLog(store, journal, run);
+    const record = { type: 'resume', at: now(), ...(await ownProcess()), plan: stored } as const;
+    await log.closingOnError(() => journal.append(record));
+    return log;
+  }
+
+  private async closingOnError(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      await this.journal.close();
+      throw error;
+    }
   }
 
   /** The plan of the way back, before its first operation. */

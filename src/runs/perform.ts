@@ -4,7 +4,7 @@ import type { RunPlan } from '../model/run.js';
 import { execute, OperationFailed, type Outcome } from '../operations/executor.js';
 import { returnToSafetyPoint, type ReturningRun } from './return.js';
 
-/** How runs of all kinds go: plan, check, ask, record, act, and go back when something fails. What is done is said by their kinds. */
+/** How runs of all kinds go: plan, check, ask, record, act, and go back when something fails. Each kind provides the steps. */
 
 /** A plan and what it was made from. */
 export interface Prepared<P extends RunPlan = RunPlan> {
@@ -42,8 +42,7 @@ export interface BegunRun<P extends RunPlan = RunPlan> extends ReturningRun {
   destination: string;
   /** False: a failed run is left as it is. */
   returnOnFailure: boolean;
-  /** Before the first operation. */
-  begin?(): Promise<void>;
+  beforeFirstOperation?(): Promise<void>;
   /** Performs one operation of the plan. Doing it twice is doing it once. */
   perform(operation: P['operations'][number]): Promise<Outcome>;
   /** After a run that was done. */
@@ -64,14 +63,14 @@ export async function startRun<P extends RunPlan, T extends Prepared<P>>(
 ): Promise<Started<P>> {
   let prepared = await preparation.prepare();
   const { plan } = prepared;
-  if (expected !== undefined && expected !== prepared.fingerprint) throw stale();
+  if (expected !== undefined && expected !== prepared.fingerprint) throw createStaleError();
   if (plan.blockers.length > 0) throw preparation.blocked(plan);
   if (dryRun) return { plan, result: 'planned' };
   if (plan.operations.length === 0) return { plan, result: 'nothing-to-do' };
   if (confirm) {
     if (!(await confirm(plan))) throw new RollbackError('declined', 'declined; nothing was touched');
     const refreshed = await preparation.refresh(prepared);
-    if (refreshed.fingerprint !== prepared.fingerprint) throw stale();
+    if (refreshed.fingerprint !== prepared.fingerprint) throw createStaleError();
     if (refreshed.plan.blockers.length > 0) throw preparation.blocked(refreshed.plan);
     prepared = refreshed;
   }
@@ -79,7 +78,7 @@ export async function startRun<P extends RunPlan, T extends Prepared<P>>(
   return { plan: run.plan, result: 'done', run, warnings: await carryOut(run) };
 }
 
-function stale(): RollbackError {
+function createStaleError(): RollbackError {
   return new RollbackError('stale', 'the project changed since the plan was made; nothing was touched', {
     hint: 'read the new plan and try again',
   });
@@ -95,7 +94,7 @@ export async function carryOut<P extends RunPlan>(run: BegunRun<P>): Promise<str
   emit({ type: 'phase', phase: 'apply', message: `${run.title} (${log.run})` });
   let warnings: string[];
   try {
-    await run.begin?.();
+    await run.beforeFirstOperation?.();
     const perform = (operation: P['operations'][number]) => run.perform(operation);
     warnings = await execute({
       operations: plan.operations,

@@ -49,9 +49,9 @@ export async function prepare(
     fingerprint: fingerprint(observation),
     now: new Date().toISOString(),
   });
-  const strangers = strangersIn(labelled, target, observation);
-  if (strangers.length > 0) {
-    const message = `the configuration names ${strangers.join(', ')}, which the project does not have`;
+  const unknown = findUnknownServices(labelled, target, observation);
+  if (unknown.length > 0) {
+    const message = `the configuration names ${unknown.join(', ')}, which the project does not have`;
     workspace.emit({ type: 'warning', message });
   }
   workspace.emit({ type: 'plan', plan: result });
@@ -86,7 +86,11 @@ function assertServices(services: string[] | undefined, { point }: Target) {
 }
 
 /** Services that are configured and exist nowhere: most likely mistyped. */
-function strangersIn({ config }: Workspace, { point }: Target, { model, services }: Observation): string[] {
+function findUnknownServices(
+  { config }: Workspace,
+  { point }: Target,
+  { model, services }: Observation,
+): string[] {
   const known = new Set([...point.services, ...Object.keys(services), ...Object.keys(model?.services ?? {})]);
   return Object.keys(config.services).filter((name) => !known.has(name));
 }

@@ -1,9 +1,9 @@
 import type { RunOutcome, RunSummary } from '../model/run.js';
 import type { Access } from './access.js';
 import type { RunKinds } from './kinds.js';
-import { listRuns } from './unfinished.js';
+import { findUnfinishedRun } from './unfinished.js';
 
-/** What becomes of a run whose process died. Its kind says how. */
+/** Finishes or aborts an unfinished run. Its kind says how. */
 
 /**
  * Finishes it. Undefined when there is none.
@@ -24,12 +24,4 @@ export async function resume<O extends RunOutcome>(
 export async function abort(access: Access, kinds: RunKinds): Promise<RunSummary | undefined> {
   const run = await findUnfinishedRun(access);
   return run && (await (await kinds.get(run).load()).abort(access, run));
-}
-
-/** Without the lock, because the run says on which engines to take it; under the lock its kind looks again. */
-async function findUnfinishedRun(access: Access): Promise<RunSummary | undefined> {
-  return await access.silent().read(async ({ store, project }) => {
-    const runs = await listRuns(store, project);
-    return runs.find(({ ended }) => ended === null);
-  });
 }

@@ -14,15 +14,14 @@ export async function findRelocation(
 ): Promise<Relocated | undefined> {
   try {
     const runs = await listRuns(store, project);
-    const last = runs.find(({ kind, result }) => result === 'done' && kinds.find(kind)?.relocates);
-    if (!last) return undefined;
-    const work = await kinds.get(last).load();
-    const relocation = await work.relocation?.(store, last.id);
+    const last = runs.find(({ kind, result }) => result === 'done' && kinds.find(kind)?.relocation);
+    const relocation = last && (await kinds.find(last.kind)?.relocation?.(store, last.id));
     return relocation?.from === engine.id ? relocation.to : undefined;
   } catch (error) {
     // A history that cannot be read blocks only the commands that need it.
     const isUnreadable =
-      error instanceof RollbackError && ['damaged', 'not-supported', 'no-such-run'].includes(error.code);
+      error instanceof RollbackError &&
+      ['damaged', 'not-supported', 'no-such-run', 'unsafe'].includes(error.code);
     if (!isUnreadable) throw error;
     return undefined;
   }

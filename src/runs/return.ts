@@ -16,7 +16,7 @@ export interface WayBack<
   findRemaining(): Promise<string[]>;
 }
 
-/** A run that was begun, as far as going back needs it. */
+/** The part of a begun run that the way back needs. */
 export interface ReturningRun {
   /** Where its journal, its events and its signal belong. */
   workspace: Workspace;
@@ -30,6 +30,11 @@ export interface ReturningRun {
   returnHint: string;
   /** Plans the way back, from whatever the present is by then. */
   planReturn(): Promise<WayBack>;
+  /**
+   * What is left to do for the services when the way back fails, even if it is the journal that cannot be written. Returns what was done, for a person;
+   * undefined for nothing.
+   */
+  rescue?(): Promise<string | undefined>;
 }
 
 interface Failure {
@@ -40,7 +45,7 @@ interface Failure {
 
 /**
  * The way back after a failure: a plan from whatever the present is by now to the safety point. It needs no list of what was
- * done, so it works from any half-way state. Only an empty second plan counts as back.
+ * done, so it works from any half-way state. The kind checks that nothing is left to do.
  * @returns the error that says how it ended: `returned`, `interrupted` (returned too) or `not-returned`
  */
 export async function returnToSafetyPoint(run: ReturningRun, failure: Failure): Promise<RollbackError> {
@@ -53,9 +58,11 @@ export async function returnToSafetyPoint(run: ReturningRun, failure: Failure): 
     await log.beginReturn(explanation, way.plan);
     await carryOutReturn(run, way, 'return');
   } catch (second) {
-    return notReturned(run, failure, [
+    const rescued = await rescue(run);
+    return endAsNotReturned(run, failure, [
       messageOf(second),
       ...(second instanceof RollbackError ? second.details : []),
+      ...(rescued === undefined ? [] : [rescued]),
     ]);
   }
   await log.end('returned', explanation, []);
@@ -82,19 +89,28 @@ export async function carryOutReturn(
   phase: 'return' | 'target',
 ): Promise<void> {
   const { operations, blockers } = way.plan;
-  if (blockers.length > 0) throw failed(blockers.map(({ message }) => message));
+  if (blockers.length > 0) throw createFailure(blockers.map(({ message }) => message));
   const { signal } = new AbortController();
   const perform = (operation: AnyOperation) => way.perform(operation);
   await execute({ operations, phase, perform, journal, emit, signal });
   const remaining = await way.findRemaining();
-  if (remaining.length > 0) throw failed(remaining);
+  if (remaining.length > 0) throw createFailure(remaining);
 }
 
-function failed([first = '', ...details]: string[]): RollbackError {
+function createFailure([first = '', ...details]: string[]): RollbackError {
   return new RollbackError('failed', first, { details });
 }
 
-async function notReturned(
+/** Says what came of it, because the failure before it is what is thrown. */
+async function rescue(run: ReturningRun): Promise<string | undefined> {
+  try {
+    return await run.rescue?.();
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function endAsNotReturned(
   { log, target, abortable, returnHint }: ReturningRun,
   { error, explanation }: Failure,
   details: string[],

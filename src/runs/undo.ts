@@ -6,11 +6,11 @@ import type { Store } from '../store/store.js';
 import type { Access } from './access.js';
 import type { RunKinds } from './kinds.js';
 import type { UndoOptions } from './options.js';
-import { listRuns } from './unfinished.js';
+import { findUnfinishedRun, listRuns, searchStores } from './unfinished.js';
 
 export interface UndoRequest extends UndoOptions {
-  /** The caller named no run, and means the newest. */
-  newest: boolean;
+  /** Id of the run that the caller named; undefined for the newest. */
+  named: string | undefined;
 }
 
 /**
@@ -23,52 +23,57 @@ export async function undo<O extends RunOutcome>(
   named: string | undefined,
   options: UndoOptions,
 ): Promise<O> {
-  const run = await access.silent().read(({ store, project }) => findUndoable(store, project, named));
-  const work = await kinds.get(run).load();
-  return await work.undo(access, run, { ...options, newest: named === undefined });
+  const run = await searchStores(access, (store, project) => selectRun(store, project, named));
+  const undone = assertUndoable(run ?? (await fallback(access, options)), named);
+  const work = await kinds.get(undone).load();
+  return await work.undo(access, undone, { ...options, named });
 }
 
-async function findUndoable(store: Store, project: string, named: string | undefined): Promise<RunSummary> {
+/** With nothing but an unfinished run, its lock or its end is in the way, and its kind says so. */
+async function fallback(access: Access, { dryRun = false }: UndoOptions): Promise<RunSummary | undefined> {
+  return dryRun ? undefined : await findUnfinishedRun(access);
+}
+
+/**
+ * Selects the run again, under the lock.
+ * @throws RollbackError as `undo`; `stale` when another run ended meanwhile
+ */
+export async function selectAgain(
+  { store, project }: Workspace,
+  run: RunSummary,
+  { named }: Pick<UndoRequest, 'named'>,
+): Promise<RunSummary> {
+  const found = assertUndoable(await selectRun(store, project.name, named), named);
+  if (found.id === run.id) return found;
+  throw new RollbackError('stale', 'another run ended meanwhile; nothing was touched', {
+    hint: '`compose-rollback runs` shows what was done; try again',
+  });
+}
+
+/** The named run, else the newest that changed the project. */
+async function selectRun(
+  store: Store,
+  project: string,
+  named: string | undefined,
+): Promise<RunSummary | undefined> {
   if (named !== undefined && !RUN_ID.test(named)) {
     throw new RollbackError('usage', `${quoted(named)} is not the id of a run`, {
       hint: 'give an id such as run-a1b2c3d4e5f6; `compose-rollback runs` shows them',
     });
   }
-  const found = await findRun(store, project, named);
-  if (!found) {
-    throw new RollbackError(
-      'no-such-run',
-      named ? `project ${project} has no run ${named}` : 'there is nothing to undo',
-      { hint: '`compose-rollback runs` shows what was done' },
-    );
-  }
-  if (found.result === 'returned') {
-    throw new RollbackError('usage', `${found.id} failed and was taken back already`, {
-      hint: '`compose-rollback runs` shows the others',
+  const runs = await listRuns(store, project);
+  return runs.find(({ id, result }) => (named === undefined ? result === 'done' : id === named));
+}
+
+function assertUndoable(run: RunSummary | undefined, named: string | undefined): RunSummary {
+  if (!run) {
+    const message = named ? `the project has no run ${named}` : 'there is nothing to undo';
+    throw new RollbackError('no-such-run', message, {
+      hint: '`compose-rollback runs` shows what was done',
     });
   }
-  return found;
-}
-
-/** The named run, else the newest that changed the project. */
-async function findRun(store: Store, project: string, named: string | undefined) {
-  const runs = await listRuns(store, project);
-  if (named !== undefined) return runs.find(({ id }) => id === named);
-  // With nothing but an unfinished run, its lock or its end is in the way.
-  return runs.find(({ result }) => result === 'done') ?? runs.find(({ ended }) => ended === null);
-}
-
-/**
- * Under the lock: another run may have ended since `run` was found.
- * @throws RollbackError `stale`
- */
-export async function assertNewest(
-  { store, project }: Workspace,
-  run: RunSummary,
-  { newest }: Pick<UndoRequest, 'newest'>,
-): Promise<void> {
-  if (!newest || (await findRun(store, project.name, undefined))?.id === run.id) return;
-  throw new RollbackError('stale', 'another run ended meanwhile; nothing was touched', {
-    hint: '`compose-rollback runs` shows what was done; try again',
+  if (run.result !== 'returned') return run;
+  throw new RollbackError('usage', `${run.id} failed and was taken back already`, {
+    hint: '`compose-rollback runs` shows the others',
   });
 }

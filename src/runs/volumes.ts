@@ -41,7 +41,7 @@ async function findVolume(
   resumed: Resumed | undefined,
 ): Promise<VolumeFinding> {
   const place = await locateData(workspace, data);
-  if (!place) return gone(workspace);
+  if (!place) return findingOfMissingVolume(workspace);
   const copier = await chooseCopier(workspace, place);
   const recorded = point.volume_data.find(({ name }) => name === data.name);
   const run = resumed?.run ?? point.metadata.run;
@@ -59,7 +59,7 @@ async function findVolume(
 }
 
 /** A volume that is made anew before its data comes back. */
-async function gone(workspace: Workspace): Promise<VolumeFinding> {
+async function findingOfMissingVolume(workspace: Workspace): Promise<VolumeFinding> {
   return { ...(await fitOfMissing(workspace)), users: [], aside: false, restored: false, missingBytes: 0 };
 }
 

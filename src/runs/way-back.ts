@@ -35,7 +35,7 @@ export async function planWayBack(
   const target = await openTarget(workspace.store, safety);
   await workspace.store.dropUnrecorded(target.point);
   await removeHalfMade(workspace);
-  const { plan: way, observation } = await planTo(workspace, target, scope);
+  const { plan: way, observation } = await planToSafetyPoint(workspace, target, scope);
   const perform = performing(
     performers(workspace, {
       ...target,
@@ -49,8 +49,8 @@ export async function planWayBack(
   const findRemaining = async () => {
     const made = way.operations.flatMap((operation) => (operation.kind === 'up' ? operation.services : []));
     // What was done to data proved itself; a second look could only say that it is not as it was recorded.
-    const { plan: left } = await planTo(workspace, target, { ...scope, volumes: false }, made);
-    const remaining = stillToDo(left, target.point);
+    const { plan: left } = await planToSafetyPoint(workspace, target, { ...scope, volumes: false }, made);
+    const remaining = listRemaining(left, target.point);
     if (remaining.length === 0) await discardStaged(workspace, target.point);
     return remaining;
   };
@@ -58,7 +58,7 @@ export async function planWayBack(
 }
 
 /** @param made services that the provider has just made from the files of the target */
-async function planTo(
+async function planToSafetyPoint(
   workspace: Workspace,
   target: Target,
   scope: RunScope,
@@ -89,7 +89,7 @@ function withoutHashes(observation: Observation, made: string[]): Observation {
 }
 
 /** What still differs. A service that already failed before the run may go on failing: that is the earlier state. */
-function stillToDo({ operations }: Plan, { containers }: Point): string[] {
+function listRemaining({ operations }: Plan, { containers }: Point): string[] {
   const wasUnhealthy = (service: string) => containers[service]?.health === 'unhealthy';
   return operations
     .filter((operation) => !['hook', 'settle', 'verify', 'prepare'].includes(operation.kind))

@@ -1,7 +1,7 @@
 import type { Handler } from '../handlers/handler.js';
 import type { EventSink } from '../model/events.js';
 
-/** Which project on which engine, and how to be told. */
+/** Selects the project and the engine, and receives events. */
 export interface ManagerOptions {
   /** Where the project is looked for, as if called there; the current directory when absent. */
   projectRoot?: string | undefined;

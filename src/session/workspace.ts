@@ -34,7 +34,7 @@ export interface Workspace {
   emit: EventSink;
   signal: AbortSignal;
   runFacts: RunFacts;
-  /** What was read while the project was still being found. The first observation takes it. */
+  /** The compose model and the containers, read early. The first observation takes them. */
   prefetched: Prefetched | undefined;
 }
 

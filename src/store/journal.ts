@@ -2,13 +2,11 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { RollbackError } from '../model/errors.js';
 import { quoted, RUN_ID } from '../model/names.js';
-import { type JournalRecord, journalRecordSchema, type RunSummary } from '../model/run.js';
+import { type BeginRecord, type JournalRecord, journalRecordSchema, type RunSummary } from '../model/run.js';
 import type { BackupDir } from './backup-dir.js';
 import { explained, hasErrno, parseJson, readRegular, syncDirectory } from './files.js';
 import { assertSafe } from './paths.js';
 import { isAlive } from './process.js';
-
-export type BeginRecord = Extract<JournalRecord, { type: 'begin' }>;
 
 /** One run's append-only journal. What `append` was given is on the disk when it returns; await it before acting. */
 export class Journal {
@@ -48,8 +46,10 @@ export class Journal {
     return await explained('open the journal', async () => {
       const text = (await readRegular(path)).toString('utf8');
       const file = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
-      await file.truncate(Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)));
-      return new Journal(path, file);
+      const journal = new Journal(path, file);
+      journal.#length = Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1));
+      await file.truncate(journal.#length);
+      return journal;
     });
   }
 

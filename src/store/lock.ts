@@ -26,8 +26,8 @@ export interface LockWait {
   timeoutMs?: number | undefined;
   /** Ends the waiting with its reason. */
   signal?: AbortSignal | undefined;
-  /** Called once, when the lock is held by another and will be waited for. */
-  onWait?: ((message: string) => void) | undefined;
+  /** Called once, when another holds the lock and it will be waited for, with who that is. */
+  onWait?: ((holder: string) => void) | undefined;
 }
 
 export interface Lock {
@@ -63,7 +63,10 @@ export async function acquireLock(request: LockRequest, wait: LockWait = {}): Pr
     since: new Date().toISOString(),
     mark: await ownMark(),
   };
-  await writeHolder(holderFile, JSON.stringify(holder));
+  await writeHolder(holderFile, JSON.stringify(holder)).catch((error: unknown) => {
+    held.close();
+    throw error;
+  });
   let released: Promise<void> | undefined;
   return {
     release: () =>

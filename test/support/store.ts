@@ -8,7 +8,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import type { Point, PointSummary } from '../../src/model/point.js';
-import type { BeginRecord } from '../../src/store/journal.js';
+import type { BeginRecord } from '../../src/model/run.js';
 import { sealedName } from '../../src/store/point-files.js';
 import type { Identity } from '../../src/store/point-reader.js';
 import type { PointWriter, WriterOptions } from '../../src/store/point-writer.js';

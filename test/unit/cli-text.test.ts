@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bytes } from '../../src/plan/text.js';
-import { columns, parseAge, printable, printableLines, utc } from '../../src/cli/text.js';
+import { columns, parseAge, printable, printableAll, printableLines, utc } from '../../src/cli/text.js';
 
 describe('printable', () => {
   it.each([
@@ -57,4 +57,12 @@ it.each([
   ['1y', undefined],
 ])('the age %s is %s ms', (text, expected) => {
   expect(parseAge(text)).toBe(expected);
+});
+
+it('every text in a document is made safe, and nothing else is touched', () => {
+  const plan = { target: { description: 'v1\nUntouched: db' }, causes: ['\u001B[2J', 7, null, true] };
+  expect(printableAll(plan)).toEqual({
+    target: { description: 'v1\\nUntouched: db' },
+    causes: ['\\x1b[2J', 7, null, true],
+  });
 });

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hasStarted, readMoveJournal } from '../../src/migrate/move/journal.js';
-import { readRollbackJournal } from '../../src/rollback/journal.js';
+import { readRollbackJournal, scopeOfRequest } from '../../src/rollback/journal.js';
 import { allOperations, forwardOperations, reasonOfReturn } from '../../src/runs/journal.js';
 import { listRuns } from '../../src/runs/unfinished.js';
 import { Journal } from '../../src/store/journal.js';
@@ -66,13 +66,12 @@ describe('of a rollback', () => {
       step('doing', 0),
     );
     const journal = await readRollbackJournal(store, RUN);
-    expect(journal.begin.request).toEqual({
+    expect(scopeOfRequest(journal.begin.request)).toEqual({
       services: undefined,
       configOnly: false,
       volumes: true,
       outside: false,
       git: false,
-      image: null,
     });
     expect(forwardOperations(journal, 'doing').map(({ kind }) => kind)).toEqual(['stop', 'start', 'start']);
     expect(forwardOperations(journal, 'done').map(({ kind }) => kind)).toEqual(['stop']);
@@ -85,6 +84,13 @@ describe('of a rollback', () => {
     const journal = await readRollbackJournal(store, RUN);
     expect(reasonOfReturn(journal.records)).toBe('api is not healthy');
     expect(forwardOperations(journal, 'done')).toEqual([]);
+  });
+
+  it('is damaged when it has a step that its plan does not have', async () => {
+    for (const records of [[step('doing', 2)], [{ ...resume, plan: null }, step('doing', 0)]]) {
+      const journal = await readRollbackJournal(await storeWith({ plan }, ...records), RUN);
+      expect(() => forwardOperations(journal, 'doing')).toThrow(/has a step \d that its plan has not/);
+    }
   });
 
   it.each([

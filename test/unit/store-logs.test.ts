@@ -1,7 +1,7 @@
-import { appendFile, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, open, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { RollbackError } from '../../src/model/errors.js';
 import type { AuditRecord, JournalRecord } from '../../src/model/run.js';
 import { appendAudit, mirrorAudit, readAudit } from '../../src/store/audit.js';
@@ -52,6 +52,22 @@ it('keeps records in order, privately, and once a run', async () => {
   expect((await stat(journal.path)).mode & 0o777).toBe(0o600);
   await expect(Journal.begin(dir, makeBegin(RUN))).rejects.toMatchObject({ code: 'failed' });
   expect(await readJournal(journal.path)).toHaveLength(2);
+});
+
+it('keeps what it had when a process that goes on cannot write', async () => {
+  const dir = await backups();
+  const begun = await Journal.begin(dir, makeBegin(RUN));
+  await begun.append(DOING);
+  await begun.close();
+  const resumed = await Journal.resume(dir, RUN);
+  const probe = await open(begun.path);
+  vi.spyOn(Object.getPrototypeOf(probe), 'datasync').mockRejectedValueOnce(new Error('ENOSPC'));
+  await probe.close();
+  await expect(resumed.append(DONE)).rejects.toThrow();
+  expect(await readJournal(begun.path)).toEqual([makeBegin(RUN), DOING]);
+  await resumed.append(DONE);
+  expect(await readJournal(begun.path)).toEqual([makeBegin(RUN), DOING, DONE]);
+  await resumed.close();
 });
 
 it('ignores a line that was torn by a kill, wherever it was torn', async () => {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { recover } from '../runs.js';
+import { resumeUnfinished } from '../runs.js';
 import type { Session } from '../session.js';
 
 export function define(command: Command, session: () => Session): void {
   command
     .addHelpText('after', '\nGoes on where it was killed. Without a killed run there is nothing to do.')
-    .action(() => recover(session(), (manager) => manager.resume()));
+    .action(() => resumeUnfinished(session()));
 }

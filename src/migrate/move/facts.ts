@@ -45,8 +45,8 @@ export interface VolumeFacts {
   services: string[];
   /** There is one at the target. */
   existing: boolean;
-  from: Access;
-  to: Access;
+  from: VolumeAccess;
+  to: VolumeAccess;
   /** What its data takes on the disk; 0 where that cannot be told beforehand. */
   bytes: number;
   /** Containers of others, at either side, that run with it. */
@@ -54,7 +54,7 @@ export interface VolumeFacts {
 }
 
 /** What reads or writes a volume; null when nothing can, and then why. */
-export interface Access {
+export interface VolumeAccess {
   driver: 'host' | 'api' | null;
   problem: string | null;
 }

@@ -18,7 +18,7 @@ export const readMoveJournal = (store: Store, run: string) => readRunJournal(sto
 
 export type MoveJournal = Awaited<ReturnType<typeof readMoveJournal>>;
 
-/** Had the target begun to start? Then its data may have been written since. */
+/** True if the start of the target began: its data may have been written since. */
 export function hasStarted(journal: MoveJournal): boolean {
   return forwardOperations(journal, 'doing').some(({ kind }) => kind === 'start-target');
 }

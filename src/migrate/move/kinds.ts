@@ -7,7 +7,7 @@ import { moveWords } from './words.js';
 export const moveKinds: RunKind<MoveOutcome>[] = MOVE_KINDS.map((name) => ({
   name,
   undoPoint: 'target',
-  relocates: true,
+  relocation: async (store, run) => (await import('./last.js')).relocationOf(store, run),
   words: moveWords,
   load: () => import('./work.js'),
 }));

@@ -2,6 +2,7 @@ import { RollbackError } from '../../model/errors.js';
 import type { MovePlan } from '../../model/move.js';
 import type { RunSummary } from '../../model/run.js';
 import { readIfOpen } from '../../points/find.js';
+import type { Relocation } from '../../runs/kinds.js';
 import { listRuns } from '../../runs/unfinished.js';
 import type { Store } from '../../store/store.js';
 import { readMoveJournal } from './journal.js';
@@ -26,6 +27,12 @@ export async function lastMove(store: Store, project: string): Promise<LastMove 
 /** @throws RollbackError `damaged`, `no-such-run` */
 export async function readMovePlan(store: Store, run: string): Promise<MovePlan> {
   return (await readMoveJournal(store, run)).begin.plan;
+}
+
+/** @throws RollbackError `damaged`, `no-such-run` */
+export async function relocationOf(store: Store, run: string): Promise<Relocation> {
+  const { source, target } = await readMovePlan(store, run);
+  return { from: source.id, to: target };
 }
 
 /** Gives the points that moves made and pinned to retention. */

@@ -19,7 +19,7 @@ import { chooseCopier, locateData, type Copier } from '../../operations/data.js'
 import { observePresent, withLabels, type Workspace } from '../../session/workspace.js';
 import { spaceIn } from '../../store/space.js';
 import { usageOf } from '../usage.js';
-import type { Access, MoveFacts, VolumeFacts } from './facts.js';
+import type { VolumeAccess, MoveFacts, VolumeFacts } from './facts.js';
 import { lastMove } from './last.js';
 import { planMove } from './plan.js';
 
@@ -69,7 +69,7 @@ export async function prepareMove(
     undoes: undoes ?? null,
     names: builtNames(target, observation.model),
     hosts: { source: hostOf(source), target: hostOf(target) },
-    held: await heldAt(target, present),
+    held: await findHeldContainers(target, present),
     ...(goal ? await lookAtGoal(goal, target) : { obstacles: [], files: [] }),
     ...(await lookAt({ source, target }, observation, { goal, data })),
   });
@@ -95,7 +95,7 @@ async function lookAt(
   const model = goal?.model ?? observation.model;
   // Data that goes over is that of what runs; data that does not is that of what will run.
   const stays = goal && !data;
-  const { sources, skipped } = await dataSources(stays ? asAt(goal, observation) : observation, {
+  const { sources, skipped } = await dataSources(stays ? observationOfGoal(goal, observation) : observation, {
     services: undefined,
     backupDir: source.store.path,
     listed: source.config.data_directories,
@@ -116,7 +116,7 @@ async function lookAt(
 }
 
 /** What runs at the goal, by its files. */
-function asAt({ point, model }: Target, observation: Observation): Observation {
+function observationOfGoal({ point, model }: Target, observation: Observation): Observation {
   const running = Object.keys(point.containers).filter((name) => (point.containers[name]?.running ?? 0) > 0);
   return {
     ...observation,
@@ -145,7 +145,10 @@ const isOfFile = (operation: Operation) =>
 const hostOf = ({ endpoint }: Workspace) => (isStarted(endpoint) ? null : endpoint.host);
 
 /** What an earlier move left at the engine where it now goes to, without its restart policies. */
-async function heldAt({ store, project }: Workspace, present: Observation): Promise<MovePlan['held']> {
+async function findHeldContainers(
+  { store, project }: Workspace,
+  present: Observation,
+): Promise<MovePlan['held']> {
   const last = await lastMove(store, project.name);
   if (last?.plan.source.id !== present.engine.id) return [];
   const containers = Object.values(present.services).flatMap((service) => service.containers);
@@ -172,7 +175,7 @@ async function lookAtVolume(
 ): Promise<VolumeFacts> {
   const { name, services } = data;
   const [from, to] = await Promise.all([locateData(source, data), locateData(target, data)]);
-  const users = await Promise.all([strangersWith(source, name), strangersWith(target, name)]);
+  const users = await Promise.all([otherUsersOf(source, name), otherUsersOf(target, name)]);
   const reader = from && (await chooseCopier(source, from));
   return {
     name,
@@ -199,7 +202,7 @@ async function storageOf({
   }
 }
 
-function accessOf(copier: Copier): Access {
+function accessOf(copier: Copier): VolumeAccess {
   return { driver: copier.driver, problem: copier.driver === null ? copier.problem : null };
 }
 
@@ -215,7 +218,7 @@ const isOurs = ({ project, service, oneOff }: Container, name: string) =>
   project === name && service !== undefined && !oneOff;
 
 /** Containers of others that run with a volume. */
-async function strangersWith({ engine, project }: Workspace, volume: string): Promise<string[]> {
+async function otherUsersOf({ engine, project }: Workspace, volume: string): Promise<string[]> {
   return (await engine.containers())
     .filter((container) => isUp(container) && !isOurs(container, project.name))
     .filter(({ mounts }) => mounts.some(({ type, name }) => type === 'volume' && name === volume))

@@ -12,7 +12,7 @@ import type { QuadletReport } from '../quadlet/files.js';
 import { engineName } from './facts.js';
 import { hasStarted, readMoveJournal } from './journal.js';
 import { prepareMove, type Destination, type PreparedMove } from './look.js';
-import { movers, type BegunMove } from './movers.js';
+import { movers, startSource, type BegunMove } from './movers.js';
 import { planReturn } from './replan.js';
 
 export interface MoveRequest extends Destination {
@@ -90,7 +90,7 @@ async function begin(prepared: PreparedMove, run: string): Promise<BegunRun<Move
   const { model, variables } = observation;
   // As it was read just now: to open the point again may take a key.
   const goal = () => Promise.resolve(prepared.goal ?? { point, stored: true, model, variables });
-  return begunMove({ source, target, plan, model, point: point.id, goal, safety, log });
+  return createMoveRun({ source, target, plan, model, point: point.id, goal, safety, log });
 }
 
 /** Where the data of the target's volumes is when they are exchanged. */
@@ -104,8 +104,8 @@ function replacedBy({ target, plan }: PreparedMove): Promise<Point['replaced']> 
   );
 }
 
-/** A move whose journal is begun, and how it goes on. */
-export function begunMove(begun: BegunMove): BegunRun<MovePlan> {
+/** The run of a move whose journal is begun. */
+export function createMoveRun(begun: BegunMove): BegunRun<MovePlan> {
   const { source, plan, point, safety, log } = begun;
   const [here, there] = [engineName(plan.source), engineName(plan.target)];
   return {
@@ -120,14 +120,28 @@ export function begunMove(begun: BegunMove): BegunRun<MovePlan> {
     abortable: true,
     returnHint: `fix what is named above, then compose-rollback abort; ${here} still has everything`,
     perform: movers(begun),
-    planReturn: () => planWayBackOf(begun),
+    planReturn: () => planMoveReturn(begun),
+    rescue: () => rescueServices(begun),
   };
 }
 
-/** Where the target began to start, its data stays there; else it is as it was before. */
-async function planWayBackOf(begun: BegunMove): Promise<WayBack<MoveReturn>> {
-  const { source, plan, log } = begun;
+/** Where the target began to start, its data stays there; else it is as it was before. Not cancelled with the run. */
+async function planMoveReturn(begun: BegunMove): Promise<WayBack<MoveReturn>> {
+  const { plan, log } = begun;
+  const { signal } = new AbortController();
+  const [source, target] = [
+    { ...begun.source, signal },
+    { ...begun.target, signal },
+  ];
   const way = planReturn(plan, hasStarted(await readMoveJournal(source.store, log.run)));
   for (const { message } of way.risks) source.emit({ type: 'warning', message });
-  return { plan: way, perform: movers(begun), findRemaining: () => Promise.resolve([]) };
+  const perform = movers({ ...begun, source, target });
+  return { plan: way, perform, findRemaining: () => Promise.resolve([]) };
+}
+
+/** Services that run nowhere are worse than a step that no journal has. */
+async function rescueServices({ source, plan, log }: BegunMove): Promise<string | undefined> {
+  if (hasStarted(await readMoveJournal(source.store, log.run))) return undefined;
+  await startSource({ source, plan });
+  return `${engineName(plan.source)} runs the project again`;
 }

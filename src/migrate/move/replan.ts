@@ -10,9 +10,9 @@ import { discardParked, operation } from './operations.js';
  */
 export function planRest(plan: MovePlan, started: boolean): MovePlan {
   const whole = plan.operations.filter(({ kind }) => kind !== 'discard-parked');
-  const start = whole.findIndex(({ kind }) => kind === 'release-target' || kind === 'start-target');
-  const again = started ? whole.slice(start) : [...unswap(plan), ...whole];
-  return { ...plan, operations: [...again, ...discardParked(plan.volumes)] };
+  const first = whole.findIndex(({ kind }) => kind === 'release-target' || kind === 'start-target');
+  const remaining = started ? whole.slice(first) : [...unswap(plan), ...whole];
+  return { ...plan, operations: [...remaining, ...discardParked(plan.volumes)] };
 }
 
 function unswap({ volumes }: MovePlan): MoveOperation[] {
@@ -29,7 +29,7 @@ function unswap({ volumes }: MovePlan): MoveOperation[] {
  */
 export function planReturn(plan: MovePlan, started: boolean): MoveReturn {
   const { held, volumes, target } = plan;
-  const sourceAgain = startSource(plan);
+  const start = startSource(plan);
   const hold =
     held.length > 0
       ? [operation('hold-target', { containers: held.map(({ id }) => id) }, 'an earlier move took them')]
@@ -37,7 +37,7 @@ export function planReturn(plan: MovePlan, started: boolean): MoveReturn {
   const operations = started
     ? [
         operation('return-target', { data: false }, 'it has what was written since'),
-        sourceAgain,
+        start,
         ...hold,
         ...volumes
           .filter(({ existing, to }) => existing && to === 'host')
@@ -45,7 +45,7 @@ export function planReturn(plan: MovePlan, started: boolean): MoveReturn {
         ...discardParked(volumes),
       ]
     : [
-        sourceAgain,
+        start,
         operation('return-target', { data: true }, 'nothing was started there'),
         ...hold,
         ...volumes
@@ -53,7 +53,7 @@ export function planReturn(plan: MovePlan, started: boolean): MoveReturn {
           .map(({ name }) => operation('remove-volume', { volume: name }, 'the move made it')),
       ];
   const names = volumes.map(({ name }) => name);
-  const stays =
+  const dataRisks =
     started && names.length > 0
       ? [
           {
@@ -63,10 +63,10 @@ export function planReturn(plan: MovePlan, started: boolean): MoveReturn {
           },
         ]
       : [];
-  return { format: MOVE_FORMAT, kind: 'return', operations, risks: stays, blockers: [] };
+  return { format: MOVE_FORMAT, kind: 'return', operations, risks: dataRisks, blockers: [] };
 }
 
-/** The way back while nobody answers at the target, where nothing can have started. */
+/** Starts the source while the target engine does not answer and nothing can have started there. */
 export function planRescue(plan: MovePlan): MoveReturn {
   return { format: MOVE_FORMAT, kind: 'return', operations: [startSource(plan)], risks: [], blockers: [] };
 }

@@ -11,11 +11,11 @@ import { carryOutReturn, returnToSafetyPoint, type WayBack } from '../../runs/re
 import type { Workspace } from '../../session/workspace.js';
 import { engineName } from './facts.js';
 import { hasStarted, readMoveJournal } from './journal.js';
-import { begunMove, type MoveOutcome } from './move.js';
+import { createMoveRun, type MoveOutcome } from './move.js';
 import { startSource, type BegunMove } from './movers.js';
 import { planRescue, planRest } from './replan.js';
 
-/** A move whose process died. */
+/** Resumes and aborts an unfinished move. */
 
 /**
  * Finishes it. Before the target began to start, all of its operations are done again: the source may have run meanwhile. Afterwards nothing is
@@ -32,7 +32,7 @@ export async function resumeMove(sides: Sides, run: RunSummary): Promise<MoveOut
   // Opening it may take a key, which must not be missed once the source is down.
   const goal = await move.goal();
   const log = await RunLog.resume(sides.source, run.id, plan);
-  const begun = begunMove({ ...move, plan, log, goal: () => Promise.resolve(goal) });
+  const begun = createMoveRun({ ...move, plan, log, goal: () => Promise.resolve(goal) });
   const warnings = await carryOut(begun);
   return { kind: plan.kind, plan, result: 'done', run: run.id, point: run.target, warnings, quadlet: null };
 }
@@ -48,7 +48,7 @@ export async function abortMove(sides: Sides, run: RunSummary): Promise<void> {
 }
 
 /**
- * The source alone, where nobody answers at the target and nothing can have started there. The run stays to be aborted.
+ * Starts the source alone, while the target engine does not answer and nothing can have started there. The run stays unfinished.
  * @throws RollbackError always: `not-returned`, or the cause
  */
 export async function rescueSource(source: Workspace, run: RunSummary, cause: RollbackError): Promise<never> {
@@ -62,8 +62,8 @@ export async function rescueSource(source: Workspace, run: RunSummary, cause: Ro
       perform: () => startSource({ source, plan }),
       findRemaining: () => Promise.resolve([]),
     };
-    await log.beginReturn(cause.message, way.plan);
-    await carryOutReturn({ workspace: source, log }, way, 'return');
+    await log.beginPart(way.plan);
+    await carryOutReturn({ workspace: source, log }, way, 'target');
   } finally {
     await log.journal.close();
   }
@@ -80,7 +80,7 @@ export async function rescueSource(source: Workspace, run: RunSummary, cause: Ro
 
 async function goBack(move: UnfinishedMove, run: string, explanation: string): Promise<RollbackError> {
   const log = await RunLog.resume(move.source, run, null);
-  return await returnToSafetyPoint(begunMove({ ...move, log }), { error: undefined, explanation });
+  return await returnToSafetyPoint(createMoveRun({ ...move, log }), { error: undefined, explanation });
 }
 
 type UnfinishedMove = Omit<BegunMove, 'log'>;

@@ -4,23 +4,17 @@ import type { RunSummary } from '../../model/run.js';
 import { openTarget } from '../../points/find.js';
 import type { Access } from '../../runs/access.js';
 import { changeBoth, lookAtBoth, type Sides } from '../../runs/access-both.js';
-import type { Relocation } from '../../runs/kinds.js';
 import type { UndoOptions } from '../../runs/options.js';
-import type { UndoRequest } from '../../runs/undo.js';
+import { selectAgain, type UndoRequest } from '../../runs/undo.js';
+import type { Workspace } from '../../session/workspace.js';
 import { assertFinished, isUnfinished } from '../../runs/unfinished.js';
-import type { Store } from '../../store/store.js';
 import { assertEngines, endsOfMove } from './ends.js';
-import { lastMove, readMovePlan, type LastMove } from './last.js';
+import { lastMove, readMovePlan } from './last.js';
 import { move, type MoveOutcome } from './move.js';
 import { OPPOSITE } from './names.js';
 import { abortMove, rescueSource, resumeMove } from './resume.js';
 
 /** The work of `moveKinds`. */
-
-export async function relocation(store: Store, run: string): Promise<Relocation> {
-  const { source, target } = await readMovePlan(store, run);
-  return { from: source.id, to: target };
-}
 
 export async function resume(access: Access, run: RunSummary): Promise<MoveOutcome | undefined> {
   return await onItsEngines(access, 'resume', run, subjectsOf, (sides) => resumeMove(sides, run));
@@ -37,9 +31,10 @@ export async function abort(access: Access, run: RunSummary): Promise<RunSummary
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'engine-unreachable') throw error;
     const { source } = endsOfMove(access.options, await planOf(access, run.id));
-    return await access
-      .at(source)
-      .change('abort', subjects, (workspace) => rescueSource(workspace, run, error));
+    const rescue = async (workspace: Workspace) =>
+      (await isUnfinished(workspace, run.id)) ? await rescueSource(workspace, run, error) : undefined;
+    const none = () => [];
+    return await access.at(source).change<undefined>('abort', none, rescue, { observes: false });
   }
 }
 
@@ -47,11 +42,12 @@ export async function abort(access: Access, run: RunSummary): Promise<RunSummary
 export async function undo(access: Access, run: RunSummary, request: UndoRequest): Promise<MoveOutcome> {
   const { dryRun = false, confirm } = request;
   assertWhole(request);
-  const { plan } = await assertLast(access, run);
+  const plan = await planOf(access, run.id);
   const back = { source: plan.target, target: plan.source };
   const act = async (sides: Sides) => {
     assertEngines(sides, back);
     if (!dryRun) await assertFinished(sides.source);
+    await assertLast(sides.source, await selectAgain(sides.source, run, request));
     const goal = await openTarget(sides.source.store, run.target);
     return await move(OPPOSITE[plan.kind], sides, { dryRun, confirm, goal, data: false, undoes: run.id });
   };
@@ -60,15 +56,15 @@ export async function undo(access: Access, run: RunSummary, request: UndoRequest
   return await changeBoth(access, ends, 'undo', subjectsOf, act);
 }
 
-/** @throws RollbackError `usage` when the project was moved again since, `blocked` for a move that is not ended */
-async function assertLast(access: Access, run: RunSummary): Promise<LastMove> {
+/** @throws RollbackError `usage` when the project was moved again since, `blocked` for a move that is unfinished */
+async function assertLast({ store, project }: Workspace, run: RunSummary): Promise<void> {
   if (run.result !== 'done') {
-    throw new RollbackError('blocked', `${run.id}, a move to another engine, is not ended`, {
+    throw new RollbackError('blocked', `${run.id}, a move to another engine, is unfinished`, {
       hint: 'compose-rollback resume finishes it, compose-rollback abort takes it back',
     });
   }
-  const last = await access.silent().read(({ store, project }) => lastMove(store, project));
-  if (last?.run.id === run.id) return last;
+  const last = await lastMove(store, project.name);
+  if (last?.run.id === run.id) return;
   throw new RollbackError('usage', `the project was moved again since ${run.id}`, {
     hint: `compose-rollback undo ${last?.run.id} takes that back first`,
   });

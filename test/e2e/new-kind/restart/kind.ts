@@ -131,7 +131,6 @@ async function open(workspace: Workspace, { id, safety }: RunSummary) {
 export const restartKind: RunKind<RestartOutcome> = {
   name: 'restart',
   undoPoint: 'safety',
-  relocates: false,
   words: {
     renderPlan: ({ project, operations }) =>
       [`Restart in ${project}`, ...operations.map((one) => describe(one))].join('\n'),
@@ -160,6 +159,7 @@ export const restartKind: RunKind<RestartOutcome> = {
           'abort',
           () => [summary.id],
           async (workspace) => {
+            if (!(await isUnfinished(workspace, summary.id))) return undefined;
             const { run } = await open(workspace, summary);
             const end = await returnToSafetyPoint(run, { error: undefined, explanation: 'aborted' });
             if (end.code !== 'returned') throw end;
