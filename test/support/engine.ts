@@ -146,6 +146,8 @@ export async function testProject(prefix: string): Promise<TestProject> {
     },
     async remove() {
       await removeContainers(label);
+      // What podman-compose puts a project's containers into.
+      if (PODMAN !== undefined) await execa(PODMAN, ['pod', 'rm', '--force', '--ignore', `pod_${name}`]);
       await removeAll(['network', 'ls', '--quiet', '--filter', label], ['network', 'rm']);
       await removeAll(['volume', 'ls', '--quiet', '--filter', label], ['volume', 'rm', '--force']);
       for (const pattern of [`${name}*`, `${name}*/*`]) {

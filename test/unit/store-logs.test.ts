@@ -63,7 +63,7 @@ it('keeps what it had when a process that goes on cannot write', async () => {
   const probe = await open(begun.path);
   vi.spyOn(Object.getPrototypeOf(probe), 'datasync').mockRejectedValueOnce(new Error('ENOSPC'));
   await probe.close();
-  await expect(resumed.append(DONE)).rejects.toThrow();
+  await expect(resumed.append(DONE)).rejects.toThrow(/ENOSPC/);
   expect(await readJournal(begun.path)).toEqual([makeBegin(RUN), DOING]);
   await resumed.append(DONE);
   expect(await readJournal(begun.path)).toEqual([makeBegin(RUN), DOING, DONE]);
