@@ -185,7 +185,9 @@ export default defineConfig({
         include: [...SAMPLE, 'test/faults/kill.test.ts', ...FAULTS_OF_PROGRAMS],
         env: podmanCompose,
       }),
-      ...['podman-4', 'podman-5'].map((name) => onPodman(name, { include: [...CORE, e2e('podman-tied')] })),
+      ...['podman-4', 'podman-5'].map((name) =>
+        onPodman(name, { include: [...CORE, e2e('podman-compose'), e2e('podman-tied')] }),
+      ),
       onPodman('podman-rootless', {
         include: ['test/conformance/engine.test.ts', e2e('podman-compose'), ...SAMPLE],
       }),

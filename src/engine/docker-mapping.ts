@@ -280,7 +280,9 @@ function toAddresses(document: ContainerDocument): Record<string, string> {
   );
 }
 
+/** Podman 5.8 says `reset` from the end of a pause to the next check (measured). */
 function toHealth(status: string | undefined): Container['health'] {
+  if (status === 'reset') return 'starting';
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
 }
 

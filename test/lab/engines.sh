@@ -186,7 +186,17 @@ start_podman() {
   if [[ -n $OWNER ]]; then prepare_user; fi
   launch "$PROGRAM" system service --time=0 "unix://$SOCKET" || return 1
   load_into_podman
+  if [[ $APART == no ]]; then accept_podman_bridges "$tree"; fi
   if [[ $APART == no ]]; then warn_if_older Podman "$(podman version --format '{{.Client.Version}}')" "$NEWEST_PODMAN"; fi
+}
+
+# Docker 28 drops what goes over bridges that it does not know, also from container to container of one network, and nothing in netavark's
+# own table can overrule that.
+accept_podman_bridges() {
+  local rule=(DOCKER-USER -i podman+ -o podman+ -j ACCEPT)
+  with_tree "$1" iptables -w -C "${rule[@]}" 2>/dev/null ||
+    with_tree "$1" iptables -w -I "${rule[@]}" 2>/dev/null ||
+    true # there is no Docker here
 }
 
 # Everything is named here: no file of the machine's is read, and none is written.
@@ -375,6 +385,7 @@ remove_rules() {
   for tree in "$LAB"/trees/podman-*; do
     if [[ ! -d $tree/path ]]; then continue; fi
     with_tree "$tree" nft delete table inet netavark 2>/dev/null || true
+    with_tree "$tree" iptables -w -D DOCKER-USER -i podman+ -o podman+ -j ACCEPT 2>/dev/null || true
     for table in filter nat; do
       { with_tree "$tree" iptables -w -t "$table" -S 2>/dev/null | grep -E -- '^-A (FORWARD|PREROUTING|OUTPUT|POSTROUTING) .*NETAVARK' || true; } |
         sed 's/^-A/-D/' | while IFS= read -r rule; do

@@ -79,8 +79,9 @@ async function checkHealthUntil(podman: string, running: PromiseLike<unknown>): 
   const over = () => true;
   const ending = Promise.resolve(running).then(over, over);
   while (!(await Promise.race([ending, delay(500, false)]))) {
-    const starting = await execa(podman, ['ps', '--quiet', '--filter', 'health=starting'], { reject: false });
-    for (const id of lines(starting.stdout)) {
+    const waiting = ['--filter', 'health=starting', '--filter', 'health=reset'];
+    const unknown = await execa(podman, ['ps', '--quiet', ...waiting], { reject: false });
+    for (const id of lines(unknown.stdout)) {
       await execa(podman, ['healthcheck', 'run', id], { reject: false });
     }
   }
