@@ -78,13 +78,16 @@ export class Access {
    * trail. Opens anew after a lock was waited for.
    */
   async locking<T>(action: string, open: (under: UnderLock<T>) => Promise<T>): Promise<T> {
-    const { holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } = await import('./locking.js');
+    const { endLeftoverChildren, holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } =
+      await import('./locking.js');
     const { lockTimeoutMs: timeoutMs, signal } = this.options;
     const under: UnderLock<T> = ([first, ...others], subjects, act, { observes = true } = {}) =>
       holdLocks([first, ...others], action, () =>
         this.audited(action, first, subjects, async () => {
-          for (const workspace of [first, ...others]) await settleLeftovers(workspace);
+          for (const workspace of [first, ...others]) await endLeftoverChildren(workspace);
+          // Reading the compose files takes processes of the provider, which go on while the containers are settled.
           if (observes) prefetchModel(first);
+          for (const workspace of [first, ...others]) await settleLeftovers(workspace);
           return act();
         }),
       );

@@ -1,4 +1,4 @@
 /** What taking a lock needs, loaded in one go by the commands that do. */
 export { holdLocks, retryWhileLocked } from '../session/lock.js';
 export { prefetchModel } from '../session/workspace.js';
-export { settleLeftovers } from './settle.js';
+export { endLeftoverChildren, settleLeftovers } from './settle.js';

@@ -25,9 +25,9 @@ async function podmanCompose(stack: Stack, ...argv: string[]): Promise<void> {
   await execa(COMPOSE, ['-p', stack.name, ...argv], { cwd: stack.directory, stdin: 'ignore' });
 }
 
-const version = await execa(COMPOSE, ['--version'], { reject: false });
+const printed = await execa(COMPOSE, ['--version'], { reject: false });
 /** Up to 1.0 it does not read the name of a project. */
-const readsName = !/version:? *1\.0\./.test(`${version.stdout}${version.stderr}`);
+const readsName = !/version:? *1\.0\./.test(`${printed.stdout}${printed.stderr}`);
 
 const byService = async (stack: Stack) =>
   Object.fromEntries(
