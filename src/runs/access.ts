@@ -79,7 +79,7 @@ export class Access {
    */
   async locking<T>(action: string, open: (under: UnderLock<T>) => Promise<T>): Promise<T> {
     const { endLeftoverChildren, holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } =
-      await import('./locking.js');
+      await import('./opening.js');
     const { lockTimeoutMs: timeoutMs, signal } = this.options;
     const under: UnderLock<T> = ([first, ...others], subjects, act, { observes = true } = {}) =>
       holdLocks([first, ...others], action, () =>
@@ -99,7 +99,7 @@ export class Access {
     settings: { prefetch?: boolean; fallbackName?: string | undefined },
     act: (workspace: Workspace) => Promise<T>,
   ): Promise<T> {
-    const { openWorkspace } = await import('../session/open.js');
+    const { openWorkspace } = await import('./opening.js');
     const workspace = await openWorkspace(this.options, this.runFacts, settings);
     try {
       await this.warnAboutUnfinishedRun(workspace.store, workspace.project.name);
@@ -114,7 +114,7 @@ export class Access {
     return {
       undoPointOf: (run) => this.kinds.undoPointOf(run),
       findRelocation: async (...asked) => {
-        const { findRelocation } = await import('./relocation.js');
+        const { findRelocation } = await import('./opening.js');
         return findRelocation(this.kinds, ...asked);
       },
     };

@@ -1,4 +1,6 @@
-/** What taking a lock needs, loaded in one go by the commands that do. */
+/** What the ways into a project need besides the index, loaded in one go. */
 export { holdLocks, retryWhileLocked } from '../session/lock.js';
+export { openWorkspace } from '../session/open.js';
 export { prefetchModel } from '../session/workspace.js';
+export { findRelocation } from './relocation.js';
 export { endLeftoverChildren, settleLeftovers } from './settle.js';
