@@ -22,6 +22,7 @@ beforeAll(async () => {
     'real/app/compose.yaml': composeFile(),
     'real/app/web.conf': 'web\n',
     'real/app/idle.conf': 'idle\n',
+    'other/compose.yaml': `services: { other: { ${SLEEPER} } }\n`,
   }));
   await mkdir(stack.path('real/app/deep/er'), { recursive: true });
   folder = stack.path('real/app');
@@ -55,6 +56,12 @@ test('from a folder below through a symlink, and from elsewhere by name and by f
 test('by the real path of a folder that it was started from under another', async () => {
   const call: Call = { cwd: folder, flags: ['-p', stack.name] };
   const { stderr } = await roundTrip(stack, { change, touched: ['web'], call, up: user });
+  expect(stderr).toContain('Restoring compose.yaml');
+});
+
+test('by name from the folder of another project, undo included', async () => {
+  const call: Call = { cwd: stack.path('other'), flags: ['-p', stack.name] };
+  const { stderr } = await roundTrip(stack, { change, touched: ['web'], call, undoCall: call, up: user });
   expect(stderr).toContain('Restoring compose.yaml');
 });
 
