@@ -38,6 +38,7 @@ const MACHINE: Machine = {
   lowestPort: 1024,
   tun: true,
   nftables: true,
+  forwarding: 'open',
 };
 
 const podman = (other: Partial<Podman> = {}): Podman => ({
@@ -143,6 +144,12 @@ it.each<[string, Partial<Machine>, Partial<Podman>, string]>([
   ],
   ['no nft for Podman 5', { nftables: false }, { version: '5.8.6' }, 'warning network.firewall'],
   ['no nft for Podman 6', { nftables: false }, { version: '6.0.0' }, 'critical network.firewall'],
+  [
+    'a firewall that Docker closed for Podman 5',
+    { forwarding: 'closed' },
+    { version: '5.8.6', rootless: false },
+    'critical network.forwarding',
+  ],
   ['a database that Podman gives up', {}, { database: 'boltdb' }, 'note podman.database'],
   ['an old Podman', {}, { version: '4.2.0' }, 'warning podman.version'],
   ['a Podman with too old an API', {}, { version: '4.1.1' }, 'critical podman.version'],
@@ -175,6 +182,10 @@ it('of a user who has everything of today nothing is said', async () => {
   };
   expect(told(await everything(MACHINE, podman(today)))).toEqual([]);
   expect(told(await everything({ ...MACHINE, nftables: false }, podman()))).toEqual([]);
+  // Podman 4 opens it by iptables, and rootless containers are in another network.
+  const closed: Machine = { ...MACHINE, forwarding: 'closed' };
+  for (const version of ['4.9.3', '5.8.6'])
+    expect(told(await everything(closed, podman({ ...today, version })))).toEqual([]);
 });
 
 it('images and volumes have to fit beside themselves', async () => {

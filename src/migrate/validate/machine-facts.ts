@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { findProgram } from '../../engine/search-path.js';
 import { hasCode, isDenied, isMissing } from '../../project/paths.js';
 import { spaceIn } from '../../store/space.js';
+import { findForwarding, type Forwarding } from './forwarding.js';
 
 /** What of a machine decides whether Podman runs well on it, for the user who asks. Nothing here changes anything. */
 export interface Machine {
@@ -29,6 +30,7 @@ export interface Machine {
   tun: boolean;
   /** Is the program nft there? */
   nftables: boolean;
+  forwarding: Forwarding;
 }
 
 type Environment = Record<string, string | undefined>;
@@ -55,6 +57,7 @@ export async function lookAtMachine(env: Environment, name: string): Promise<Mac
     tun: await canOpen('/dev/net/tun'),
     // Podman looks there too, whatever the user's PATH is.
     nftables: (await findProgram('nft', { PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` })) !== undefined,
+    forwarding: await findForwarding(env),
   };
 }
 

@@ -5,6 +5,7 @@ import { ageOf, bytes } from '../../plan/text.js';
 import { isMissing } from '../../project/paths.js';
 import { isAtLeast } from '../../model/versions.js';
 import { checksOf, result, when, type Result } from './checks.js';
+import type { Forwarding } from './forwarding.js';
 import { freeBytes, isWritable, type Machine } from './machine-facts.js';
 import type { Podman } from './podman-facts.js';
 import type { Source } from '../source.js';
@@ -12,7 +13,7 @@ import type { Source } from '../source.js';
 /** What this project needs of network and backup. */
 
 export function networkResults(
-  { namespaces, tun, nftables }: Machine,
+  { namespaces, tun, nftables, forwarding }: Machine,
   podman: Podman | undefined,
   rootless: boolean,
 ): Result[] {
@@ -28,7 +29,9 @@ export function networkResults(
         'sudo sysctl user.max_net_namespaces=28633',
       ),
     ),
-    ...(podman ? [backendResult(podman), ...firewallResult(podman, nftables)] : []),
+    ...(podman
+      ? [backendResult(podman), ...firewallResult(podman, nftables), ...forwardingResult(podman, forwarding)]
+      : []),
     ...(rootless ? [tunResult(tun)] : []),
   ];
 }
@@ -60,6 +63,23 @@ function firewallResult({ version }: Podman, nftables: boolean): Result[] {
         isAtLeast(version, '6.0') ? 'critical' : 'warning',
         'there is no program nft',
         'sudo apt install nftables, or sudo dnf install nftables',
+      ),
+    ),
+  ];
+}
+
+function forwardingResult({ version, rootless }: Podman, forwarding: Forwarding): Result[] {
+  if (rootless || forwarding === 'unknown' || !isAtLeast(version, '5.0')) return [];
+  return [
+    result(
+      'network.forwarding',
+      'Docker has the machine drop what is forwarded for nobody it knows, and Podman cannot open that by nftables',
+      'containers of one network reach each other',
+      when(
+        forwarding === 'closed',
+        'critical',
+        'the firewall drops what containers of Podman send each other',
+        'sudo iptables -I DOCKER-USER -i podman+ -o podman+ -j ACCEPT, again after each start of Docker',
       ),
     ),
   ];
