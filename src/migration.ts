@@ -164,7 +164,7 @@ export class Migration {
       result === 'done' ? [run.id, ...(point === null ? [] : [point])] : [];
     const ends = endsOfMove(this.options, plan);
     if (request.dryRun) return await lookAtBoth(this.access, ends, act);
-    return await changeBoth(this.access, ends, 'finalize', subjects, act);
+    return await changeBoth(this.access, ends, 'finalize', subjects, act, { observes: false });
   }
 
   /**

@@ -1,4 +1,5 @@
-import { messageOf } from '../model/errors.js';
+import { messageOf, RollbackError } from '../model/errors.js';
+import { ENGINE_NAMES } from '../model/names.js';
 import type { RunSummary } from '../model/run.js';
 import type { RunScope } from '../model/scope.js';
 import { mendExchanges } from '../operations/data.js';
@@ -70,7 +71,17 @@ async function goBack(
 
 /** Reads its journal, and removes the half-written files and copies that it left. */
 async function openUnfinished(workspace: Workspace, { id, safety: point }: RunSummary) {
-  const { store, project, emit } = workspace;
+  const { store, project, emit, identity } = workspace;
+  const { engine } = (await store.readRecord(point)).metadata;
+  if (engine.id !== identity.id) {
+    throw new RollbackError(
+      'usage',
+      `${id} is a run on another engine: ${ENGINE_NAMES[engine.kind]} ${engine.id}`,
+      {
+        hint: `say so with --engine ${engine.kind}, or with --host`,
+      },
+    );
+  }
   const journal = await readRollbackJournal(store, id);
   for (const operation of allOperations(journal)) {
     if (operation.kind !== 'restore-file' && operation.kind !== 'restore-link') continue;

@@ -41,6 +41,7 @@ export function lookAtBoth<T>(access: Access, ends: Ends, act: (sides: Sides) =>
 /**
  * Under the project's lock on both engines.
  * @param subjects ids of points and runs for the audit trail
+ * @param settings as for `Access.change`
  */
 export async function changeBoth<T>(
   access: Access,
@@ -48,6 +49,7 @@ export async function changeBoth<T>(
   action: string,
   subjects: (result: T) => string[],
   act: (sides: Sides) => Promise<T>,
+  settings: { observes?: boolean } = {},
 ): Promise<T> {
   return await access
     .at(ends.source)
@@ -56,7 +58,7 @@ export async function changeBoth<T>(
         .at(ends.source)
         .open({}, (source) =>
           withTarget(access, source, ends.target, (sides) =>
-            under([sides.source, sides.target], subjects, () => act(sides)),
+            under([sides.source, sides.target], subjects, () => act(sides), settings),
           ),
         ),
     );

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/errors.js';
 import type { RunPlan, RunResult, RunSummary } from '../model/run.js';
 import type { Workspace } from '../session/workspace.js';
 import { Journal } from '../store/journal.js';
@@ -58,10 +59,10 @@ export class RunLog {
 
   /** Goes on with a run whose process died. The plan is null for one that only goes back. */
   static async resume({ store }: Workshop, run: string, plan: RunPlan | null): Promise<RunLog> {
-    const journal = await Journal.resume(store.dir, run);
     const stored = plan && (await planForJournal(store, plan));
-    const log = new RunLog(store, journal, run);
     const record = { type: 'resume', at: now(), ...(await ownProcess()), plan: stored } as const;
+    const journal = await Journal.resume(store.dir, run);
+    const log = new RunLog(store, journal, run);
     await log.closingOnError(() => journal.append(record));
     return log;
   }
@@ -89,9 +90,28 @@ export class RunLog {
 
   async end(result: RunResult, message: string, warnings: string[]): Promise<void> {
     const at = now();
-    await this.journal.append({ type: 'end', at, result, message, warnings });
+    await this.closingOnError(() => this.journal.append({ type: 'end', at, result, message, warnings }));
     await this.journal.close();
     (await this.store.writeIndex()).finishRun(this.run, { ended: at, result, message });
+  }
+
+  /** For the end of a run that failed, which counts more than a journal that cannot be written. Returns why it could not. */
+  async endIfPossible(result: RunResult, message: string): Promise<string[]> {
+    return await unlessFailing(() => this.end(result, message, []));
+  }
+
+  /** Leaves the run unfinished. Returns why the journal could not be closed. */
+  async close(): Promise<string[]> {
+    return await unlessFailing(() => this.journal.close());
+  }
+}
+
+async function unlessFailing(act: () => Promise<void>): Promise<string[]> {
+  try {
+    await act();
+    return [];
+  } catch (error) {
+    return [messageOf(error)];
   }
 }
 

@@ -106,10 +106,11 @@ export async function carryOut<P extends RunPlan>(run: BegunRun<P>): Promise<str
     });
   } catch (error) {
     if (run.returnOnFailure) throw await returnToSafetyPoint(run, { error, explanation: explain(error) });
-    await log.end('not-returned', messageOf(error), []);
+    const details = await log.endIfPossible('not-returned', messageOf(error));
     throw new RollbackError('not-returned', `${explain(error)}; left as it is, as asked`, {
       hint: `compose-rollback undo ${log.run} brings the earlier state back`,
       subjects: [target, log.run],
+      details,
       cause: error,
     });
   }

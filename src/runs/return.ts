@@ -115,10 +115,11 @@ async function endAsNotReturned(
   { error, explanation }: Failure,
   details: string[],
 ): Promise<RollbackError> {
-  if (abortable) await log.journal.close();
-  else await log.end('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`, []);
+  const unwritten = abortable
+    ? await log.close()
+    : await log.endIfPossible('not-returned', `${explanation}; the way back failed: ${details.join('; ')}`);
   return new RollbackError('not-returned', `${explanation}; the earlier state is not back`, {
-    details,
+    details: [...details, ...unwritten],
     subjects: [target, log.run],
     hint: returnHint,
     cause: error,

@@ -2,16 +2,27 @@ import { endChildren } from '../operations/children.js';
 import { releaseDeadHolds } from '../operations/hold.js';
 import { sweepDrills } from '../points/drill-traces.js';
 import { untagPoint } from '../points/remove.js';
+import { RollbackError } from '../model/errors.js';
 import type { Workspace } from '../session/workspace.js';
 import { isCarriedOn } from '../store/journal.js';
+import type { Store } from '../store/store.js';
 
 /** Cleans up after dead processes, under the lock and before the present is observed. */
 
 /** A compose or a git checkout that outlived its run would change containers and files while they are read. */
 export async function endLeftoverChildren({ store, project }: Workspace): Promise<void> {
   for (const { id } of (await store.readIndex())?.unfinishedRuns(project.name) ?? []) {
-    // The run of a process that lives goes on on another engine.
-    if ((await isCarriedOn(store.dir.journalFile(id))) !== true) await endChildren(id);
+    if (await isDead(store, id)) await endChildren(id);
+  }
+}
+
+/** The run of a process that lives goes on on another engine. A journal that cannot be read is for the commands that need it. */
+async function isDead(store: Store, run: string): Promise<boolean> {
+  try {
+    return (await isCarriedOn(store.dir.journalFile(run))) !== true;
+  } catch (error) {
+    if (error instanceof RollbackError) return false;
+    throw error;
   }
 }
 

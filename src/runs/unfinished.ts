@@ -76,7 +76,9 @@ export async function searchStores<T>(
   try {
     return await silent.look(({ store, project }) => search(store, project.name));
   } catch (error) {
-    if (error instanceof RollbackError && error.code === 'engine-unreachable') return undefined;
+    const { projectName, env = process.env } = access.options;
+    const isNamed = (projectName ?? env['COMPOSE_PROJECT_NAME']) !== undefined;
+    if (!isNamed && error instanceof RollbackError && error.code === 'engine-unreachable') return undefined;
     throw error;
   }
 }

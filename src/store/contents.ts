@@ -1,6 +1,6 @@
 /** The store without its index, which `list` makes do with: what everything else loads, in one go. */
 export { appendAudit, mirrorAudit } from './audit.js';
-export { isCarriedOn } from './journal.js';
+export { isCarriedOn, isEnded } from './journal.js';
 export { isSealed, summaryOfRecord } from './point-files.js';
 export {
   isSealedPoint,

@@ -131,6 +131,11 @@ export async function isCarriedOn(path: string): Promise<boolean | undefined> {
   return last && 'process' in last ? await isAlive(last.process) : undefined;
 }
 
+/** A run killed before its last index write has its end in its journal alone. */
+export async function isEnded(path: string): Promise<boolean> {
+  return (await readJournal(path)).some(({ type }) => type === 'end');
+}
+
 /** Ids of all runs that have a journal; sorted. */
 export async function listJournals(backupDir: BackupDir): Promise<string[]> {
   if (!(await assertSafe(backupDir.runsDir, 'directory'))) return [];

@@ -88,8 +88,7 @@ async function waitFor(
     if (held) return held;
     const left = deadline - performance.now();
     if (left <= 0) throw await locked();
-    if (attempt === 0)
-      onWait?.(`${(await locked()).message}; waiting up to ${Math.ceil(timeoutMs / 1000)} s`);
+    if (attempt === 0) onWait?.((await locked()).message);
     try {
       await delay(Math.min(LOCK_POLL_MS, left), undefined, { signal });
     } catch (error) {

@@ -217,8 +217,9 @@ export class Store {
   /** A run of this project whose process is gone and that nobody finished. */
   async killedRun(project: string): Promise<RunSummary | undefined> {
     for (const run of (await this.readIndex())?.unfinishedRuns(project) ?? []) {
-      const { isCarriedOn } = await contents();
-      if (!(await isCarriedOn(this.dir.journalFile(run.id)))) return run;
+      const { isCarriedOn, isEnded } = await contents();
+      const journal = this.dir.journalFile(run.id);
+      if (!(await isCarriedOn(journal)) && !(await isEnded(journal))) return run;
     }
     return undefined;
   }

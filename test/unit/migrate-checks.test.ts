@@ -148,7 +148,7 @@ it.each<[string, Partial<Machine>, Partial<Podman>, string]>([
     'a firewall that Docker closed for Podman 5',
     { forwarding: 'closed' },
     { version: '5.8.6', rootless: false },
-    'critical network.forwarding',
+    'warning network.forwarding',
   ],
   ['a database that Podman gives up', {}, { database: 'boltdb' }, 'note podman.database'],
   ['an old Podman', {}, { version: '4.2.0' }, 'warning podman.version'],

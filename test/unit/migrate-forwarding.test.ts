@@ -21,6 +21,13 @@ it.each([
   ['a rule for Podman', `${DOCKER}\n-A DOCKER-USER -i podman+ -o podman+ -j ACCEPT`, 'open'],
   ['a rule for everything', `${DOCKER}\n-A DOCKER-USER -j ACCEPT`, 'open'],
   ['a rule for another bridge', `${DOCKER}\n-A DOCKER-USER -i virbr0 -j ACCEPT`, 'closed'],
+  ['a rule for the way out only', `${DOCKER}\n-A FORWARD -i podman0 ! -o podman0 -j ACCEPT`, 'closed'],
+  [
+    'a rule behind the end of the chain',
+    `${DOCKER}\n-A DOCKER-USER -j RETURN\n-A DOCKER-USER -j ACCEPT`,
+    'closed',
+  ],
+  ['another firewall', '-P INPUT DROP\n-P FORWARD DROP\n-P OUTPUT ACCEPT', 'unknown'],
   ['a rule that drops', `${DOCKER}\n-A DOCKER-USER -i podman1 -j DROP`, 'closed'],
 ])('%s', (_, rules, expected) => {
   expect(forwardingOf(rules)).toBe(expected);

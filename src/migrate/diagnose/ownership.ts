@@ -78,5 +78,8 @@ export async function askImage(
  */
 async function mountableOf({ engine, identity }: Workspace, source: string): Promise<string> {
   if (identity.kind !== 'podman' || isAbsolute(source)) return source;
-  return (await engine.volume(source))?.mountpoint ?? source;
+  const volume = await engine.volume(source);
+  // Others have their data there only while a container uses them.
+  const isPlain = volume?.driver === 'local' && Object.keys(volume.options).length === 0;
+  return isPlain && volume.mountpoint !== '' ? volume.mountpoint : source;
 }

@@ -10,7 +10,6 @@ import type { WayBack } from '../../runs/return.js';
 import type { Sides } from '../../runs/access-both.js';
 import type { QuadletReport } from '../quadlet/files.js';
 import { engineName } from './facts.js';
-import { hasStarted, readMoveJournal } from './journal.js';
 import { prepareMove, type Destination, type PreparedMove } from './look.js';
 import { movers, startSource, type BegunMove } from './movers.js';
 import { planReturn } from './replan.js';
@@ -90,7 +89,8 @@ async function begin(prepared: PreparedMove, run: string): Promise<BegunRun<Move
   const { model, variables } = observation;
   // As it was read just now: to open the point again may take a key.
   const goal = () => Promise.resolve(prepared.goal ?? { point, stored: true, model, variables });
-  return createMoveRun({ source, target, plan, model, point: point.id, goal, safety, log });
+  const progress = { started: false };
+  return createMoveRun({ source, target, plan, model, point: point.id, goal, safety, log, progress });
 }
 
 /** Where the data of the target's volumes is when they are exchanged. */
@@ -120,28 +120,32 @@ export function createMoveRun(begun: BegunMove): BegunRun<MovePlan> {
     abortable: true,
     returnHint: `fix what is named above, then compose-rollback abort; ${here} still has everything`,
     perform: movers(begun),
-    planReturn: () => planMoveReturn(begun),
+    planReturn: () => Promise.resolve(planMoveReturn(begun)),
     rescue: () => rescueServices(begun),
   };
 }
 
 /** Where the target began to start, its data stays there; else it is as it was before. Not cancelled with the run. */
-async function planMoveReturn(begun: BegunMove): Promise<WayBack<MoveReturn>> {
-  const { plan, log } = begun;
+function planMoveReturn(begun: BegunMove): WayBack<MoveReturn> {
+  const { plan, progress } = begun;
   const { signal } = new AbortController();
   const [source, target] = [
     { ...begun.source, signal },
     { ...begun.target, signal },
   ];
-  const way = planReturn(plan, hasStarted(await readMoveJournal(source.store, log.run)));
+  const way = planReturn(plan, progress.started);
   for (const { message } of way.risks) source.emit({ type: 'warning', message });
   const perform = movers({ ...begun, source, target });
   return { plan: way, perform, findRemaining: () => Promise.resolve([]) };
 }
 
 /** Services that run nowhere are worse than a step that no journal has. */
-async function rescueServices({ source, plan, log }: BegunMove): Promise<string | undefined> {
-  if (hasStarted(await readMoveJournal(source.store, log.run))) return undefined;
+export async function rescueServices({
+  source,
+  plan,
+  progress,
+}: Pick<BegunMove, 'source' | 'plan' | 'progress'>): Promise<string | undefined> {
+  if (progress.started) return undefined;
   await startSource({ source, plan });
   return `${engineName(plan.source)} runs the project again`;
 }

@@ -28,6 +28,8 @@ export interface BegunMove extends Sides {
   /** What was at the target. */
   safety: Point;
   log: RunLog;
+  /** As the journal has it, which may be out of reach when it is needed: the target began to start, so its data may have been written since. */
+  progress: { started: boolean };
 }
 
 /** How each operation of a move, and of its way back, is done. Each can be repeated. */
@@ -64,7 +66,10 @@ export function movers(move: BegunMove): (operation: MoveOperation) => Promise<O
       for (const { id, restart } of plan.held) await target.engine.setRestart(id, restart);
       return DONE;
     },
-    'start-target': () => startTarget(move),
+    'start-target': () => {
+      move.progress.started = true;
+      return startTarget(move);
+    },
     'keep-replaced': async ({ volume }) => {
       const { name, services } = volumeOf(volume);
       return await asWarning(`the replaced data of ${name} is not archived and stays beside it`, () =>

@@ -1,4 +1,5 @@
-import { RollbackError } from '../../model/errors.js';
+import { messageOf, RollbackError } from '../../model/errors.js';
+import type { MovePlan } from '../../model/move.js';
 import type { RunSummary } from '../../model/run.js';
 import { mendExchanges } from '../../operations/data.js';
 import { isUp } from '../../plan/services.js';
@@ -11,7 +12,7 @@ import { carryOutReturn, returnToSafetyPoint, type WayBack } from '../../runs/re
 import type { Workspace } from '../../session/workspace.js';
 import { engineName } from './facts.js';
 import { hasStarted, readMoveJournal } from './journal.js';
-import { createMoveRun, type MoveOutcome } from './move.js';
+import { createMoveRun, rescueServices, type MoveOutcome } from './move.js';
 import { startSource, type BegunMove } from './movers.js';
 import { planRescue, planRest } from './replan.js';
 
@@ -25,8 +26,8 @@ import { planRescue, planRest } from './replan.js';
 export async function resumeMove(sides: Sides, run: RunSummary): Promise<MoveOutcome> {
   const { move, journal } = await openUnfinished(sides, run);
   const reason = reasonOfReturn(journal.records);
-  if (reason !== undefined) throw await goBack(move, run.id, reason);
-  const started = hasStarted(journal);
+  if (reason !== undefined) throw await goBack(move, run, reason);
+  const { started } = move.progress;
   if (started) await assertSourceStopped(move);
   const plan = planRest(journal.begin.plan, started);
   // Opening it may take a key, which must not be missed once the source is down.
@@ -43,7 +44,7 @@ export async function resumeMove(sides: Sides, run: RunSummary): Promise<MoveOut
  */
 export async function abortMove(sides: Sides, run: RunSummary): Promise<void> {
   const { move } = await openUnfinished(sides, run);
-  const end = await goBack(move, run.id, 'aborted');
+  const end = await goBack(move, run, 'aborted');
   if (end.code !== 'returned') throw end;
 }
 
@@ -55,7 +56,23 @@ export async function rescueSource(source: Workspace, run: RunSummary, cause: Ro
   const journal = await readMoveJournal(source.store, run.id);
   if (hasStarted(journal)) throw cause;
   const { plan } = journal.begin;
-  const log = await RunLog.resume(source, run.id, null);
+  try {
+    await startJournalled(source, run.id, plan);
+  } catch (error) {
+    await startSource({ source, plan }).catch((second: unknown) => {
+      throw notReturned(run, messageOf(second), cause);
+    });
+    source.emit({
+      type: 'warning',
+      message: `the journal of ${run.id} does not say so: ${messageOf(error)}`,
+    });
+  }
+  const hint = `once ${engineName(plan.target)} answers, compose-rollback abort takes away what is left there`;
+  throw notReturned(run, `${engineName(plan.source)} runs the project again; ${cause.message}`, cause, hint);
+}
+
+async function startJournalled(source: Workspace, run: string, plan: MovePlan): Promise<void> {
+  const log = await RunLog.resume(source, run, null);
   try {
     const way: WayBack = {
       plan: planRescue(plan),
@@ -67,20 +84,27 @@ export async function rescueSource(source: Workspace, run: RunSummary, cause: Ro
   } finally {
     await log.journal.close();
   }
-  throw new RollbackError(
-    'not-returned',
-    `${engineName(plan.source)} runs the project again; ${cause.message}`,
-    {
-      hint: `once ${engineName(plan.target)} answers, compose-rollback abort takes away what is left there`,
-      subjects: [run.id],
-      cause,
-    },
-  );
 }
 
-async function goBack(move: UnfinishedMove, run: string, explanation: string): Promise<RollbackError> {
-  const log = await RunLog.resume(move.source, run, null);
+async function goBack(move: UnfinishedMove, run: RunSummary, explanation: string): Promise<RollbackError> {
+  let log: RunLog;
+  try {
+    log = await RunLog.resume(move.source, run.id, null);
+  } catch (error) {
+    // Without a journal nothing but this can be done.
+    const rescued = await rescueServices(move);
+    if (rescued === undefined) throw error;
+    return notReturned(run, `${messageOf(error)}; ${rescued}`, error);
+  }
   return await returnToSafetyPoint(createMoveRun({ ...move, log }), { error: undefined, explanation });
+}
+
+function notReturned({ id }: RunSummary, message: string, cause: unknown, hint?: string): RollbackError {
+  return new RollbackError('not-returned', message, {
+    hint: hint ?? 'fix what is named, then compose-rollback abort',
+    subjects: [id],
+    cause,
+  });
 }
 
 type UnfinishedMove = Omit<BegunMove, 'log'>;
@@ -100,6 +124,7 @@ async function openUnfinished({ source, target }: Sides, { id, safety, target: p
     point,
     goal: () => openTarget(store, plan.goal ?? point),
     safety: kept.point,
+    progress: { started: hasStarted(journal) },
   };
   return { journal, move };
 }

@@ -7,7 +7,7 @@ import { changeBoth, lookAtBoth, type Sides } from '../../runs/access-both.js';
 import type { UndoOptions } from '../../runs/options.js';
 import { selectAgain, type UndoRequest } from '../../runs/undo.js';
 import type { Workspace } from '../../session/workspace.js';
-import { assertFinished, isUnfinished } from '../../runs/unfinished.js';
+import { assertFinished, isUnfinished, listRuns, searchStores } from '../../runs/unfinished.js';
 import { assertEngines, endsOfMove } from './ends.js';
 import { lastMove, readMovePlan } from './last.js';
 import { move, type MoveOutcome } from './move.js';
@@ -96,11 +96,19 @@ async function onItsEngines<T>(
       assertEngines(sides, plan);
       return (await isUnfinished(sides.source, id)) ? await act(sides) : undefined;
     },
+    { observes: false },
   );
 }
 
 async function planOf(access: Access, run: string): Promise<MovePlan> {
-  return await access.silent().read(({ store }) => readMovePlan(store, run));
+  const found = await searchStores(access, async (store, project) => {
+    const runs = await listRuns(store, project);
+    return runs.some(({ id }) => id === run) ? await readMovePlan(store, run) : undefined;
+  });
+  if (found) return found;
+  throw new RollbackError('no-such-run', `there is no journal of ${run}`, {
+    hint: '`compose-rollback runs` shows the runs there are',
+  });
 }
 
 /** The points and runs for the audit trail. */

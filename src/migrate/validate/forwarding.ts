@@ -23,14 +23,28 @@ export async function findForwarding(env: Record<string, string | undefined>): P
  * By the rules of the table `filter`, as `iptables -S` prints them. Docker drops what it forwards for nobody; Podman opens that again by iptables up to
  * version 4, and from 5 on only in tables of nftables, which cannot overrule a drop elsewhere (measured, Docker 28.5 and Podman 5.8).
  */
-export function forwardingOf(rules: string): Exclude<Forwarding, 'unknown'> {
+export function forwardingOf(rules: string): Forwarding {
   const lines = rules.split('\n');
   if (!lines.includes('-P FORWARD DROP')) return 'open';
-  const opens = (rule: string) =>
-    /^-A (?:FORWARD|DOCKER-USER) /.test(rule) &&
-    (/ -j NETAVARK/.test(rule) || / -i podman\S* .*-j ACCEPT$/.test(rule) || /^-A \S+ -j ACCEPT$/.test(rule));
-  return lines.some(opens) ? 'open' : 'closed';
+  // Then it was not Docker, and it has its own ways to be opened.
+  if (!lines.includes('-N DOCKER-USER')) return 'unknown';
+  return ['FORWARD', 'DOCKER-USER'].some((chain) => isOpenedBy(reachable(lines, chain))) ? 'open' : 'closed';
 }
+
+/** The rules of a chain up to the first that ends it for everything. */
+function reachable(lines: string[], chain: string): string[] {
+  const rules = lines.filter((line) => line.startsWith(`-A ${chain} `));
+  const end = rules.findIndex((rule) => /^-A \S+ -j (?:RETURN|DROP|REJECT)$/.test(rule));
+  return end === -1 ? rules : rules.slice(0, end);
+}
+
+const isOpenedBy = (rules: string[]): boolean =>
+  rules.some(
+    (rule) =>
+      / -j NETAVARK/.test(rule) ||
+      /^-A \S+ -i podman\S*(?: -o podman\S*)? -j ACCEPT$/.test(rule) ||
+      /^-A \S+ -j ACCEPT$/.test(rule),
+  );
 
 async function filtersBridges(): Promise<boolean> {
   try {

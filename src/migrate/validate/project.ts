@@ -77,7 +77,7 @@ function forwardingResult({ version, rootless }: Podman, forwarding: Forwarding)
       'containers of one network reach each other',
       when(
         forwarding === 'closed',
-        'critical',
+        'warning',
         'the firewall drops what containers of Podman send each other',
         'sudo iptables -I DOCKER-USER -i podman+ -o podman+ -j ACCEPT, again after each start of Docker',
       ),
