@@ -9,6 +9,9 @@ import type { TestProjectInlineConfiguration } from 'vitest/config';
 
 const { env } = process;
 
+/** As a user of this Podman has it: our program calls it to enter the namespace of the user's containers. */
+const withPodman = { PATH: `${dirname(env['PODMAN'] ?? '')}:${env['PATH']}` };
+
 /** Values are not cut off in the one line that tells of a failure. */
 const chaiConfig = { truncateThreshold: 2000 };
 /** One worker runs many files: loading the same modules for each of them takes a third of the CPU time. */
@@ -133,11 +136,10 @@ const builtByEngine = { DOCKER_BUILDKIT: '0' };
 
 /** The same tests on the Podman that PODMAN_HOST and PODMAN name, for docker's command line and for ours. */
 function onPodman(name: string, choice: Choice): TestProjectInlineConfiguration {
-  const { PODMAN_HOST, PODMAN = '', PATH } = env;
   const own = {
-    DOCKER_HOST: PODMAN_HOST,
-    TEST_PODMAN: PODMAN,
-    PATH: `${dirname(PODMAN)}:${PATH}`,
+    DOCKER_HOST: env['PODMAN_HOST'],
+    TEST_PODMAN: env['PODMAN'],
+    ...withPodman,
     ...builtByEngine,
   };
   const exclude = [...ALONE, ...BETWEEN, ...(choice.exclude ?? [])];
@@ -185,14 +187,14 @@ export default defineConfig({
         include: [...SAMPLE, 'test/faults/kill.test.ts', ...FAULTS_OF_PROGRAMS],
         env: podmanCompose,
       }),
-      ...['podman-4', 'podman-5'].map((name) =>
-        onPodman(name, { include: [...CORE, e2e('podman-compose'), e2e('podman-tied')] }),
-      ),
+      // The podman-compose of that time calls a project by its folder.
+      onPodman('podman-4', { include: [...CORE, e2e('podman-compose'), e2e('podman-tied')] }),
+      onPodman('podman-5', { include: [...CORE, e2e('podman-tied')] }),
       onPodman('podman-rootless', {
         include: ['test/conformance/engine.test.ts', e2e('podman-compose'), ...SAMPLE],
       }),
       // Root's settings of buildx are closed to this user.
-      onEngine('rootless-move', { include: [e2e('migrate-move')], env: builtByEngine }),
+      onEngine('rootless-move', { include: [e2e('migrate-move')], env: { ...withPodman, ...builtByEngine } }),
       // After all others of that user: it breaks and repairs their Podman.
       onPodman('rootless-rights', { include: [e2e('migrate-recover-rights')], order: 3 }),
     ],
