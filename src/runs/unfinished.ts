@@ -57,8 +57,9 @@ export async function assertFinished(workspace: Workspace): Promise<void> {
 /** Without the lock, because the run says on which engines to take it; under the lock its kind looks again. */
 export async function findUnfinishedRun(access: Access): Promise<RunSummary | undefined> {
   return await searchStores(access, async (store, project) => {
-    const runs = await listRuns(store, project);
-    return runs.find(({ ended }) => ended === null);
+    // One that only its journal says has ended is chosen too: then the index learns of it under the lock.
+    const [indexed] = (await store.readIndex())?.unfinishedRuns(project) ?? [];
+    return indexed ?? (await listRuns(store, project)).find(({ ended }) => ended === null);
   });
 }
 
