@@ -14,7 +14,7 @@ type AnyPlan = AnyOutcome['plan'];
 export const renderPlan = (plan: AnyPlan, now: string): string =>
   RUN_KINDS.wordsOf(plan).renderPlan(plan, now);
 
-/** What a person reads before the question whether to carry a plan out; undefined when the plan says it all. */
+/** The warning that a person reads before confirming a plan; undefined when the plan says it all. */
 export const renderWarning = (plan: AnyPlan): { title: string; lines: string[] } | undefined =>
   RUN_KINDS.wordsOf(plan).warning(plan);
 

@@ -13,7 +13,7 @@ const at = z.iso.datetime();
 /** `target`: operations of the plan in the last `part` record, which one operation carries out. */
 const phase = z.enum(['forward', 'return', 'target']);
 
-/** What begin records of all kinds have. The kinds extend it to a union discriminated by `kind`: each adds its plan and its request. */
+/** The fields that begin records of all kinds share. The kinds extend it to a union discriminated by `kind`: each adds its plan and its request. */
 export const beginSchema = z.looseObject({
   type: z.literal('begin'),
   at,
@@ -68,7 +68,7 @@ export const journalRecordSchema = z.discriminatedUnion('type', [
 export type JournalRecord = z.infer<typeof journalRecordSchema>;
 export type BeginRecord = z.infer<typeof beginSchema>;
 
-/** What plans of all kinds of runs have. */
+/** The fields that plans of all kinds of runs share. */
 export interface RunPlan {
   kind: string;
   project: string;
@@ -77,7 +77,7 @@ export interface RunPlan {
   blockers: Remark[];
 }
 
-/** What outcomes of all kinds of runs have. */
+/** The fields that outcomes of all kinds of runs share. */
 export interface RunOutcome<P extends RunPlan = RunPlan> {
   /** Name of the kind of run. */
   kind: string;

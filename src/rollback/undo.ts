@@ -55,7 +55,7 @@ async function openSafetyPoint(
   return { target: await openTarget(store, undone.safety), reach: begin.request };
 }
 
-/** What was kept before a move belongs to another engine. */
+/** Points from before a move belong to another engine. */
 function assertSameEngine(
   { id, safety }: RunSummary,
   { metadata }: Point | SealedPoint,

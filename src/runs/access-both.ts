@@ -12,7 +12,7 @@ export interface Sides {
   target: Workspace;
 }
 
-/** What each side is opened with. */
+/** The options that each side is opened with. */
 export interface Ends {
   source: ManagerOptions;
   target: ManagerOptions;

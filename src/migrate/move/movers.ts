@@ -106,7 +106,7 @@ function performOne<K extends MoveOperation['kind']>(
   return all[operation.kind](operation);
 }
 
-/** For cleaning up: when it fails nothing is lost, and a person is told. */
+/** Reports a failed cleanup as a warning, because nothing is lost by it. */
 async function asWarning(warning: string, act: () => Promise<unknown>): Promise<Outcome> {
   try {
     await act();
@@ -171,7 +171,7 @@ async function discardParked(move: BegunMove, volume: string): Promise<void> {
   await found?.host.discard(found.place, move.log.run, 'parked');
 }
 
-/** What stands there is a copy that nothing has used. */
+/** Nothing has used the copy that stands in the place of the volume. */
 async function unswapVolume(move: BegunMove, volume: string): Promise<void> {
   const { run } = move.log;
   const found = await hostPlace(move, volume);

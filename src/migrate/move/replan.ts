@@ -2,7 +2,7 @@ import { MOVE_FORMAT, type MoveOperation, type MovePlan, type MoveReturn } from 
 import { engineName } from './facts.js';
 import { discardParked, operation } from './operations.js';
 
-/** What is left to do of a move that was interrupted. Pure. */
+/** Plans the rest, or the way back, of a move that was interrupted. Pure. */
 
 /**
  * The plan with which a move whose process died goes on.
