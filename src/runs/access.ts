@@ -75,7 +75,7 @@ export class Access {
 
   /**
    * Opens by `open`, which takes the locks by the function that it is given: on all engines that it opened, the first being the one with the audit
-   * trail. Opens anew after a lock was waited for.
+   * trail. Opens everything anew after it has waited for a lock.
    */
   async locking<T>(action: string, open: (under: UnderLock<T>) => Promise<T>): Promise<T> {
     const { endLeftoverChildren, holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } =

@@ -5,9 +5,9 @@ import type { BeginRecord, JournalRecord, RunPlan } from '../model/run.js';
 import { readJournal } from '../store/journal.js';
 import type { Store } from '../store/store.js';
 
-/** What a kind of run writes into its journal beside what all kinds do. */
+/** The schemas of the parts that a kind of run adds to its journal. */
 export interface JournalSchemas<B extends BeginRecord, P extends Operations> {
-  /** The begin record, with the plan and what was asked for; told apart from other kinds by `kind`. */
+  /** The begin record with its plan and its request; `kind` discriminates it from those of other kinds. */
   begin: z.ZodType<B & { plan: P }>;
   /** Plans with which another process went on. */
   plan: z.ZodType<P>;
@@ -15,7 +15,7 @@ export interface JournalSchemas<B extends BeginRecord, P extends Operations> {
   way: z.ZodType<Operations>;
 }
 
-/** What is read from stored plans. */
+/** The part of stored plans that is read. */
 export type Operations = Pick<RunPlan, 'operations'>;
 
 /** A run's journal, with every plan in it parsed. */

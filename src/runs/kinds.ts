@@ -30,7 +30,7 @@ export interface RunWords<O extends RunOutcome = RunOutcome> {
   renderPlan(plan: O['plan'], now: string): string;
   /** Between the plan and the question whether to go ahead. */
   warning(plan: O['plan']): { title: string; lines: string[] } | undefined;
-  /** What was done, and below the health of the services how to go on. `what` is how the caller named it. */
+  /** The first line says what the run did; `next` follows the health of the services. `what` is the caller's name for the run. */
   result(outcome: O, what: string): { title: string; next: string[] };
   /** For `--json`, to which the verdicts are added. */
   document(outcome: O): object;

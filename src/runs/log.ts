@@ -5,7 +5,7 @@ import { Journal } from '../store/journal.js';
 import { ownMark } from '../store/process.js';
 import type { Store } from '../store/store.js';
 
-/** What is known of a run when it begins. */
+/** The facts of a run at its beginning. */
 export interface Beginning {
   run: string;
   kind: string;

@@ -1,4 +1,4 @@
-/** What the ways into a project need besides the index, loaded in one go. */
+/** Everything that `Access` needs besides the index, loaded in one go. */
 export { holdLocks, retryWhileLocked } from '../session/lock.js';
 export { openWorkspace } from '../session/open.js';
 export { prefetchModel } from '../session/workspace.js';

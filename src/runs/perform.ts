@@ -9,11 +9,11 @@ import { returnToSafetyPoint, type ReturningRun } from './return.js';
 /** A plan and what it was made from. */
 export interface Prepared<P extends RunPlan = RunPlan> {
   plan: P;
-  /** Of the observation: the plan is stale once it differs. */
+  /** Identifies the observation: the plan is stale once it differs. */
   fingerprint: string;
 }
 
-/** What one kind of run does before its first operation. */
+/** The steps of one kind of run before its first operation. */
 export interface Preparation<P extends RunPlan, T extends Prepared<P>> {
   /** Observes and plans. Changes nothing. */
   prepare(): Promise<T>;

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { hasStarted, readMoveJournal } from '../../src/migrate/move/journal.js';
 import { readRollbackJournal, scopeOfRequest } from '../../src/rollback/journal.js';
 import { allOperations, forwardOperations, reasonOfReturn } from '../../src/runs/journal.js';
-import { listRuns } from '../../src/runs/unfinished.js';
+import { Access } from '../../src/runs/access.js';
+import { RunKinds } from '../../src/runs/kinds.js';
+import { findUnfinishedRun, listRuns } from '../../src/runs/unfinished.js';
 import { Journal } from '../../src/store/journal.js';
 import { Store } from '../../src/store/store.js';
 import { aMove, atDocker, data } from '../support/moves.js';
@@ -178,8 +180,14 @@ describe('runs of a project', () => {
     const store = await storeWith({ plan }, step('doing', 0));
     expect(await listRuns(store, 'shop')).toMatchObject([{ id: RUN, ended: null }]);
     expect(await listRuns(store, 'other')).toEqual([]);
+    await store.tidy(); // the index knows that it began
     await appendFile(store.dir.journalFile(RUN), `${JSON.stringify(end)}\n`);
     expect(await listRuns(store, 'shop')).toMatchObject([{ id: RUN, ended: at, result: 'done' }]);
+    // Resume and abort choose it, because they tell the index under the lock.
+    const folder = await temporaryDirectory();
+    await writeFile(join(folder, 'compose.yaml'), 'name: shop\nservices: {}\n');
+    const access = new Access({ projectRoot: folder, backupDir: store.path, env: {} }, new RunKinds([]));
+    expect(await findUnfinishedRun(access)).toMatchObject({ id: RUN, ended: null });
     await store.tidy();
     const text = await readFile(store.dir.journalFile(RUN), 'utf8');
     await writeFile(store.dir.journalFile(RUN), text.slice(0, 10));
