@@ -112,13 +112,13 @@ export class RollbackManager {
 
   /** What changed from a point to another one, or to the present. */
   async diff(selector: string, other?: string): Promise<Difference[]> {
-    const { differences, findTarget, observePresent, presentAsPoint } = await import('./work.js');
+    const { differences, findTarget, observePresent, presentState } = await import('./work.js');
     const open = (text: string) => this.access.read(({ store, project }) => findTarget(store, project, text));
     const from = await open(selector);
     if (other !== undefined) return differences(from, await open(other));
     return this.access.look(async (workspace) => {
-      const observation = await observePresent(workspace, from.point);
-      return differences(from, { point: presentAsPoint(observation), model: observation.model });
+      const observation = await observePresent(workspace, from);
+      return differences(from, presentState(observation));
     });
   }
 

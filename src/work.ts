@@ -11,7 +11,7 @@ export { recoverPodman, recoverProject } from './migrate/recover/scenarios.js';
 export { sourceOf, sourceOfFiles } from './migrate/source.js';
 export { validate } from './migrate/validate/validate.js';
 export { assertCreatable, createPoint } from './points/create.js';
-export { differences, presentAsPoint } from './points/diff.js';
+export { differences, presentState } from './points/diff.js';
 export { drillPoint } from './points/drill.js';
 export { exportPoint } from './points/export.js';
 export { findPoint, findTarget, openTarget } from './points/find.js';

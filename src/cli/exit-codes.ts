@@ -7,8 +7,12 @@ export const DONE = 0;
 export const DAMAGED = 1;
 /** `migrate diagnose` found something, or `migrate recover` could not mend it. */
 export const TROUBLE = 1;
+/** `diff --exit-code`: something differs. */
+export const DIFFERENT = 1;
 /** `--dry-run --detailed-exitcode`: the rollback would change something. */
 export const CHANGES = 5;
+/** Rolled back and healthy, and not equal in every recorded fact. */
+export const NOT_EQUAL = 23;
 export const INTERRUPTED = 130;
 
 const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {

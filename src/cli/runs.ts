@@ -11,7 +11,7 @@ import {
   type RollbackOutcome,
   type Verdict,
 } from '../index.js';
-import { CHANGES } from './exit-codes.js';
+import { CHANGES, NOT_EQUAL } from './exit-codes.js';
 import { BlockedRehearsal } from './errors.js';
 import { openProgress, openQuietProgress, type Progress } from './progress/progress.js';
 import { assertCanAsk, askYesNo } from './prompt.js';
@@ -168,6 +168,7 @@ function reportOutcome(
   what: string,
 ): void {
   const { output } = session;
+  if ((outcome.proof?.differences.length ?? 0) > 0) session.exitCode = NOT_EQUAL;
   if (output.options.json)
     output.record({ ...resultDocument(outcome), verdicts: Object.fromEntries(verdicts) });
   if (output.options.quiet) return;

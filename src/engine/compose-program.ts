@@ -6,7 +6,8 @@ import { redact } from '../model/secrets.js';
 import { connectEngine } from './connect.js';
 import { environmentFor, type Endpoint, type Environment } from './endpoint.js';
 import { runProgram, type ProgramResult } from './program.js';
-import type { ComposeRequest } from './provider.js';
+import type { ComposeModel } from '../model/compose.js';
+import type { ComposeRequest, UpOptions } from './provider.js';
 
 /** One way to call compose: the program, and how its words begin. */
 export interface ComposeProgram {
@@ -21,6 +22,7 @@ export interface ComposeProgram {
 export abstract class ComposeBase {
   readonly name: string;
   readonly replaces: boolean = true;
+  readonly readsModels: boolean = false;
   #version: Promise<string> | undefined;
 
   constructor(
@@ -46,6 +48,19 @@ export abstract class ComposeBase {
     if (env.DOCKER_BUILDKIT) return env;
     const { kind } = await (await connectEngine(this.program.endpoint)).identity();
     return kind === 'podman' ? { ...env, DOCKER_BUILDKIT: '0' } : env;
+  }
+
+  upModel(
+    _request: ComposeRequest,
+    _model: ComposeModel,
+    _services: string[],
+    _options: UpOptions,
+  ): Promise<void> {
+    return Promise.reject(
+      new RollbackError('not-supported', `${this.name} makes services from files only`, {
+        hint: 'use docker compose, version 2 or later',
+      }),
+    );
   }
 
   protected askVersion(): Promise<string> {
@@ -157,16 +172,14 @@ async function fileEnvironment({ directory, envFiles }: ComposeRequest): Promise
 }
 
 /** The words of `up` that versions 1 and 2 share. */
-export function upCommand(
-  services: string[],
-  options: { start: boolean; scale: Record<string, number> },
-): string[] {
+export function upCommand(services: string[], options: UpOptions): string[] {
   return [
     'up',
     // Version 1 refuses --detach together with --no-start.
     options.start ? '--detach' : '--no-start',
     '--no-deps',
     '--no-build',
+    ...(options.recreate ? ['--force-recreate'] : []),
     ...Object.entries(options.scale).map(([service, count]) => `--scale=${service}=${count}`),
     '--',
     ...services,

@@ -2,11 +2,13 @@ import type { ComposeModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
 import { isAtLeast } from '../model/versions.js';
 import { ComposeBase, parseHashes, runCompose, undoubleDollars, upCommand } from './compose-program.js';
-import type { ComposeProvider, ComposeRequest } from './provider.js';
+import type { ComposeProvider, ComposeRequest, UpOptions } from './provider.js';
 import { overStumbles } from './stumbles.js';
 
 /** Compose version 2 and later, as the docker CLI's plug-in or on its own. */
 export class ComposeV2 extends ComposeBase implements ComposeProvider {
+  override readonly readsModels = true;
+
   async config(request: ComposeRequest, options: { allProfiles?: boolean } = {}): Promise<ComposeModel> {
     const profiles = options.allProfiles ? ['*'] : request.profiles;
     // The schema library loads while compose reads.
@@ -53,17 +55,27 @@ export class ComposeV2 extends ComposeBase implements ComposeProvider {
     return !isAtLeast(await this.version(), '2.29.3');
   }
 
-  async up(
+  async up(request: ComposeRequest, services: string[], options: UpOptions): Promise<void> {
+    await this.#up(request, services, options);
+  }
+
+  override async upModel(
     request: ComposeRequest,
+    model: ComposeModel,
     services: string[],
-    options: { start: boolean; scale: Record<string, number> },
+    options: UpOptions,
   ): Promise<void> {
+    const resolved = { ...request, files: ['-'], envFiles: ['/dev/null'], profiles: ['*'] };
+    await this.#up(resolved, services, options, toComposeFile(model));
+  }
+
+  async #up(request: ComposeRequest, services: string[], options: UpOptions, input?: string): Promise<void> {
     // Without a name it would mean all of them.
     if (services.length === 0) return;
     const [up = '', ...words] = upCommand(services, options);
     // What is as it should be by then is left alone the next time.
     await overStumbles(() =>
-      runCompose(this.program, request, request.profiles, [up, '--pull=never', ...words]),
+      runCompose(this.program, request, request.profiles, [up, '--pull=never', ...words], input),
     );
   }
 

@@ -5,16 +5,24 @@ import type {
   ContainerState,
   EngineIdentity,
   Image,
+  Network,
   PublishedPort,
   Volume,
 } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
+import {
+  type ConfigDocument,
+  toImageSettings,
+  toNetworkSettings,
+  toSettings,
+  toVolumeSettings,
+} from './docker-settings.js';
 import { isLocal } from './endpoint.js';
 
 /** Inspect documents of the Docker API into our own shape. Pure; what engines leave out or set to null is absent here. */
 
-type Maybe<T> = T | null | undefined;
+export type Maybe<T> = T | null | undefined;
 
 export interface ContainerDocument {
   Id: string;
@@ -32,12 +40,13 @@ export interface ContainerDocument {
     Pid: number;
     Health?: Maybe<{ Status: string }>;
   };
-  Config: {
+  Config: ConfigDocument & {
     Image: string;
-    User?: Maybe<string>;
-    Labels?: Maybe<Record<string, string>>;
-    Env?: Maybe<string[]>;
-    ExposedPorts?: Maybe<Record<string, unknown>>;
+    Hostname?: Maybe<string>;
+    Domainname?: Maybe<string>;
+    StopTimeout?: Maybe<number>;
+    Tty?: Maybe<boolean>;
+    OpenStdin?: Maybe<boolean>;
   };
   HostConfig: {
     NetworkMode?: Maybe<string>;
@@ -51,6 +60,7 @@ export interface ContainerDocument {
       Source?: Maybe<string>;
       Destination: string;
       RW: boolean;
+      Driver?: Maybe<string>;
     }[]
   >;
   NetworkSettings: {
@@ -68,6 +78,25 @@ export interface ImageDocument {
   Variant?: Maybe<string>;
   RootFS: { Layers?: Maybe<string[]> };
   Size: number;
+  Config?: Maybe<ConfigDocument>;
+}
+
+export interface NetworkDocument {
+  Id: string;
+  Name: string;
+  Driver: string;
+  Internal?: Maybe<boolean>;
+  Attachable?: Maybe<boolean>;
+  EnableIPv6?: Maybe<boolean>;
+  /** From API 1.48 on. */
+  EnableIPv4?: Maybe<boolean>;
+  IPAM?: Maybe<{
+    Driver?: Maybe<string>;
+    Options?: Maybe<Record<string, string>>;
+    Config?: Maybe<Record<string, unknown>[]>;
+  }>;
+  Options?: Maybe<Record<string, string>>;
+  Labels?: Maybe<Record<string, string>>;
 }
 
 export interface InfoDocument {
@@ -75,6 +104,8 @@ export interface InfoDocument {
   Name: string;
   Driver: string;
   DockerRootDir: string;
+  LoggingDriver?: Maybe<string>;
+  DefaultRuntime?: Maybe<string>;
   SecurityOptions?: Maybe<string[]>;
   CgroupVersion?: Maybe<string>;
 }
@@ -111,7 +142,7 @@ const STATES: Readonly<Record<string, ContainerState>> = {
 };
 
 /** Throws `failed` for a state that no engine we know has. */
-export function toContainer(document: ContainerDocument): Container {
+export function toContainer(document: ContainerDocument, { podman = false } = {}): Container {
   const labels = document.Config.Labels ?? {};
   const state = STATES[document.State.Status];
   if (state === undefined) {
@@ -151,6 +182,7 @@ export function toContainer(document: ContainerDocument): Container {
     user: document.Config.User ?? '',
     needs: [],
     health: toHealth(document.State.Health?.Status),
+    settings: toSettings(document, podman),
   };
 }
 
@@ -184,6 +216,17 @@ export function toImage(document: ImageDocument): Image {
     platform: platform.filter((part) => part !== undefined && part !== null && part !== '').join('/'),
     diffIds: document.RootFS.Layers ?? [],
     sizeBytes: document.Size,
+    settings: toImageSettings(document.Config),
+  };
+}
+
+export function toNetwork(document: NetworkDocument, members: string[]): Network {
+  return {
+    id: document.Id,
+    name: document.Name,
+    settings: toNetworkSettings(document),
+    labels: document.Labels ?? {},
+    members,
   };
 }
 
@@ -219,6 +262,7 @@ export function toIdentity(info: InfoDocument, version: VersionDocument, host: s
     changesRestart: true,
     storageDriver: info.Driver,
     storageDirectory: info.DockerRootDir,
+    defaults: { logging: info.LoggingDriver ?? 'json-file', runtime: info.DefaultRuntime ?? 'runc' },
   };
 }
 
@@ -287,13 +331,14 @@ function toHealth(status: string | undefined): Container['health'] {
 }
 
 export function toVolume(document: Dockerode.VolumeInspectInfo): Volume {
-  return {
+  const volume = {
     name: document.Name,
     driver: document.Driver,
     options: document.Options ?? {},
     labels: document.Labels ?? {},
     mountpoint: document.Mountpoint,
   };
+  return { ...volume, settings: toVolumeSettings(volume) };
 }
 
 /** A size of -1 means that it is not known. */

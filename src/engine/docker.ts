@@ -13,6 +13,7 @@ import {
 import { RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { isConflict, statusOf, toEngineError } from './docker-errors.js';
+import { DockerNetworks } from './docker-networks.js';
 import { outputOf, runToEnd } from './docker-exec.js';
 import {
   toContainer,
@@ -27,11 +28,10 @@ import {
   type UsageDocument,
   type VersionDocument,
 } from './docker-mapping.js';
-import { demultiplex, progressOf, sentBy } from './docker-stream.js';
+import { demultiplex, progressOf } from './docker-stream.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine, ExecOptions, ExecResult } from './engine.js';
-import { parseReference, parseTag } from './reference.js';
-import { overStumbles } from './stumbles.js';
+import { parseTag } from './reference.js';
 
 /** Inspections under way at once. Over ssh each is a connection of its own, and sshd takes ten at most. */
 const PARALLEL = 8;
@@ -41,14 +41,16 @@ export const REGISTRY_TIMEOUT_MS = 10_000;
 const EMPTY_TAR = Buffer.alloc(1024);
 
 /** The Docker API as Docker speaks it. */
-export class DockerEngine implements Engine {
+export class DockerEngine extends DockerNetworks implements Engine {
   #identity: EngineIdentity | undefined;
 
   constructor(
-    protected readonly docker: Dockerode,
-    protected readonly endpoint: Endpoint,
+    docker: Dockerode,
+    endpoint: Endpoint,
     private readonly version: VersionDocument,
-  ) {}
+  ) {
+    super(docker, endpoint);
+  }
 
   async identity(): Promise<EngineIdentity> {
     return (this.#identity ??= await this.identify());
@@ -74,9 +76,9 @@ export class DockerEngine implements Engine {
   }
 
   async container(id: string): Promise<Container | undefined> {
-    const document = await this.asked(() => this.#container(id).inspect(), 404);
+    const document = await this.asked(() => this.containerAt(id).inspect(), 404);
     if (!document) return undefined;
-    const container = toContainer(document);
+    const container = toContainer(document, { podman: this.isPodman });
     return { ...container, imageRef: this.nameOf(container.imageRef) };
   }
 
@@ -128,32 +130,32 @@ export class DockerEngine implements Engine {
   }
 
   async stop(id: string): Promise<void> {
-    await this.ask(this.#container(id).stop(), 304, 404);
+    await this.ask(this.containerAt(id).stop(), 304, 404);
   }
 
   async start(id: string): Promise<void> {
     try {
-      await this.#container(id).start();
+      await this.containerAt(id).start();
     } catch (thrown) {
       if (statusOf(thrown) === 304) return;
       const paused = isConflict(thrown) && (await this.container(id))?.state === 'paused';
       if (!paused) throw toEngineError(thrown, this.endpoint);
-      await this.ask(this.#container(id).unpause());
+      await this.ask(this.containerAt(id).unpause());
     }
   }
 
   async signal(id: string, name: string): Promise<void> {
-    await this.ask(this.#container(id).kill({ signal: name }));
+    await this.ask(this.containerAt(id).kill({ signal: name }));
   }
 
   async setRestart(id: string, policy: string): Promise<void> {
     const [Name = '', times = '0'] = policy.split(':');
     const RestartPolicy = { Name, MaximumRetryCount: Number(times) };
-    await this.ask(this.#container(id).update({ RestartPolicy }), 404);
+    await this.ask(this.containerAt(id).update({ RestartPolicy }), 404);
   }
 
   async remove(id: string): Promise<void> {
-    await this.ask(this.#container(id).remove(), 404);
+    await this.ask(this.containerAt(id).remove(), 404);
   }
 
   /** Throws the signal's own reason when that aborts. The process inside goes on: the API has no way to end it. */
@@ -162,7 +164,7 @@ export class DockerEngine implements Engine {
     const deadline = AbortSignal.timeout(timeout);
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     try {
-      return await runToEnd(this.#container(id), argv, options, signal);
+      return await runToEnd(this.containerAt(id), argv, options, signal);
     } catch (thrown) {
       options.signal?.throwIfAborted();
       if (!deadline.aborted) throw toEngineError(thrown, this.endpoint);
@@ -176,12 +178,12 @@ export class DockerEngine implements Engine {
     argv: string[],
     { signal = new AbortController().signal, ...options }: Omit<ExecOptions, 'timeout'> = {},
   ): Promise<Readable> {
-    const output = this.#readable(Readable.from(outputOf(this.#container(id), argv, options, signal)));
+    const output = this.readable(Readable.from(outputOf(this.containerAt(id), argv, options, signal)));
     return Promise.resolve(output);
   }
 
   async logs(id: string, lines: number): Promise<string> {
-    const container = this.#container(id);
+    const container = this.containerAt(id);
     const [document, written] = await this.ask(
       Promise.all([
         container.inspect(),
@@ -193,7 +195,7 @@ export class DockerEngine implements Engine {
 
   async pause(id: string): Promise<void> {
     try {
-      await this.#container(id).pause();
+      await this.containerAt(id).pause();
     } catch (thrown) {
       const state = isConflict(thrown) ? (await this.container(id))?.state : undefined;
       if (state === undefined || state === 'running') throw toEngineError(thrown, this.endpoint);
@@ -243,12 +245,12 @@ export class DockerEngine implements Engine {
   }
 
   async removeHelper(id: string): Promise<void> {
-    await this.ask(this.#container(id).remove({ force: true, v: true }), 404);
+    await this.ask(this.containerAt(id).remove({ force: true, v: true }), 404);
   }
 
   async runHelper(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<number> {
     signal?.throwIfAborted();
-    const container = this.#container(id);
+    const container = this.containerAt(id);
     await this.ask(container.start());
     try {
       const ended: { StatusCode: number } = await container.wait(
@@ -262,12 +264,17 @@ export class DockerEngine implements Engine {
   }
 
   async readArchive(id: string, path: string): Promise<Readable> {
-    return this.#readable(await this.ask(this.#container(id).getArchive({ path })));
+    return this.readable(await this.ask(this.containerAt(id).getArchive({ path })));
+  }
+
+  async fileArchive(id: string, path: string): Promise<Readable | undefined> {
+    const archive = await this.ask(this.containerAt(id).getArchive({ path }), 404);
+    return archive && this.readable(archive);
   }
 
   async writeArchive(id: string, path: string, archive: Readable): Promise<void> {
     try {
-      await this.ask(this.#container(id).putArchive(archive, { path }));
+      await this.ask(this.containerAt(id).putArchive(archive, { path }));
     } finally {
       // An engine that refuses does not read to the end.
       archive.destroy();
@@ -275,7 +282,7 @@ export class DockerEngine implements Engine {
   }
 
   async saveImage(reference: string): Promise<Readable> {
-    return this.#readable(await this.ask(this.imageAt(reference).get()));
+    return this.readable(await this.ask(this.imageAt(reference).get()));
   }
 
   async loadImages(archive: Readable): Promise<string[]> {
@@ -311,19 +318,9 @@ export class DockerEngine implements Engine {
     await this.#progress(await this.ask(this.docker.pull(reference)));
   }
 
-  async hasNetwork(name: string): Promise<boolean> {
-    // The engine matches parts of names and ids too.
-    const networks = await this.asked(() => this.docker.listNetworks({ filters: { name: [name] } }));
-    return networks.some((network) => network.Name === name);
-  }
-
   async hasVolume(name: string): Promise<boolean> {
     const { Volumes } = await this.asked(() => this.docker.listVolumes({ filters: { name: [name] } }));
     return (Volumes ?? []).some((volume) => volume.Name === name);
-  }
-
-  async removeNetwork(id: string): Promise<void> {
-    await this.ask(this.docker.getNetwork(id).remove(), 404);
   }
 
   async labelled(label: string): Promise<Labelled[]> {
@@ -344,49 +341,16 @@ export class DockerEngine implements Engine {
     ];
   }
 
+  protected get isPodman(): boolean {
+    return false;
+  }
+
   /** An image's name in Docker's short form. */
   protected nameOf(name: string): string {
     return name;
   }
 
   async #progress(answer: NodeJS.ReadableStream) {
-    return progressOf(await this.ask(buffer(this.#readable(answer))));
-  }
-
-  #readable(stream: NodeJS.ReadableStream): Readable {
-    return sentBy(this.endpoint, stream);
-  }
-
-  #container(id: string): Dockerode.Container {
-    if (!/^[A-Za-z0-9][\w.-]*$/.test(id))
-      throw new RollbackError('usage', `${quoted(id)} is not a container's id`);
-    return this.docker.getContainer(id);
-  }
-
-  protected imageAt(reference: string): Dockerode.Image {
-    if (parseReference(reference) === undefined && !/^(?:sha256:)?[0-9a-f]{64}$/.test(reference)) {
-      throw new RollbackError('usage', `${quoted(reference)} is not an image reference`);
-    }
-    return this.docker.getImage(reference);
-  }
-
-  /** The answer to a question that changes nothing, which may be asked again. */
-  protected asked<T>(question: () => Promise<T>): Promise<T>;
-  protected asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined>;
-  protected asked<T>(question: () => Promise<T>, ...expected: number[]): Promise<T | undefined> {
-    return overStumbles(() => this.ask(question(), ...expected));
-  }
-
-  /** The answer; undefined when the engine says one of the `expected` status codes, which mean that there is nothing to do. */
-  protected async ask<T>(request: Promise<T>): Promise<T>;
-  protected async ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined>;
-  protected async ask<T>(request: Promise<T>, ...expected: number[]): Promise<T | undefined> {
-    try {
-      return await request;
-    } catch (thrown) {
-      const status = statusOf(thrown);
-      if (status !== undefined && expected.includes(status)) return undefined;
-      throw toEngineError(thrown, this.endpoint);
-    }
+    return progressOf(await this.ask(buffer(this.readable(answer))));
   }
 }

@@ -1,5 +1,14 @@
 import type { Readable } from 'node:stream';
-import type { Container, EngineIdentity, HelperSpec, Image, Labelled, Volume } from '../model/engine.js';
+import type {
+  Container,
+  EngineIdentity,
+  HelperSpec,
+  Image,
+  Labelled,
+  Network,
+  Volume,
+} from '../model/engine.js';
+import type { Membership } from '../model/facts.js';
 
 export interface ExecResult {
   exitCode: number;
@@ -81,6 +90,8 @@ export interface Engine {
   runHelper(id: string, options?: { signal?: AbortSignal }): Promise<number>;
   /** Tar of what is at `path` in a container, running or not; with `/.` at its end the names start at `./`. */
   readArchive(id: string, path: string): Promise<Readable>;
+  /** Tar of one file of a container, running or not; undefined when there is none. Podman says that root owns it. */
+  fileArchive(id: string, path: string): Promise<Readable | undefined>;
   /**
    * Unpacks a tar below `path` in a container, running or not; with owners; files that are there stay, and so do owner and mode of `path`
    * itself. Fails for symbolic links that lead out of `path`. Fails with what `archive` failed with; destroys it in any case.
@@ -97,6 +108,12 @@ export interface Engine {
   /** Fetches an image by tag or digest from its registry. Throws `failed` with the registry's words. */
   pull(reference: string): Promise<void>;
   hasNetwork(name: string): Promise<boolean>;
+  /** By its name; undefined when there is none. */
+  network(name: string): Promise<Network | undefined>;
+  /** Connects a container, running or not; one that is connected already stays as it is. */
+  connect(network: string, container: string, membership: Membership): Promise<void>;
+  /** Disconnects a container; one that is not connected, or not there, needs nothing. */
+  disconnect(network: string, container: string): Promise<void>;
   hasVolume(name: string): Promise<boolean>;
   /** Removes a network that no container is in. */
   removeNetwork(id: string): Promise<void>;

@@ -13,6 +13,8 @@ import { parseTag, qualified } from './reference.js';
 const infoSchema = z.object({
   host: z.object({
     hostname: z.string(),
+    logDriver: z.string().default('k8s-file'),
+    ociRuntime: z.object({ name: z.string() }).default({ name: 'crun' }),
     cgroupVersion: z.string(),
     security: z.object({ rootless: z.boolean() }),
   }),
@@ -53,7 +55,12 @@ export class PodmanEngine extends DockerEngine {
       changesRestart: false,
       storageDriver: store.graphDriverName,
       storageDirectory: store.graphRoot,
+      defaults: { logging: host.logDriver, runtime: host.ociRuntime.name },
     };
+  }
+
+  protected override get isPodman(): boolean {
+    return true;
   }
 
   override setRestart(): Promise<void> {

@@ -15,6 +15,14 @@ export interface ComposeRequest {
   signal?: AbortSignal;
 }
 
+export interface UpOptions {
+  start: boolean;
+  /** Replica counts that differ from what the files say. */
+  scale: Record<string, number>;
+  /** Makes containers anew that are current; false when absent. */
+  recreate?: boolean;
+}
+
 /**
  * The program that applies compose files. Throws RollbackError `provider-failed` with the program's own last words as details.
  */
@@ -23,6 +31,8 @@ export interface ComposeProvider {
   readonly name: string;
   /** Does `up` put a new container in the place of one that differs? Else that has to be removed first. */
   readonly replaces: boolean;
+  /** Does `up` take a resolved model in the place of files? */
+  readonly readsModels: boolean;
   /** Asked of the program once, when first needed: it costs a process. */
   version(): Promise<string>;
   /** The resolved model; services of inactive profiles included when `allProfiles`. */
@@ -43,10 +53,16 @@ export interface ComposeProvider {
    * `up -d --no-deps --no-build --pull never SERVICE…`: makes what differs, starts it unless told not to. Dependencies are not touched,
    * volumes are never recreated.
    */
-  up(
+  up(request: ComposeRequest, services: string[], options: UpOptions): Promise<void>;
+  /**
+   * The same from a resolved model in the place of the request's files.
+   * @throws RollbackError `not-supported` where `readsModels` is false
+   */
+  upModel(
     request: ComposeRequest,
+    model: ComposeModel,
     services: string[],
-    options: { start: boolean; scale: Record<string, number> },
+    options: UpOptions,
   ): Promise<void>;
   /** Builds the image of one service; what it is built upon may be pulled. That it is there afterwards is for the caller to see. */
   build(request: ComposeRequest, service: string): Promise<void>;

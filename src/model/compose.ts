@@ -75,6 +75,15 @@ export const composeModelSchema = z.looseObject({
   secrets: z.record(z.string(), fileSourceSchema).default({}),
 });
 
+/** The model of files that were read in one directory, as if they had been read in the other. */
+export function relocateModel(model: ComposeModel, from: string, to: string): ComposeModel {
+  if (from === to) return model;
+  const inJson = (path: string) => JSON.stringify(path).slice(1, -1);
+  const pattern = new RegExp(`${inJson(from).replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}(?=[/:"])`, 'g');
+  const text = JSON.stringify(model).replace(pattern, () => inJson(to));
+  return composeModelSchema.parse(JSON.parse(text));
+}
+
 export type ComposeModel = z.infer<typeof composeModelSchema>;
 export const parseComposeService = (value: unknown) => composeServiceSchema.parse(value);
 // Not `z.infer`, see `Plan`.

@@ -59,7 +59,7 @@ const auditSchema = z.object({
 }) satisfies z.ZodType<AuditRecord>;
 
 const differenceSchema = z.object({
-  what: z.enum(['file', 'service', 'git']),
+  what: z.enum(['file', 'service', 'network', 'volume', 'git']),
   name: z.string(),
   change: z.string(),
 });
@@ -104,6 +104,23 @@ const resultSchema = z.object({
   safety: z.string().nullable(),
   warnings: z.array(z.string()),
   verdicts: z.record(z.string(), verdictSchema),
+  /** Null when nothing was run. */
+  proof: z
+    .object({
+      facts: z.int().nullable(),
+      files: z.int(),
+      volumes: z.int(),
+      differences: z.array(
+        z.object({
+          what: z.enum(['service', 'network', 'volume']),
+          name: z.string(),
+          key: z.string(),
+          change: z.string(),
+        }),
+      ),
+      defaults: z.array(z.string()),
+    })
+    .nullable(),
 });
 
 const step = { step: z.int(), total: z.int(), operation: z.union([operationSchema, moveOperationSchema]) };

@@ -1,3 +1,5 @@
+import type { Settings } from './facts.js';
+
 /** What an engine tells us: containers and images, in one shape for all engines. */
 
 export type EngineKind = 'docker' | 'podman';
@@ -22,6 +24,8 @@ export interface EngineIdentity {
   storageDriver: string;
   /** Where it keeps images and volumes, on its host. */
   storageDirectory: string;
+  /** What containers get for which nothing else was asked. */
+  defaults: { logging: string; runtime: string };
 }
 
 export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
@@ -89,6 +93,8 @@ export interface Container {
   /** Ids of containers that the engine does not let go while this one is there. */
   needs: string[];
   health: 'none' | 'starting' | 'healthy' | 'unhealthy';
+  /** By the keys of `CONTAINER_FACTS`. */
+  settings: Settings;
 }
 
 export interface Image {
@@ -102,6 +108,18 @@ export interface Image {
   /** Uncompressed layer digests: the only identity that survives save, load and a change of store. */
   diffIds: string[];
   sizeBytes: number;
+  /** What its containers get, by the keys of `CONTAINER_FACTS`. */
+  settings: Settings;
+}
+
+export interface Network {
+  id: string;
+  name: string;
+  /** By the keys of `NETWORK_FACTS`. */
+  settings: Settings;
+  labels: Record<string, string>;
+  /** Ids of the containers in it, running or not. */
+  members: string[];
 }
 
 export interface Volume {
@@ -113,6 +131,8 @@ export interface Volume {
   labels: Record<string, string>;
   /** Where its data is on the engine's host. */
   mountpoint: string;
+  /** By the keys of `VOLUME_FACTS`. */
+  settings: Settings;
 }
 
 /** A container of our own: made for one purpose, without network, removed by us, found by its label when we were killed. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { membershipSchema } from './facts.js';
 import { POINT_KINDS } from './names.js';
 import type { RunScope } from './scope.js';
 
@@ -82,6 +83,30 @@ export const operationSchema = z.discriminatedUnion('kind', [
     /** Replica counts that differ from what the files say. */
     scale: z.record(z.string(), z.int()),
     start: z.boolean(),
+    /** Containers that the provider takes for current are made anew too. */
+    recreate: z.literal(true).optional(),
+    /** By a definition that is made of the recorded facts, because the files of the point say otherwise. */
+    from: z.literal('facts').optional(),
+    ...base,
+  }),
+  /** Takes containers out of a network: those of others by name, of this project by the service. */
+  z.object({
+    kind: z.literal('disconnect'),
+    network: z.string(),
+    containers: z.array(z.string()),
+    services,
+    ...base,
+  }),
+  /** Nothing is in it any more; the provider makes it again. */
+  z.object({ kind: z.literal('remove-network'), network: z.string(), ...base }),
+  /** As it was connected, one container by its name, or that of a service by its place among the replicas, from 0. */
+  z.object({
+    kind: z.literal('connect'),
+    network: z.string(),
+    container: z.string().nullable(),
+    service: z.string().nullable(),
+    replica: z.int(),
+    membership: membershipSchema,
     ...base,
   }),
   /** The same containers are started again. */
@@ -125,6 +150,8 @@ export const planSchema = z.object({
   operations: z.array(operationSchema),
   /** Services that keep running, untouched. */
   unchanged: z.array(z.string()),
+  /** How many recorded facts of these are equal today; absent when the point has none. */
+  equal: z.int().optional(),
   risks: z.array(remarkSchema),
   blockers: z.array(remarkSchema),
 });
@@ -154,6 +181,12 @@ export interface Findings {
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */
   missingVolumes: string[];
+  /** Recorded volumes without a name that the engine no longer has. */
+  lostVolumes: string[];
+  /** Recorded networks that the engine no longer has. */
+  lostNetworks: string[];
+  /** Services that the point's files define otherwise today than when it was made: other variables, another user. */
+  otherwiseDefined: string[];
   /** Of each volume whose data the target holds, or whose data its run has put aside. */
   volumes: Record<string, VolumeFinding>;
   /** Recorded digests of images that are missing here and that their registry still has. */

@@ -100,6 +100,8 @@ const containersSchema = z.object({
   compose_version: z.string().nullable().default(null),
   /** What the stored files give; differs from `config_hash` when the files were edited and not applied. */
   files_hash: z.string().nullable(),
+  /** Were the containers what the stored files give? Null in earlier points. */
+  matches_files: z.boolean().nullable().default(null),
 });
 
 export const pointSchema = z.object({
@@ -161,6 +163,11 @@ export const pointSchema = z.object({
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
   /** The resolved compose model and the variables, a file of the point. */
   model: z.object(storedFile),
+  /** The runtime facts, a file of the point: of how many containers, and how many they are. Null in earlier points. */
+  facts: z
+    .object({ ...storedFile, containers: z.int(), count: z.int() })
+    .nullable()
+    .default(null),
   sizes: z.object({ configs: z.int(), images: z.int(), volumes: z.int(), total: z.int() }),
   warnings: z.array(z.string()),
   metadata: z.object({

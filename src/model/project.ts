@@ -1,5 +1,6 @@
 import type { ComposeModel } from './compose.js';
 import type { Container, EngineIdentity, Image } from './engine.js';
+import type { ProjectFacts } from './facts.js';
 
 /** How a person says which project is meant: compose's own flags and environment. */
 export interface ProjectSelection {
@@ -96,6 +97,8 @@ export interface Observation {
     version: string;
     /** Does it put a new container in the place of one that differs? Else that has to go first. */
     replaces: boolean;
+    /** Can it make services from a resolved model? */
+    readsModels: boolean;
   };
   model: ComposeModel | undefined;
   /** Why there is no model: the provider's own words. */
@@ -106,6 +109,8 @@ export interface Observation {
   variables: InterpolationVariable[];
   /** Images by every id and reference that matters, in the containers and in the target point; null: not there. */
   images: Record<string, Image | null>;
+  /** What runs, with the `key` empty. */
+  facts: ProjectFacts;
   git: GitState | undefined;
   /** Worth telling the user: drift between files and containers, guesses that were made. */
   warnings: string[];

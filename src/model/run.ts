@@ -77,6 +77,20 @@ export interface RunPlan {
   blockers: Remark[];
 }
 
+/** What was compared with the target at the end of a run, and is equal to it. */
+export interface Proof {
+  /** Facts of containers, networks and volumes, images included; null when the point recorded none. */
+  facts: number | null;
+  /** Configuration files, links and directories. */
+  files: number;
+  /** Volumes and directories whose data was restored. */
+  volumes: number;
+  /** What is not as recorded, and changes nothing of what services are: their essentials were compared before. */
+  differences: { what: 'service' | 'network' | 'volume'; name: string; key: string; change: string }[];
+  /** Defaults of the engine that changed since. */
+  defaults: string[];
+}
+
 /** The fields that outcomes of all kinds of runs share. */
 export interface RunOutcome<P extends RunPlan = RunPlan> {
   /** Name of the kind of run. */
@@ -86,6 +100,8 @@ export interface RunOutcome<P extends RunPlan = RunPlan> {
   /** Null when nothing was run. */
   run: string | null;
   warnings: string[];
+  /** Null when nothing was run, and for kinds of runs that prove in their operations. */
+  proof: Proof | null;
 }
 
 /** What the index holds of a run. */

@@ -3,6 +3,7 @@ import { runHook } from '../handlers/hooks.js';
 import { verifyService } from '../handlers/verify.js';
 import type { Hook } from '../model/config.js';
 import { RollbackError } from '../model/errors.js';
+import type { ProjectFacts } from '../model/facts.js';
 import { RUN_VARIABLE } from '../model/names.js';
 import type { OperationOf } from '../model/plan.js';
 import type { Point } from '../model/point.js';
@@ -13,6 +14,7 @@ import type { Handler, HandlerContext } from '../handlers/handler.js';
 import { checkout } from '../project/git.js';
 import { removeEntry, restoreDirectory, restoreFile, restoreSymlink } from '../project/write.js';
 import { dataPerformers } from './data-performers.js';
+import { networkPerformers } from './network-performers.js';
 import { DONE, type Outcome, type Performers } from './executor.js';
 import { bringUp } from './up.js';
 import { handlerContext, handlerOf, serviceConfig, type Workspace } from '../session/workspace.js';
@@ -22,6 +24,7 @@ export interface Destination {
   point: Point;
   model: ComposeModel | undefined;
   variables: InterpolationVariable[];
+  facts: ProjectFacts | undefined;
   project: Project;
   /** The model that runs now, for what happens before anything stops. */
   present: ComposeModel | undefined;
@@ -122,12 +125,14 @@ export function performers(caller: Workspace, destination: Destination): Perform
       return DONE;
     },
     ...dataPerformers(workspace, destination, loaded),
+    ...networkPerformers(workspace),
     retag: async ({ image, ref }) => {
       await engine.tag(loaded.get(image) ?? image, ref);
       return DONE;
     },
     up: async (operation) => {
-      await bringUp(workspace, destination, operation);
+      const { model, variables, facts } = destination;
+      await bringUp(workspace, { model, variables, project, recorded: { point, facts } }, operation);
       return DONE;
     },
     start: async ({ containers }) => {

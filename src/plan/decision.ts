@@ -2,7 +2,16 @@
 export type Decision =
   | { action: 'keep' }
   /** The provider makes its containers anew, or with `stop: false` only more or fewer of the same. */
-  | { action: 'up'; cause: string; start: boolean; replicas: number; stop: boolean }
+  | {
+      action: 'up';
+      cause: string;
+      start: boolean;
+      replicas: number;
+      stop: boolean;
+      /** See the operation `up`. */
+      recreate?: true;
+      from?: 'facts';
+    }
   /** The same containers run, and shall stop, start, or be stopped and started. */
   | { action: 'stop' | 'start' | 'restart'; cause: string }
   | { action: 'reload'; cause: string; paths: string[] }

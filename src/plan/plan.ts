@@ -9,9 +9,17 @@ import {
 import type { ComposeModel } from '../model/compose.js';
 import type { Observation } from '../model/project.js';
 import type { Decision, Decisions } from './decision.js';
+import { compareProject } from './facts.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
 import { fetchImage, retagAfterwards, retagForStart, Tags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
+import {
+  networkChanges,
+  reconnectByHand,
+  reconnectOthers,
+  removeNetworks,
+  type NetworkChange,
+} from './networks.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
 import { absolutePath, decide, isUp } from './services.js';
@@ -36,6 +44,9 @@ export function plan(
     : decide({ observation, target, findings, files, traits, volumes }, options.services);
   const sequence = new Sequence(observation, target, traits, findings, decisions, volumes);
   const { id, timestamp, description, kind } = target.point;
+  const unchanged = [...decisions]
+    .filter(([, decision]) => decision.action === 'keep')
+    .map(([service]) => service);
   return {
     format: PLAN_FORMAT,
     kind: options.kind,
@@ -43,9 +54,8 @@ export function plan(
     target: { id, timestamp, description, kind: target.stored ? kind : 'image' },
     observation: options.fingerprint,
     operations: sequence.operations(files.operations, options),
-    unchanged: [...decisions]
-      .filter(([, decision]) => decision.action === 'keep')
-      .map(([service]) => service),
+    unchanged,
+    ...(target.facts ? { equal: compareProject(target.facts, observation.facts, unchanged).equal } : {}),
     risks: risks(observation, target, findings, files, decisions, volumes, options),
     blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
   };
@@ -60,6 +70,7 @@ class Sequence {
   private readonly running: Dependencies;
   /** By which they start. */
   private readonly dependencies: Dependencies;
+  private readonly networks: NetworkChange[];
 
   constructor(
     private readonly observation: Observation,
@@ -70,6 +81,9 @@ class Sequence {
     private readonly volumes: VolumeDecision[],
   ) {
     this.tags = new Tags(observation);
+    this.networks = networkChanges(observation, target).filter(({ services }) =>
+      services.every((service) => decisions.has(service)),
+    );
     this.running = presentDependencies(observation, target);
     this.dependencies = target.model ? union(modelled(target.model)) : this.running;
   }
@@ -92,7 +106,9 @@ class Sequence {
       ...checkout,
       ...[...files, ...again].map((file) => this.inPlace(file)),
       ...exchange(this.volumes, returning),
+      ...removeNetworks(this.networks),
       ...this.starts(),
+      ...this.reconnections(),
       ...retagAfterwards(this.observation, this.target, tagged, this.tags),
       ...this.reloads(),
       ...affected.flatMap((service) => this.hooks(service, 'after')),
@@ -241,6 +257,14 @@ class Sequence {
     });
   }
 
+  private reconnections(): Operation[] {
+    const { observation, target, findings, decisions } = this;
+    return [
+      ...reconnectOthers(this.networks, observation, target),
+      ...reconnectByHand(target, decisions, findings.lostNetworks),
+    ];
+  }
+
   private awaitedBy(service: string, later: string[]): boolean {
     return later.some((other) => {
       const condition = this.target.model?.services[other]?.depends_on[service]?.condition;
@@ -276,6 +300,8 @@ class Sequence {
     const joins =
       open?.kind === 'up' &&
       open.start === decision.start &&
+      open.from === decision.from &&
+      open.recreate === decision.recreate &&
       !open.services.some((other) => ownRefs.includes(this.target.point.images[other]?.ref ?? ''));
     if (joins) {
       open.services.push(service);
@@ -289,6 +315,8 @@ class Sequence {
       services: [service],
       scale,
       start: decision.start,
+      ...(decision.recreate ? { recreate: true } : {}),
+      ...(decision.from ? { from: decision.from } : {}),
       cause: decision.cause,
     };
     operations.push(...retags, up);

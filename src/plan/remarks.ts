@@ -1,3 +1,4 @@
+import { splitKey } from '../model/facts.js';
 import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { FileChanges } from './files.js';
@@ -5,7 +6,11 @@ import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
 import type { Decision, Decisions } from './decision.js';
+import { anonymousVolume, summarise } from './changes.js';
 import { hasDrifted } from './definitions.js';
+import { compareVolume } from './facts.js';
+import { networkBlockers, networkChanges, networkRisks } from './networks.js';
+import { impossibleFacts } from './override.js';
 import { ageOf } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
@@ -64,7 +69,12 @@ export function blockers(
       hint: `try: docker ${what} create ${name}`,
     });
   }
-  result.push(...providerBlockers(observation, target, decisions));
+  result.push(
+    ...providerBlockers(observation, target, decisions),
+    ...networkBlockers(networkChanges(observation, target), decisions),
+    ...overrideBlockers(observation, target, decisions),
+    ...volumeSettingsBlockers(observation, target),
+  );
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',
@@ -156,13 +166,29 @@ export function risks(
     remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
   }
   for (const service of madeAnew(decisions)) {
-    if (hasDrifted(point, service)) {
+    const { from } = madeDecision(decisions, service);
+    if (from === 'facts') {
+      remark(
+        'files-differ',
+        `${service} is made as it ran; the next docker compose up replaces it, because its files say otherwise`,
+        `edit the files to keep it: compose-rollback show ${point.id} tells what ran`,
+      );
+    } else if (hasDrifted(point, service)) {
       remark(
         'drifted',
         `${service} ran with other settings at the point than its files give; it starts as the files say`,
       );
+    } else if (findings.otherwiseDefined.includes(service)) {
+      remark(
+        'files-differ',
+        `${service} is made as the files said at the point; the next docker compose up replaces it, because they say otherwise here today`,
+      );
     }
   }
+  result.push(
+    ...networkRisks(networkChanges(observation, target)),
+    ...lostRisks(target, findings, decisions),
+  );
   if (!recordsContainers(point)) {
     remark('no-containers', 'the point recorded files only: containers are left alone');
   }
@@ -177,9 +203,67 @@ export function risks(
   return [...result, ...files.risks, ...sharedTags(target).filter(() => madeAnew(decisions).length > 0)];
 }
 
+/** What the point's facts name and the engine no longer has. */
+function lostRisks({ facts }: Target, findings: Findings, decisions: Decisions): Remark[] {
+  return madeAnew(decisions).flatMap((service) => {
+    const own = Object.entries(facts?.services[service]?.at(-1) ?? {});
+    return own.flatMap(([key, { value }]): Remark[] => {
+      const [kind, name = ''] = splitKey(key);
+      const volume = anonymousVolume(value);
+      if (kind === 'network' && findings.lostNetworks.includes(name)) {
+        const message = `${service} was connected to network ${name} by hand, which is gone`;
+        return [{ code: 'network-gone', message, hint: null }];
+      }
+      if (volume === undefined || !findings.lostVolumes.includes(volume)) return [];
+      const message = `what ${service} had in ${name} is gone: its volume there had no name`;
+      return [
+        { code: 'anonymous-gone', message, hint: 'give it one in the compose file to keep what is in it' },
+      ];
+    });
+  });
+}
+
+/** A definition made of facts needs a provider that takes it, and facts that it can express. */
+function overrideBlockers({ provider }: Observation, target: Target, decisions: Decisions): Remark[] {
+  return [...decisions].flatMap(([service, decision]): Remark[] => {
+    if (decision.action !== 'up' || decision.from !== 'facts') return [];
+    const ran = `${service} ran otherwise than its files say`;
+    if (!provider.readsModels) {
+      const message = `${ran}, and ${provider.name} makes services from files only`;
+      return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, or use docker compose' }];
+    }
+    const impossible = impossibleFacts(target.facts?.services[service]?.at(-1) ?? {});
+    if (impossible.length === 0) return [];
+    const message = `${ran}, and nothing but files can give it its ${impossible.join(', ')}`;
+    return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, then try again' }];
+  });
+}
+
+/** A volume is never made anew silently: its data would be gone. */
+function volumeSettingsBlockers({ facts: present }: Observation, { facts: recorded }: Target): Remark[] {
+  if (!recorded) return [];
+  return Object.keys(recorded.volumes).flatMap((volume): Remark[] => {
+    const { differences } = compareVolume(recorded, present, volume);
+    const grave = differences.filter(({ key }) => splitKey(key)[0] !== 'label');
+    if (grave.length === 0) return [];
+    return [
+      {
+        code: 'volume-differs',
+        message: `volume ${volume} has another ${summarise(grave)} than at the point, and making it anew would lose its data`,
+        hint: 'copy its data away and remove the volume, then try again',
+      },
+    ];
+  });
+}
+
 /** The image that a container of the service runs and that no safety point can keep. */
 function lostImage({ services, images }: Observation, service: string): string | undefined {
   return services[service]?.containers.find(({ imageId }) => !images[imageId])?.imageId;
+}
+
+function madeDecision(decisions: Decisions, service: string): { from?: 'facts' } {
+  const decision = decisions.get(service);
+  return decision?.action === 'up' ? decision : {};
 }
 
 function madeAnew(decisions: Decisions): string[] {

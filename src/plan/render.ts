@@ -41,7 +41,13 @@ export function describe(operation: Operation): string {
     case 'retag':
       return `Tag ${shortId(operation.image)} as ${operation.ref}`;
     case 'up':
-      return `${operation.start ? 'Start' : 'Create, without starting,'} ${operation.services.map((service) => withScale(service, operation.scale)).join(', ')}`;
+      return `${operation.start ? 'Start' : 'Create, without starting,'} ${operation.services.map((service) => withScale(service, operation.scale)).join(', ')}${operation.from === 'facts' ? ' as recorded, not as its files say' : ''}`;
+    case 'disconnect':
+      return `Disconnect ${[...operation.services, ...operation.containers].join(', ')} from network ${operation.network}`;
+    case 'remove-network':
+      return `Remove network ${operation.network}`;
+    case 'connect':
+      return `Connect ${operation.service ?? operation.container ?? ''} to network ${operation.network}`;
     case 'start':
       return `Start the same containers of ${operation.services.join(', ')}`;
     case 'reload':
@@ -77,12 +83,15 @@ export function renderPlan(plan: Plan, now: string): string {
     lines.push('  1. Record the present as a safety point: so that this can be undone');
     lines.push(...steps(plan.operations).flatMap((step, index) => renderStep(step, index + 2)));
   } else if (plan.risks.length + plan.blockers.length === 0) {
-    lines.push('  Nothing to do: everything is as it was at the point');
+    lines.push(`  Nothing to do: everything that was compared is as it was at the point${equalFacts(plan)}`);
   } else lines.push('  Nothing that could be done');
   if (plan.unchanged.length > 0) lines.push(`Untouched: ${plan.unchanged.join(', ')}`);
   lines.push(...renderRemarks('Risks', plan.risks), ...renderRemarks('Blocked', plan.blockers));
   return lines.join('\n');
 }
+
+const equalFacts = ({ equal }: Plan): string =>
+  equal === undefined ? '' : ` (${plural(equal, 'fact')} equal)`;
 
 export function renderRemarks(title: string, remarks: Remark[]): string[] {
   if (remarks.length === 0) return [];

@@ -5,7 +5,9 @@ import type { Observation } from '../model/project.js';
 import { isInside, type FileChanges, type FileOperation } from './files.js';
 import type { Decision, Decisions } from './decision.js';
 import { compareHashes, hashOf, isSameDefinition, recordedFilesHash, recordedHash } from './definitions.js';
+import { needsFacts, serviceDifferences, summarise } from './changes.js';
 import { following, lendersOf } from './followers.js';
+import { networkChanges } from './networks.js';
 import { isImage, shortId, sourceOf, variableDifferences, type Target, type Traits } from './target.js';
 import { volumesUnder, type VolumeDecision } from './volumes.js';
 
@@ -46,6 +48,9 @@ export function decide(situation: Situation, only: string[] | undefined): Decisi
   for (const [name, under] of volumesUnder(volumes, observation.project.name)) {
     decisions.set(name, downMeanwhile(decisions.get(name), under));
   }
+  for (const { network, services } of networkChanges(observation, target)) {
+    for (const name of services) moveToNewNetwork(decisions, point.containers[name], name, network);
+  }
   // Followers have followers: until nobody follows any more.
   for (let moved = true; moved;) {
     moved = false;
@@ -64,6 +69,30 @@ function downMeanwhile(decision: Decision | undefined, volumes: string[]): Decis
   if (decision && ['stop', 'restart', 'remove'].includes(decision.action)) return decision;
   const what = `the data in ${volumes.join(', ')} is exchanged`;
   return { action: 'restart', cause: decision?.action === 'start' ? `${decision.cause}, and ${what}` : what };
+}
+
+/** The containers of a network that is made anew are made anew, too. */
+function moveToNewNetwork(
+  decisions: Map<string, Decision>,
+  recorded: PointContainers | undefined,
+  service: string,
+  network: string,
+): void {
+  const decision = decisions.get(service);
+  if (!decision || !recorded || ['remove', 'cannot'].includes(decision.action)) return;
+  const { replicas, running } = recorded;
+  const cause = decision.action === 'up' ? decision.cause : `network ${network} is made anew`;
+  const definition = decision.action === 'up' && decision.from ? { from: decision.from } : {};
+  const recreate = true;
+  decisions.set(service, {
+    action: 'up',
+    cause,
+    start: running > 0,
+    replicas,
+    stop: true,
+    recreate,
+    ...definition,
+  });
 }
 
 /** A point made without any container says nothing about containers, unless it is the mirror of a present to return to. */
@@ -89,7 +118,15 @@ function decideOne(situation: Situation, name: string, recorded: PointContainers
     }
     const { replicas } = recorded;
     const stop = mounted.length > 0 || !serveOn(situation, name, recorded, containers);
-    return { action: 'up', cause, start: recorded.running > 0, replicas, stop };
+    return {
+      action: 'up',
+      cause,
+      start: recorded.running > 0,
+      replicas,
+      stop,
+      ...(serviceDifferences(observation, target, findings, name).length > 0 ? { recreate: true } : {}),
+      ...(needsFacts(observation, target, findings, name) ? { from: 'facts' } : {}),
+    };
   }
   if (recorded.running === 0) {
     return containers.some(isUp)
@@ -119,11 +156,12 @@ function whyNotRunning(containers: Container[]): string {
 
 /** Are they all what the provider would make, and running? Then they serve on while it adds some or takes some away. */
 function serveOn(
-  { observation, target: { point }, findings }: Situation,
+  { observation, target, findings }: Situation,
   name: string,
   recorded: PointContainers,
   containers: Container[],
 ): boolean {
+  const { point } = target;
   const image = point.images[name];
   const hash = findings.definitions[name] ?? recorded.files_hash ?? recorded.config_hash;
   return (
@@ -133,7 +171,8 @@ function serveOn(
         container.state === 'running' &&
         (!image || isImage(observation, point, container.imageId, image)) &&
         (hash === null || container.configHash === hash),
-    )
+    ) &&
+    serviceDifferences(observation, target, findings, name).length === 0
   );
 }
 
@@ -150,6 +189,8 @@ function reasonToMakeAnew(
   const other =
     image && containers.find((container) => !isImage(observation, target.point, container.imageId, image));
   if (image && other) return `it runs image ${shortId(other.imageId)}, the point has ${shortId(image.id)}`;
+  const differing = serviceDifferences(observation, target, situation.findings, name);
+  if (differing.length > 0) return `it runs with another ${summarise(differing)}`;
   if (isOtherDefinition(situation, name, recorded, containers)) return OTHER_DEFINITION;
   if (containers.length !== recorded.replicas) {
     return `it has ${containers.length} ${containers.length === 1 ? 'container' : 'containers'}, the point has ${recorded.replicas}`;
@@ -167,6 +208,8 @@ function isOtherDefinition(
   containers: Container[],
 ): boolean {
   const today = findings.definitions[name];
+  // A container that was made by its facts has a hash that no file gives. Its facts are the same, or this is not asked.
+  if (needsFacts(observation, target, findings, name)) return false;
   const known = [
     recordedHash(target.point, name) ?? [],
     recordedFilesHash(target.point, name) ?? [],
@@ -180,6 +223,7 @@ function isOtherDefinition(
     const own = hashOf(container);
     const comparison = own === undefined ? 'same' : compareHashes(own, known);
     if (comparison !== 'unknown') return comparison === 'other';
+    if (target.facts) return false;
     // What today's files say, and the point's files say the same: or else it is something that neither says.
     return !isSame || observation.services[name]?.matchesFiles !== true;
   };
@@ -187,6 +231,7 @@ function isOtherDefinition(
   // is stopped may be what an interrupted run left of the other definition.
   const borrows = then !== undefined && lendersOf(then).length > 0;
   if (!borrows) return containers.some(isOther);
+  if (target.facts) return false;
   const left = containers.filter((container) => !isUp(container));
   return !isSame || (recorded.running > 0 && left.some(isOther));
 }

@@ -1,5 +1,6 @@
 import type { ComposeModel } from '../model/compose.js';
 import type { Image } from '../model/engine.js';
+import type { ProjectFacts } from '../model/facts.js';
 import type { Findings, HandlerTraits } from '../model/plan.js';
 import type { Point, PointImage } from '../model/point.js';
 import type { InterpolationVariable, Observation } from '../model/project.js';
@@ -12,6 +13,8 @@ export interface Target {
   /** Undefined when the files of the point did not resolve: a safety point of a broken present. */
   model: ComposeModel | undefined;
   variables: InterpolationVariable[];
+  /** Undefined for a point that was made before facts were recorded, and for a target made up. */
+  facts: ProjectFacts | undefined;
 }
 
 /** Everything the planner looks at about one service's handler; the generic one when nobody said. */
@@ -21,7 +24,11 @@ export type Traits = Record<string, HandlerTraits>;
  * The local image that is the recorded one. In the store where the point was made the id alone tells: images that differ only in their
  * settings have the same layers. In another store ids mean nothing, and the layers decide.
  */
-export function findImage(observation: Observation, point: Point, wanted: PointImage): Image | undefined {
+export function findImage(
+  observation: Pick<Observation, 'images' | 'engine'>,
+  point: Point,
+  wanted: PointImage,
+): Image | undefined {
   const byId = observation.images[wanted.id] ?? undefined;
   if (byId || isSameStore(observation, point)) return byId;
   const references = [wanted.kept_tag ?? wanted.id, wanted.ref, ...wanted.digests];
@@ -45,11 +52,16 @@ export function sourceOf(
 }
 
 /** Is the image with this id the recorded one? */
-export function isImage(observation: Observation, point: Point, id: string, wanted: PointImage): boolean {
+export function isImage(
+  observation: Pick<Observation, 'images' | 'engine'>,
+  point: Point,
+  id: string,
+  wanted: PointImage,
+): boolean {
   return id === wanted.id || id === findImage(observation, point, wanted)?.id;
 }
 
-function isSameStore({ engine }: Observation, { metadata }: Point): boolean {
+function isSameStore({ engine }: Pick<Observation, 'engine'>, { metadata }: Point): boolean {
   return engine.id === metadata.engine.id && engine.storageDriver === metadata.engine.storage_driver;
 }
 

@@ -1,19 +1,21 @@
 import type { Point, PointEntry, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { compareHashes, hasDrifted, isSameDefinition, recordedHash } from '../plan/definitions.js';
+import { compareProject, describeChange, type FactDifference } from '../plan/facts.js';
 import { shortId, type Target } from '../plan/target.js';
+import { sealContents } from '../project/contents.js';
 import { entryFacts, pointOf } from './facts.js';
 
 /** One thing that is not the same in two states of a project. Never a value of a variable, never a line of a file. */
 export interface Difference {
-  what: 'file' | 'service' | 'git';
-  /** Path or service name; `HEAD` for git. */
+  what: 'file' | 'service' | 'network' | 'volume' | 'git';
+  /** Path or name; `HEAD` for git. */
   name: string;
   change: string;
 }
 
 /** A recorded state, or the present in the same shape. */
-export type State = Pick<Target, 'point' | 'model'>;
+export type State = Pick<Target, 'point' | 'model' | 'facts'>;
 
 /** The present in the shape of a point, to compare with one. Nothing of it is stored. */
 export function presentAsPoint(observation: Observation): Point {
@@ -32,11 +34,17 @@ export function presentAsPoint(observation: Observation): Point {
   };
 }
 
+/** The present, to compare with a point. */
+export function presentState(observation: Observation): State {
+  return { point: presentAsPoint(observation), model: observation.model, facts: observation.facts };
+}
+
 /** What changed from one state to the other, files first. */
 export function differences(from: State, to: State): Difference[] {
   return [
     ...fileDifferences(from.point, to.point),
     ...serviceDifferences(from, to),
+    ...factDifferences(from, to),
     ...gitDifferences(from.point, to.point),
   ];
 }
@@ -72,6 +80,17 @@ function serviceDifferences(from: State, to: State): Difference[] {
   return names.flatMap((name): Difference[] =>
     serviceChanges(from, to, name).map((change) => ({ what: 'service', name, change })),
   );
+}
+
+/** Only of containers that both states have. Contents of files in containers are compared where both were read by one key. */
+function factDifferences({ facts: was, point }: State, { facts: is }: State): Difference[] {
+  if (!was || !is) return [];
+  const present = is.key === '' ? sealContents(is, was.key) : is;
+  const comparable = ({ key }: FactDifference) => present.key === was.key || !key.startsWith('content.');
+  const { differences: found } = compareProject(was, present, point.services);
+  return found
+    .filter(comparable)
+    .map((one) => ({ what: one.what, name: one.name, change: describeChange(one) }));
 }
 
 function serviceChanges(before: State, after: State, name: string): string[] {

@@ -68,6 +68,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     directories: configuration.directories,
     skipped: configuration.skipped,
     model: { stored: '', size: 0, sha256: '' },
+    facts: null,
     sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
     warnings: [
       ...observation.warnings,
@@ -107,6 +108,7 @@ function containerFacts(service: ServiceObservation): PointContainers {
     config_hash: newest?.configHash ?? null,
     compose_version: newest?.composeVersion ?? null,
     files_hash: service.filesHash ?? null,
+    matches_files: service.matchesFiles,
   };
 }
 

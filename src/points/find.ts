@@ -77,8 +77,8 @@ export async function readIfOpen(store: Store, id: string): Promise<Point | unde
 /** Opens a point with its secret half. Throws `damaged` when stored bytes are not what was recorded. */
 export async function openTarget(store: Store, id: string): Promise<Target> {
   const point = await store.read(id);
-  const { model, variables } = await store.readModel(point);
-  return { point, stored: true, model: model === null ? undefined : readModel(id, model), variables };
+  const [{ model, variables }, facts] = await Promise.all([store.readModel(point), store.readFacts(point)]);
+  return { point, stored: true, model: model === null ? undefined : readModel(id, model), variables, facts };
 }
 
 function readModel(id: string, stored: unknown): ComposeModel {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
+import type { ProjectFacts } from '../model/facts.js';
 import { keptTag } from '../model/names.js';
 import {
   POINT_FORMAT,
@@ -11,6 +12,7 @@ import {
   type SaveImages,
 } from '../model/point.js';
 import type { ConfigEntry, Observation } from '../model/project.js';
+import { sealContents } from '../project/contents.js';
 import type { Workspace } from '../session/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { recordData, type RecordedData } from './data.js';
@@ -118,6 +120,8 @@ async function store(observation: Observation, bare: Point, writer: PointWriter)
     model_error: observation.modelError ?? null,
     variables: observation.variables,
   } satisfies PointModel);
+  const sealed = sealContents(observation.facts, randomBytes(32).toString('hex'));
+  const facts = await writer.addJson('facts.json', sealed);
   const files = [...entries, ...outside].filter((entry) => entry.type === 'file');
   const configs = files.reduce((sum, file) => sum + file.size, 0);
   return {
@@ -126,7 +130,21 @@ async function store(observation: Observation, bare: Point, writer: PointWriter)
     entries,
     outside,
     model: { stored: 'model.json', ...model },
-    sizes: { ...bare.sizes, configs, total: configs + model.size },
+    facts: { stored: 'facts.json', ...facts, ...countFacts(sealed) },
+    sizes: { ...bare.sizes, configs, total: configs + model.size + facts.size },
+  };
+}
+
+function countFacts({ services, networks, volumes }: ProjectFacts): { containers: number; count: number } {
+  const containers = Object.values(services).flat();
+  const all = [
+    ...containers,
+    ...Object.values(networks).map(({ facts }) => facts),
+    ...Object.values(volumes),
+  ];
+  return {
+    containers: containers.length,
+    count: all.reduce((sum, facts) => sum + Object.keys(facts).length, 0),
   };
 }
 

@@ -6,7 +6,7 @@ import type { RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
-import { differences, presentAsPoint, type Difference } from './diff.js';
+import { differences, presentState, type Difference } from './diff.js';
 import { openTarget } from './find.js';
 
 /** The present at a glance. */
@@ -34,7 +34,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
   const listed = index?.pointLines({ project: project.name, kinds: LISTED_KINDS }) ?? [];
   const latest = index?.latest(project.name, 0, LATEST_KINDS);
   const target = latest && (await openIfReadable(store, latest.id));
-  const observation = await observePresent(workspace, target?.point);
+  const observation = await observePresent(workspace, target);
   return {
     project: project.name,
     directory: project.directory,
@@ -43,9 +43,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     services: services(observation),
     points: listed.length,
     latest: latest ?? null,
-    changes: target
-      ? differences(target, { point: presentAsPoint(observation), model: observation.model })
-      : [],
+    changes: target ? differences(target, presentState(observation)) : [],
     unfinished: index?.runs({ project: project.name }).find((run) => run.ended === null) ?? null,
     warnings: [
       ...(latest && !target ? [`${latest.id} is encrypted: without its key nothing is compared`] : []),

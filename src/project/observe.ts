@@ -12,6 +12,8 @@ import type { Point } from '../model/point.js';
 import type { Observation, Project, ServiceObservation } from '../model/project.js';
 import { readComposeFiles } from './compose-files.js';
 import { readConfiguration } from './configuration.js';
+import type { ContentTargets } from './contents.js';
+import { readFacts } from './facts.js';
 import { readGit } from './git.js';
 import { withKnownImages } from './image-records.js';
 import { activeServices, deduceProfiles } from './profiles.js';
@@ -34,6 +36,8 @@ export interface ObserveInput {
   env: Environment;
   /** The point to go to: the present state of everything it holds is looked at too. */
   target?: Pick<Point, 'entries' | 'outside' | 'directories' | 'images'> | undefined;
+  /** Files that the target recorded inside of containers. */
+  contents?: ContentTargets | undefined;
   /** Of the project, where they were asked for already. */
   containers?: Container[] | undefined;
   /** A reading of the files that was started earlier. */
@@ -109,19 +113,36 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   const preferred = wanted.map(({ id }) => id);
   const present = await withKnownImages(engine, containers, await images.answers(), preferred);
   images.ask(present.map(({ imageId }) => imageId));
+  const services = Object.fromEntries(
+    [...names].toSorted().map((name) => [name, observeService(name, present, deduction)]),
+  );
+  const known = await images.answers();
+  const facts = await readFacts({
+    project,
+    engine,
+    identity,
+    model,
+    services,
+    images: known,
+    contents: input.contents ?? {},
+  });
   return {
     takenAt: new Date().toISOString(),
     project: { ...project, profiles },
     engine: identity,
-    provider: { name: provider.name, version, replaces: provider.replaces },
+    provider: {
+      name: provider.name,
+      version,
+      replaces: provider.replaces,
+      readsModels: provider.readsModels,
+    },
     model,
     modelError,
-    services: Object.fromEntries(
-      [...names].toSorted().map((name) => [name, observeService(name, present, deduction)]),
-    ),
+    services,
     configuration,
     variables: deduction.variables,
-    images: await images.answers(),
+    images: known,
+    facts,
     git,
     warnings: [...warnings, ...originWarnings(project), ...added.map(profileWarning), ...deduction.warnings],
   };

@@ -44,8 +44,8 @@ export async function resumeRollback(workspace: Workspace, run: RunSummary): Pro
   if (plan.blockers.length > 0) throw new PlanBlocked(plan);
   const log = await RunLog.resume(workspace, run.id, plan);
   const begun = createRollbackRun(prepared, { log, safety: safety.point, scope, returnOnFailure: true });
-  const warnings = await carryOut(begun);
-  return { kind, plan, result: 'done', run: run.id, safety: safety.point.id, warnings };
+  const { warnings, proof } = await carryOut(begun);
+  return { kind, plan, result: 'done', run: run.id, safety: safety.point.id, warnings, proof };
 }
 
 /**

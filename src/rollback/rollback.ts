@@ -1,9 +1,9 @@
 import { RollbackError } from '../model/errors.js';
-import type { Plan } from '../model/plan.js';
+import type { Operation, Plan } from '../model/plan.js';
 import type { Point } from '../model/point.js';
 import type { RunOutcome, RunSummary } from '../model/run.js';
 import { type RunScope } from '../model/scope.js';
-import { performing } from '../operations/executor.js';
+import { performing, type Outcome } from '../operations/executor.js';
 import { removeHalfMade } from '../operations/half-made.js';
 import { performers } from '../operations/performers.js';
 import type { Target } from '../plan/target.js';
@@ -14,6 +14,7 @@ import { fingerprint } from '../project/observe.js';
 import { RunLog } from '../runs/log.js';
 import { startRun, type BegunRun } from '../runs/perform.js';
 import { prepare, type PreparedPlan } from '../runs/prepare.js';
+import { proveFacts, proveFiles } from '../runs/proof.js';
 import type { ReturningRun } from '../runs/return.js';
 import { replacedBy } from '../runs/volumes.js';
 import { planWayBack } from '../runs/way-back.js';
@@ -57,7 +58,7 @@ export async function rollback(
     {
       prepare: () => prepare(workspace, target, { kind, ...scope }),
       refresh: async (prepared) => {
-        const present = await observePresent(workspace, target.point);
+        const present = await observePresent(workspace, target);
         return { ...prepared, fingerprint: fingerprint(present) };
       },
       blocked: (plan) => new PlanBlocked(plan),
@@ -66,9 +67,11 @@ export async function rollback(
     { dryRun, confirm, expected: expected?.observation },
   );
   const { plan, result } = started;
-  if (started.result !== 'done') return { kind, plan, result, run: null, safety: null, warnings: [] };
-  const { run, warnings } = started;
-  return { kind, plan, result, run: run.log.run, safety: run.safety.id, warnings };
+  if (started.result !== 'done') {
+    return { kind, plan, result, run: null, safety: null, warnings: [], proof: null };
+  }
+  const { run, warnings, proof } = started;
+  return { kind, plan, result, run: run.log.run, safety: run.safety.id, warnings, proof };
 }
 
 /** A plan that cannot be carried out: carries it, so that faces can show all of it. */
@@ -136,6 +139,7 @@ export function createRollbackRun(
       returning: false,
     }),
   );
+  const proving = proveRun({ workspace, plan, target, observation }, scope, perform);
   return {
     ...createReturningRun(workspace, { log, safety, scope, target: target.point.id }),
     plan,
@@ -143,12 +147,49 @@ export function createRollbackRun(
     destination: `at ${target.point.id}`,
     returnOnFailure,
     beforeFirstOperation: () => removeHalfMade(workspace),
-    perform,
+    ...proving,
     finish: async () => {
       if (undone) await workspace.store.sealOrWarn(undone.safety);
       await applyRetention(workspace);
     },
   };
+}
+
+/** Files are proved before the first service starts, everything else at the end. */
+function proveRun(
+  { workspace, plan, target, observation }: Omit<PreparedPlan, 'fingerprint'>,
+  scope: RunScope,
+  perform: (operation: Operation) => Promise<Outcome>,
+): Pick<BegunRun<Plan>, 'perform' | 'prove'> {
+  let files: Promise<number> | undefined;
+  const proveFilesOnce = () => (files ??= proveFiles(workspace, target, observation, scope));
+  return {
+    perform: async (operation) => {
+      if (STARTING.has(operation.kind)) await proveFilesOnce();
+      return await perform(operation);
+    },
+    prove: async () => {
+      const restored = plan.operations.filter(({ kind }) => kind === 'restore-volume').length;
+      const services = scope.configOnly ? [] : provenServices(plan);
+      return {
+        files: await proveFilesOnce(),
+        volumes: restored,
+        ...(await proveFacts(workspace, target, services)),
+      };
+    },
+  };
+}
+
+const STARTING: ReadonlySet<Operation['kind']> = new Set(['up', 'start', 'reload']);
+
+/** Those that the plan keeps or makes: it says of the others why they cannot be as recorded. */
+function provenServices({ unchanged, operations }: Plan): string[] {
+  const touched = operations.flatMap((operation) => {
+    if (operation.kind === 'up' || operation.kind === 'start' || operation.kind === 'stop')
+      return operation.services;
+    return operation.kind === 'reload' ? [operation.service] : [];
+  });
+  return [...new Set([...unchanged, ...touched])];
 }
 
 /** The part of a rollback's run that the way back needs. */

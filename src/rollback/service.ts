@@ -98,7 +98,7 @@ function withImage(
     user,
     toolVersion,
   });
-  return serviceAt({ point: present, stored: false, model, variables }, service, image);
+  return serviceAt({ point: present, stored: false, model, variables, facts: undefined }, service, image);
 }
 
 /** A recorded state of one service with another image, and running. */
@@ -123,8 +123,10 @@ export function serviceAt(present: Target, service: string, image: PointImage): 
         config_hash: facts?.config_hash ?? null,
         compose_version: facts?.compose_version ?? null,
         files_hash: facts?.files_hash ?? null,
+        matches_files: facts?.matches_files ?? null,
       },
     },
   };
-  return { ...present, point, stored: false };
+  // Those of the other image are not known.
+  return { ...present, point, stored: false, facts: undefined };
 }

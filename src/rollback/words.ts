@@ -1,6 +1,7 @@
 import type { Plan } from '../model/plan.js';
+import type { Proof } from '../model/run.js';
 import { renderPlan } from '../plan/render.js';
-import { utc } from '../plan/text.js';
+import { plural, utc } from '../plan/text.js';
 import type { RunWords } from '../runs/kinds.js';
 import type { RollbackOutcome } from './rollback.js';
 
@@ -23,21 +24,40 @@ export const rollbackWords: RunWords<RollbackOutcome> = {
     title: `This will ${EFFECTS[kind]}`,
     lines: [`Rollback point: ${target.description || target.id}`, `Created: ${utc(target.timestamp)}`],
   }),
-  result: ({ kind, plan, result, run }, what) => {
+  result: ({ kind, plan, result, run, proof }, what) => {
     if (result === 'nothing-to-do') {
-      const all = plan.risks.length === 0 ? 'everything is' : 'what can be brought back is';
-      return { title: `Nothing to do: ${all} as it was at ${labelOf(plan.target)}`, next: [] };
+      const all = plan.risks.length === 0 ? 'everything that was compared is' : 'what can be brought back is';
+      const equal = plan.equal === undefined ? '' : `, ${plural(plan.equal, 'fact')} equal`;
+      return { title: `Nothing to do: ${all} as it was at ${labelOf(plan.target)}${equal}`, next: [] };
     }
     return {
       title: `${RESULTS[kind]} ${labelOf(plan.target)}`,
-      next: run === null ? [] : [`To take this ${what} back: compose-rollback undo ${run}`],
+      next: [
+        ...(proof ? describeProof(proof) : []),
+        ...plan.risks.flatMap(({ code, message }) => (code === 'files-differ' ? [message] : [])),
+        ...(run === null ? [] : [`To take this ${what} back: compose-rollback undo ${run}`]),
+      ],
     };
   },
-  document: ({ plan, result, run, safety, warnings }) => {
+  document: ({ plan, result, run, safety, warnings, proof }) => {
     const { project, target } = plan;
-    return { type: 'result', result, project, target, run, safety, warnings };
+    return { type: 'result', result, project, target, run, safety, warnings, proof };
   },
 };
+
+/** `Proved: 31 facts, 4 files, 1 volume`, and what is not equal. */
+function describeProof({ facts, files, volumes, differences, defaults }: Proof): string[] {
+  const counts = [
+    facts === null ? 'facts not recorded' : plural(facts, 'fact'),
+    plural(files, 'file'),
+    ...(volumes === 0 ? [] : [plural(volumes, 'volume')]),
+  ];
+  return [
+    `Proved: ${counts.join(', ')}`,
+    ...differences.map(({ change }) => `Not equal: ${change}`),
+    ...defaults.map((change) => `Another default of the engine: ${change}`),
+  ];
+}
 
 /** `rb-a1b2c3d4e5f6 (Before v2.0 deployment)`. */
 const labelOf = ({ id, description }: Plan['target']): string =>

@@ -1,16 +1,17 @@
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
-import type { ComposeModel } from '../model/compose.js';
+import { type ComposeModel, relocateModel } from '../model/compose.js';
 import type { Findings } from '../model/plan.js';
 import type { RunScope } from '../model/scope.js';
 import { isSameRelease } from '../model/versions.js';
-import { canReadModelOf, recordedFilesHash, recordedHash } from '../plan/definitions.js';
+import { canReadModelOf, isSameDefinition, recordedFilesHash, recordedHash } from '../plan/definitions.js';
 import { lendersOf } from '../plan/followers.js';
 import type { Target } from '../plan/target.js';
 import { hasCommit } from '../project/git.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
+import { findLost } from './lost.js';
 import { findTakenPorts } from './ports.js';
 import { findVolumes, type Resumed } from './volumes.js';
 
@@ -24,7 +25,8 @@ export async function collectFindings(
   const { model, point } = target;
   const [
     damaged,
-    modelError,
+    { modelError, otherwiseDefined },
+    lost,
     definitions,
     takenPorts,
     missingExternal,
@@ -36,6 +38,7 @@ export async function collectFindings(
   ] = await Promise.all([
     target.stored ? findDamage(workspace, target) : [],
     resolveModel(workspace, target),
+    findLost(workspace, target.facts),
     hashDefinitions(workspace, target),
     findTakenPorts(workspace, model),
     findMissingExternal(workspace, model),
@@ -48,6 +51,8 @@ export async function collectFindings(
   return {
     damaged,
     modelError,
+    otherwiseDefined,
+    ...lost,
     definitions,
     takenPorts,
     missingExternal,
@@ -77,19 +82,28 @@ async function findDamage({ store, project }: Workspace, { point }: Target): Pro
 async function resolveModel(
   workspace: Workspace,
   { point, stored, model, variables }: Target,
-): Promise<string | undefined> {
-  if (!model) return 'they did not resolve when the point was made';
+): Promise<Pick<Findings, 'modelError' | 'otherwiseDefined'>> {
+  if (!model) {
+    return { modelError: 'they did not resolve when the point was made', otherwiseDefined: [] };
+  }
+  const unknown = { modelError: undefined, otherwiseDefined: [] };
   const elsewhere = point.outside.length > 0 || point.entries.some((entry) => entry.type === 'symlink');
-  if (elsewhere || !stored || point.kind === 'safety') return undefined;
+  if (elsewhere || !stored || point.kind === 'safety') return unknown;
   // What is encrypted never touches the disk as it is.
-  if (await workspace.store.isSealed(point)) return undefined;
-  const project = projectOf(point, join(workspace.store.pointDir(point.id), 'configs'));
+  if (await workspace.store.isSealed(point)) return unknown;
+  const stage = join(workspace.store.pointDir(point.id), 'configs');
   try {
-    await workspace.provider.config(composeRequest(workspace, project, variables));
-    return undefined;
+    const request = composeRequest(workspace, projectOf(point, stage), variables);
+    const resolved = await workspace.provider.config(request, { allProfiles: true });
+    if (!isSameRelease(point.metadata.provider.version, await workspace.provider.version())) return unknown;
+    const found = relocateModel(resolved, stage, workspace.project.directory);
+    const names = Object.keys(found.services).filter(
+      (name) => !isSameDefinition(found.services[name], model.services[name]),
+    );
+    return { modelError: undefined, otherwiseDefined: names };
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
-    return error.details.at(-1) ?? error.message;
+    return { modelError: error.details.at(-1) ?? error.message, otherwiseDefined: [] };
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf, RollbackError } from '../model/errors.js';
-import type { RunPlan } from '../model/run.js';
+import type { Proof, RunPlan } from '../model/run.js';
 import { execute, OperationFailed, type Outcome } from '../operations/executor.js';
 import { returnToSafetyPoint, type ReturningRun } from './return.js';
 
@@ -43,6 +43,11 @@ export interface BegunRun<P extends RunPlan = RunPlan> extends ReturningRun {
   /** False: a failed run is left as it is. */
   returnOnFailure: boolean;
   beforeFirstOperation?(): Promise<void>;
+  /**
+   * Compares the present with the target, after the last operation.
+   * @throws RollbackError `failed` when the run has to go back
+   */
+  prove?(): Promise<Proof>;
   /** Performs one operation of the plan. Doing it twice is doing it once. */
   perform(operation: P['operations'][number]): Promise<Outcome>;
   /** After a run that was done. */
@@ -51,7 +56,7 @@ export interface BegunRun<P extends RunPlan = RunPlan> extends ReturningRun {
 
 export type Started<P extends RunPlan> =
   | { plan: P; result: 'planned' | 'nothing-to-do' }
-  | { plan: P; result: 'done'; run: BegunRun<P>; warnings: string[] };
+  | { plan: P; result: 'done'; run: BegunRun<P>; warnings: string[]; proof: Proof | null };
 
 /**
  * Starts a run and carries it out. The caller holds the project's lock unless it is a dry run.
@@ -75,7 +80,7 @@ export async function startRun<P extends RunPlan, T extends Prepared<P>>(
     prepared = refreshed;
   }
   const run = await preparation.begin(prepared, `run-${randomBytes(6).toString('hex')}`);
-  return { plan: run.plan, result: 'done', run, warnings: await carryOut(run) };
+  return { plan: run.plan, result: 'done', run, ...(await carryOut(run)) };
 }
 
 function createStaleError(): RollbackError {
@@ -85,14 +90,17 @@ function createStaleError(): RollbackError {
 }
 
 /**
- * Performs the plan of a run that was begun; returns the warnings. When something fails it goes back.
+ * Performs the plan of a run that was begun, and proves the result. When something fails it goes back.
  * @throws RollbackError `returned`, `interrupted`, `not-returned`
  */
-export async function carryOut<P extends RunPlan>(run: BegunRun<P>): Promise<string[]> {
+export async function carryOut<P extends RunPlan>(
+  run: BegunRun<P>,
+): Promise<{ warnings: string[]; proof: Proof | null }> {
   const { workspace, plan, log, safety, target } = run;
   const { emit, signal, store } = workspace;
   emit({ type: 'phase', phase: 'apply', message: `${run.title} (${log.run})` });
   let warnings: string[];
+  let proof: Proof | undefined;
   try {
     await run.beforeFirstOperation?.();
     const perform = (operation: P['operations'][number]) => run.perform(operation);
@@ -104,6 +112,7 @@ export async function carryOut<P extends RunPlan>(run: BegunRun<P>): Promise<str
       emit,
       signal,
     });
+    proof = await run.prove?.();
   } catch (error) {
     if (run.returnOnFailure) throw await returnToSafetyPoint(run, { error, explanation: explain(error) });
     const details = await log.endIfPossible('not-returned', messageOf(error));
@@ -117,7 +126,7 @@ export async function carryOut<P extends RunPlan>(run: BegunRun<P>): Promise<str
   await log.end('done', run.destination, warnings);
   await store.sealOrWarn(safety.id);
   await run.finish?.();
-  return warnings;
+  return { warnings, proof: proof ?? null };
 }
 
 /** `api is not healthy: …`, for the first line a person reads. */

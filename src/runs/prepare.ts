@@ -1,3 +1,4 @@
+import { relocateModel } from '../model/compose.js';
 import { RollbackError } from '../model/errors.js';
 import type { HandlerTraits, Plan, PlanOptions } from '../model/plan.js';
 import type { Hook } from '../model/config.js';
@@ -5,6 +6,7 @@ import type { Observation } from '../model/project.js';
 import type { RunScope } from '../model/scope.js';
 import { plan } from '../plan/plan.js';
 import type { Target, Traits } from '../plan/target.js';
+import { sealContents } from '../project/contents.js';
 import { fingerprint } from '../project/observe.js';
 import {
   handlerOf,
@@ -33,22 +35,28 @@ export async function prepare(
   { kind, ...scope }: RunScope & Pick<PlanOptions, 'kind'>,
   resumed?: Resumed,
 ): Promise<PreparedPlan> {
-  const target = withLocalImageNames(workspace, recorded);
+  const target = asRecordedHere(workspace, recorded);
   workspace.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs' });
   assertServices(scope.services, target);
   const [observation, findings] = await Promise.all([
-    observePresent(workspace, target.point),
+    observePresent(workspace, target),
     collectFindings(workspace, target, scope, resumed),
   ]);
   const labelled = observation.model
     ? await withLabels(workspace, observation.model)
     : withOwnHooks(await withLabels(workspace, target.model), workspace);
-  const result = plan(observation, target, traitsOf(labelled, target, observation), findings, {
-    ...scope,
-    kind,
-    fingerprint: fingerprint(observation),
-    now: new Date().toISOString(),
-  });
+  const result = plan(
+    withSealedContents(observation, target),
+    target,
+    traitsOf(labelled, target, observation),
+    findings,
+    {
+      ...scope,
+      kind,
+      fingerprint: fingerprint(observation),
+      now: new Date().toISOString(),
+    },
+  );
   const unknown = findUnknownServices(labelled, target, observation);
   if (unknown.length > 0) {
     const message = `the configuration names ${unknown.join(', ')}, which the project does not have`;
@@ -58,14 +66,23 @@ export async function prepare(
   return { workspace: labelled, plan: result, fingerprint: result.observation, observation, target };
 }
 
-/** The point may have been made with another compose program, which calls what is only built by another name. */
-function withLocalImageNames({ project, provider }: Workspace, target: Target): Target {
+/** Contents of files in containers can be compared by the key of the point alone. */
+export function withSealedContents(observation: Observation, { facts }: Target): Observation {
+  return facts ? { ...observation, facts: sealContents(observation.facts, facts.key) } : observation;
+}
+
+/** The point may have been made with another compose program, which calls what is only built by another name, and in another directory. */
+function asRecordedHere({ project, provider }: Workspace, target: Target): Target {
   const { point, model } = target;
   const images = Object.entries(point.images).map(([service, image]) => {
     const built = model?.services[service] && model.services[service].image === undefined;
     return [service, built ? { ...image, ref: provider.defaultImage(project.name, service, model) } : image];
   });
-  return { ...target, point: { ...point, images: Object.fromEntries(images) } };
+  return {
+    ...target,
+    model: model && relocateModel(model, point.project.directory, project.directory),
+    point: { ...point, images: Object.fromEntries(images) },
+  };
 }
 
 /** A point may have come from anywhere: labels in it say how a service is judged, and never what is run on this machine. */

@@ -1,5 +1,6 @@
 import type { Plan } from '../model/plan.js';
 import type { Point } from '../model/point.js';
+import { CONTAINER_FACTS, type Fact, type Facts, type ProjectFacts, ruleOf } from '../model/facts.js';
 import type { Observation } from '../model/project.js';
 import type { RunScope } from '../model/scope.js';
 import { removeHalfMade } from '../operations/half-made.js';
@@ -13,7 +14,7 @@ import { openTarget } from '../points/find.js';
 import { fingerprint } from '../project/observe.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import { collectFindings } from './findings.js';
-import { traitsOf } from './prepare.js';
+import { traitsOf, withSealedContents } from './prepare.js';
 import type { WayBack } from './return.js';
 import { discardStaged } from './volumes.js';
 
@@ -65,10 +66,10 @@ async function planToSafetyPoint(
   made: string[] = [],
 ): Promise<{ plan: Plan; observation: Observation }> {
   const [present, findings] = await Promise.all([
-    observePresent(workspace, target.point),
+    observePresent(workspace, target),
     collectFindings(workspace, target, scope),
   ]);
-  const observation = withoutHashes(present, made);
+  const observation = withEssentials(withSealedContents(present, target), target, made);
   const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
     ...scope,
     kind: 'return',
@@ -78,14 +79,35 @@ async function planToSafetyPoint(
   return { plan: way, observation };
 }
 
-/** The provider may leave dependencies out of the hash that it writes down, so its hash says nothing about what it has just made. */
-function withoutHashes(observation: Observation, made: string[]): Observation {
+/**
+ * Of services that have just been made only the essentials count: what else differs cannot be had. The provider may leave dependencies out of the hash
+ * that it writes down, so its hash says nothing about them.
+ */
+function withEssentials(observation: Observation, { facts }: Target, made: string[]): Observation {
   const services = Object.entries(observation.services).map(([name, service]) => {
     if (!made.includes(name)) return [name, service] as const;
     const containers = service.containers.map((container) => ({ ...container, configHash: undefined }));
     return [name, { ...service, containers }] as const;
   });
-  return { ...observation, services: Object.fromEntries(services) };
+  const present = Object.entries(observation.facts.services).map(([name, containers]) => [
+    name,
+    facts && made.includes(name) ? essentials(facts, name, containers) : containers,
+  ]);
+  return {
+    ...observation,
+    services: Object.fromEntries(services),
+    facts: { ...observation.facts, services: Object.fromEntries(present) },
+  };
+}
+
+/** The recorded facts with the essential ones of the present. */
+function essentials(recorded: ProjectFacts, service: string, present: Facts[]): Facts[] {
+  const isEssential = ([key]: [string, Fact]) => ruleOf(CONTAINER_FACTS, key)?.essential === true;
+  return present.map((facts, index) => {
+    const then = recorded.services[service]?.[index] ?? recorded.services[service]?.at(-1) ?? {};
+    const others = Object.entries(then).filter((entry) => !isEssential(entry));
+    return Object.fromEntries([...others, ...Object.entries(facts).filter(isEssential)]);
+  });
 }
 
 /** What still differs. A service that already failed before the run may go on failing: that is the earlier state. */

@@ -7,9 +7,10 @@ import type { ComposeModel } from '../model/compose.js';
 import { parseServiceConfig, type Config, type ServiceConfig } from '../model/config.js';
 import type { Container, EngineIdentity, EngineKind } from '../model/engine.js';
 import type { EventSink } from '../model/events.js';
-import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Observation, Project } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
+import type { Target } from '../plan/target.js';
+import { contentTargetsOf } from '../project/contents.js';
 import { observe, type ObserveInput } from '../project/observe.js';
 import { beginReading, type EarlyReading } from '../project/reading.js';
 import { readConfig } from '../project/config.js';
@@ -65,8 +66,12 @@ export function prefetchModel(workspace: Workspace): void {
 }
 
 /** Looks at the present, with everything the target is about to touch. */
-export function observePresent(workspace: Workspace, target?: Point): Promise<Observation> {
-  return observeWith(workspace, { target });
+export function observePresent(
+  workspace: Workspace,
+  target?: Pick<Target, 'point' | 'facts'>,
+): Promise<Observation> {
+  const contents = target?.facts && contentTargetsOf(target.facts);
+  return observeWith(workspace, { target: target?.point, contents });
 }
 
 /** Looks at the present, with everything that is wanted back when a migration is given up. */
@@ -76,7 +81,7 @@ export function observeForMigration(workspace: Workspace): Promise<Observation> 
 
 function observeWith(
   workspace: Workspace,
-  more: Pick<ObserveInput, 'target' | 'migrationFiles'>,
+  more: Pick<ObserveInput, 'target' | 'contents' | 'migrationFiles'>,
 ): Promise<Observation> {
   const { prefetched, ...given } = workspace;
   workspace.prefetched = undefined;

@@ -6,6 +6,7 @@ export {
   isSealedPoint,
   openStored,
   readPoint,
+  readPointFacts,
   readPointModel,
   readRecord,
   removePoint,

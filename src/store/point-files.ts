@@ -90,7 +90,8 @@ export function isSealed(record: Point | SealedPoint): record is SealedPoint {
 /** Every file a point says it has, besides its record. */
 export function recordedFiles(point: Point): StoredFile[] {
   const files = [...point.entries, ...point.outside].filter((entry) => entry.type === 'file');
-  return [...files, ...point.volume_data, ...point.dumps, ...point.image_archives, point.model];
+  const facts = point.facts === null ? [] : [point.facts];
+  return [...files, ...point.volume_data, ...point.dumps, ...point.image_archives, point.model, ...facts];
 }
 
 /** The same of what is on the disk: of an encrypted point the ciphertext. */

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { ZodType } from 'zod';
 import { RollbackError } from '../model/errors.js';
+import { type ProjectFacts, projectFactsSchema } from '../model/facts.js';
 import { POINT_ID, quoted } from '../model/names.js';
 import {
   POINT_FORMAT,
@@ -13,6 +14,7 @@ import {
   pointSchema,
   type SealedPoint,
   sealedPointSchema,
+  type StoredFile,
 } from '../model/point.js';
 import { type Bytes, decrypt, NotDecipherable } from './age.js';
 import type { BackupDir } from './backup-dir.js';
@@ -97,10 +99,29 @@ export async function readPointModel(
   point: Point,
   identity: Identity = noIdentity,
 ): Promise<PointModel> {
-  const { stored, sha256 } = point.model;
-  const bytes = await bytesOf(await openStored(backupDir, point, point.model, identity));
+  return await readJson(backupDir, point, point.model, pointModelSchema, identity);
+}
+
+/** The runtime facts: secret. Undefined for an earlier point. Throws as `readPoint`. */
+export async function readPointFacts(
+  backupDir: BackupDir,
+  point: Point,
+  identity: Identity = noIdentity,
+): Promise<ProjectFacts | undefined> {
+  if (point.facts === null) return undefined;
+  return await readJson(backupDir, point, point.facts, projectFactsSchema, identity);
+}
+
+async function readJson<T>(
+  backupDir: BackupDir,
+  point: Point,
+  { stored, sha256 }: StoredFile,
+  schema: ZodType<T>,
+  identity: Identity,
+): Promise<T> {
+  const bytes = await bytesOf(await openStored(backupDir, point, { stored }, identity));
   if (fingerprintOf(bytes).sha256 !== sha256) throw damaged(stored, 'its contents have changed');
-  return fitting(pointModelSchema, parseBytes(bytes, stored), stored);
+  return fitting(schema, parseBytes(bytes, stored), stored);
 }
 
 /**

@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { messageOf, RollbackError } from '../model/errors.js';
+import type { ProjectFacts } from '../model/facts.js';
 import { POINT_ID, quoted } from '../model/names.js';
 import type { Point, PointModel, SealedPoint } from '../model/point.js';
 import type { AuditRecord, RunSummary } from '../model/run.js';
@@ -190,6 +191,11 @@ export class Store {
   }
 
   /** The resolved model and the variables, bytes checked. Throws as `read`. */
+  /** The runtime facts; undefined for an earlier point. Throws as `read`. */
+  async readFacts(point: Point): Promise<ProjectFacts | undefined> {
+    return await (await contents()).readPointFacts(this.dir, point, this.#identity);
+  }
+
   async readModel(point: Point): Promise<PointModel> {
     return await (await contents()).readPointModel(this.dir, point, this.#identity);
   }

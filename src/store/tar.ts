@@ -14,6 +14,10 @@ export interface TarEntry {
   type: 'file' | 'directory' | 'symlink' | 'other';
   /** Bytes. */
   size: number;
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
   /** Where a symlink leads, as it is written there. */
   target: string;
   /** Hash (hex) of the whole stream up to this entry's header, when that was asked for. */
@@ -49,7 +53,7 @@ export async function* readTar(
   }
 }
 
-type EntryHeader = Pick<TarEntry, 'path' | 'type' | 'size' | 'target'>;
+type EntryHeader = Omit<TarEntry, 'preceding' | 'content'>;
 
 /** Undefined at the first block of zeros. */
 async function nextHeader(bytes: Bytes): Promise<EntryHeader | undefined> {
@@ -64,12 +68,7 @@ async function nextHeader(bytes: Bytes): Promise<EntryHeader | undefined> {
   return entryOf(header, bytes);
 }
 
-interface Decoded {
-  kind: string;
-  path: string;
-  size: number;
-  target: string;
-}
+type Decoded = Omit<EntryHeader, 'type'> & { kind: string };
 
 async function decodeHeader(bytes: Bytes, extended?: Extended): Promise<Decoded | undefined> {
   const block = await bytes.exactly(BLOCK);
@@ -83,7 +82,8 @@ async function decodeHeader(bytes: Bytes, extended?: Extended): Promise<Decoded 
   if (path === undefined || path === '' || size === undefined || !Number.isSafeInteger(size)) {
     throw bytes.damaged('a header does not make sense');
   }
-  return { kind: type, path, size, target: extended?.linkpath ?? header.linkpath ?? '' };
+  const { mode = 0, uid = 0, gid = 0 } = header;
+  return { kind: type, path, size, mode, uid, gid, target: extended?.linkpath ?? header.linkpath ?? '' };
 }
 
 function decoded<T>(decode: () => T, bytes: Bytes): T {
@@ -102,12 +102,12 @@ const TYPES: Readonly<Record<string, TarEntry['type']>> = {
   SymbolicLink: 'symlink',
 };
 
-function entryOf({ kind, path, size, target }: Decoded, bytes: Bytes): EntryHeader {
+function entryOf({ kind, ...header }: Decoded, bytes: Bytes): EntryHeader {
   // They change how all that follows is read; neither engines nor we write them.
   if (['GlobalExtendedHeader', 'NextFileHasLongPath', 'NextFileHasLongLinkpath'].includes(kind)) {
     throw bytes.damaged('it has headers that no archive of this kind has');
   }
-  return { path, size, target, type: TYPES[kind] ?? 'other' };
+  return { ...header, type: TYPES[kind] ?? 'other' };
 }
 
 type Extended = { path?: string; linkpath?: string; size?: number };

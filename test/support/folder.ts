@@ -80,6 +80,7 @@ export function containerOf(service: string, more: Partial<Container> = {}): Con
     user: '',
     needs: [],
     health: 'none',
+    settings: {},
     ...more,
   };
 }

@@ -51,6 +51,7 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
     directories: configuration.directories,
     skipped: [],
     model: { stored: 'model.json', size: 0, sha256: sha256('') },
+    facts: null,
     sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
     warnings: [],
     metadata: {
@@ -67,7 +68,8 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
     },
     ...overrides,
   };
-  return { point, stored: true, model: observation.model, variables: observation.variables };
+  const { model, variables } = observation;
+  return { point, stored: true, model, variables, facts: undefined };
 }
 
 function recordedImage(observation: Observation, service: string, container: Container): PointImage {
@@ -95,6 +97,7 @@ function recordedContainers(containers: Container[], filesHash: string | undefin
     config_hash: containers[0]?.configHash ?? null,
     compose_version: containers[0]?.composeVersion ?? null,
     files_hash: filesHash ?? null,
+    matches_files: null,
   };
 }
 

@@ -99,6 +99,7 @@ export function anImage(name: string, overrides: Partial<Image> = {}): Image {
     platform: 'linux/amd64',
     diffIds: [`layer-${name}`],
     sizeBytes: 1_000_000,
+    settings: {},
     ...overrides,
   };
 }
@@ -108,6 +109,7 @@ export function aPresent(stack: Stack = {}): Observation {
   const services = Object.entries(stack.services ?? {});
   return {
     takenAt: NOW,
+    facts: { key: '', services: {}, networks: {}, volumes: {} },
     project: {
       name: 'shop',
       directory,
@@ -129,11 +131,13 @@ export function aPresent(stack: Stack = {}): Observation {
       changesRestart: true,
       storageDriver: 'overlay2',
       storageDirectory: '/var/lib/docker',
+      defaults: { logging: 'json-file', runtime: 'runc' },
     },
     provider: {
       name: 'docker compose',
       version: stack.compose ?? '2.26.1',
       replaces: stack.replaces ?? true,
+      readsModels: true,
     },
     model: stack.modelError === undefined ? modelOf(services) : undefined,
     modelError: stack.modelError,
@@ -265,6 +269,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     user: '',
     needs: [],
     health: 'none',
+    settings: {},
     ...overrides,
   };
 }
@@ -338,6 +343,9 @@ export const noFindings: Findings = {
   takenPorts: [],
   missingExternal: [],
   missingVolumes: [],
+  lostVolumes: [],
+  lostNetworks: [],
+  otherwiseDefined: [],
   volumes: {},
   pullable: [],
   commitMissing: false,

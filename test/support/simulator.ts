@@ -51,6 +51,9 @@ function perform(now: Observation, target: Target, operation: Operation): Observ
     case 'restore-volume':
     case 'archive-volume':
       return assertUnused(now, operation.volume);
+    case 'disconnect':
+    case 'remove-network':
+    case 'connect':
     case 'hook':
     case 'settle':
     case 'stage-volume':
@@ -113,7 +116,14 @@ function assertRunning(now: Observation, service: string, step: string): Observa
   return now;
 }
 
-const noImage: Omit<Image, 'id'> = { tags: [], digests: [], platform: '', diffIds: [], sizeBytes: 0 };
+const noImage: Omit<Image, 'id'> = {
+  tags: [],
+  digests: [],
+  platform: '',
+  diffIds: [],
+  sizeBytes: 0,
+  settings: {},
+};
 
 /** Nothing may run on a volume while its data is exchanged. */
 function assertUnused(now: Observation, volume: string): Observation {

@@ -68,6 +68,7 @@ export function makePoint(number: number, changes: Partial<Point> = {}): Point {
     directories: [],
     skipped: [],
     model: { stored: 'model.json', size: 0, sha256: sha256('') },
+    facts: null,
     sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
     warnings: [],
     metadata: {

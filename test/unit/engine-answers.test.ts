@@ -68,6 +68,7 @@ it('an image has what an engine leaves out from API 1.52 on', async () => {
     platform: 'linux/amd64',
     diffIds: [],
     sizeBytes: 1117029,
+    settings: {},
   });
 });
 

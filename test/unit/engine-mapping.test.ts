@@ -121,6 +121,22 @@ describe('toContainer', () => {
       user: '999:999',
       needs: [],
       health: 'healthy',
+      settings: {
+        'environment.A': '1',
+        'environment.BARE': '\0',
+        'environment.EMPTY': '',
+        'environment.URL': 'redis://h?a=b',
+        'expose.53/udp': true,
+        'expose.8000/tcp': true,
+        'mount./data': { type: 'volume', volume: 'shop_data' },
+        'mount./etc/a.conf': { read_only: true, source: '/srv/shop/a.conf', type: 'bind' },
+        'mount./tmp': { type: 'tmpfs' },
+        name: 'shop-api-2',
+        'network.gone': {},
+        'network.shop_default': {},
+        'network.six': {},
+        user: '999:999',
+      },
     });
   });
 
@@ -238,6 +254,7 @@ describe('toImage', () => {
       platform: 'linux/arm64/v8',
       diffIds: ['sha256:l'],
       sizeBytes: 12,
+      settings: {},
     });
   });
 
@@ -280,6 +297,7 @@ describe('toIdentity', () => {
       changesRestart: true,
       storageDriver: 'overlay2',
       storageDirectory: '/var/lib/docker',
+      defaults: { logging: 'json-file', runtime: 'runc' },
     });
   });
 

@@ -127,7 +127,12 @@ describe('a move is blocked', () => {
     [
       'by replicas that podman-compose would not make',
       { services: { api: { states: ['running', 'running'] } } },
-      { target: { ...atPodman(), provider: { name: 'podman-compose', version: '1.0.3', replaces: false } } },
+      {
+        target: {
+          ...atPodman(),
+          provider: { name: 'podman-compose', version: '1.0.3', replaces: false, readsModels: false },
+        },
+      },
       'replicas',
       'api has 2 containers, and podman-compose makes as many as the files say',
       'set deploy.replicas in the compose file',
@@ -181,7 +186,12 @@ describe('a move is blocked', () => {
     [
       'replicas that the files ask for',
       { services: { api: { states: ['running', 'running'], scale: 2 } } },
-      { target: { ...atPodman(), provider: { name: 'podman-compose', version: '1.0.3', replaces: false } } },
+      {
+        target: {
+          ...atPodman(),
+          provider: { name: 'podman-compose', version: '1.0.3', replaces: false, readsModels: false },
+        },
+      },
     ],
     [
       'data that just fits, and images that might not',

@@ -141,7 +141,7 @@ Risks:
     expect(renderPlan(planned(present, point), THEN)).toBe(
       `
 Rollback plan: Before v2 (rb-a1b2c3d4e5f6, 0 seconds old)
-  Nothing to do: everything is as it was at the point
+  Nothing to do: everything that was compared is as it was at the point
 Untouched: api, prometheus, redis`.trimStart(),
     );
   });

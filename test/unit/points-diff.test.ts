@@ -33,5 +33,5 @@ it('but not where a service ran otherwise than its files said', () => {
 
 it('without a model nobody knows, and it counts as changed', () => {
   const { point } = recorded('2.40.3', { hash: 'b' });
-  expect(changes(OLD, { point, model: undefined })).toEqual(CHANGED);
+  expect(changes(OLD, { point, model: undefined, facts: undefined })).toEqual(CHANGED);
 });

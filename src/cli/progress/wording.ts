@@ -52,6 +52,20 @@ function wording(operation: AnyOperation): [doing: string, done: string, what: s
       return operation.start
         ? ['Starting', 'Started', operation.services.join(', ')]
         : ['Creating', 'Created', operation.services.join(', ')];
+    case 'disconnect':
+      return [
+        'Disconnecting',
+        'Disconnected',
+        `${[...operation.services, ...operation.containers].join(', ')} from network ${operation.network}`,
+      ];
+    case 'remove-network':
+      return ['Removing', 'Removed', `network ${operation.network}`];
+    case 'connect':
+      return [
+        'Connecting',
+        'Connected',
+        `${operation.service ?? operation.container ?? ''} to network ${operation.network}`,
+      ];
     case 'start':
       return ['Starting', 'Started', operation.services.join(', ')];
     case 'reload':

@@ -56,9 +56,9 @@ export async function move(kind: MoveKind, sides: Sides, request: MoveRequest): 
   );
   const { plan, result } = started;
   const outcome = { kind, plan, result, quadlet: null };
-  if (started.result !== 'done') return { ...outcome, run: null, point: null, warnings: [] };
-  const { run, warnings } = started;
-  return { ...outcome, run: run.log.run, point: run.target, warnings };
+  if (started.result !== 'done') return { ...outcome, run: null, point: null, warnings: [], proof: null };
+  const { run, warnings, proof } = started;
+  return { ...outcome, run: run.log.run, point: run.target, warnings, proof };
 }
 
 async function begin(prepared: PreparedMove, run: string): Promise<BegunRun<MovePlan>> {
@@ -86,9 +86,9 @@ async function begin(prepared: PreparedMove, run: string): Promise<BegunRun<Move
     { run, kind: plan.kind, target: point.id, safety: safety.id, undoes: plan.undoes },
     { plan },
   );
-  const { model, variables } = observation;
+  const { model, variables, facts } = observation;
   // As it was read just now: to open the point again may take a key.
-  const goal = () => Promise.resolve(prepared.goal ?? { point, stored: true, model, variables });
+  const goal = () => Promise.resolve(prepared.goal ?? { point, stored: true, model, variables, facts });
   const progress = { started: false };
   return createMoveRun({ source, target, plan, model, point: point.id, goal, safety, log, progress });
 }

@@ -34,8 +34,8 @@ export async function resumeMove(sides: Sides, run: RunSummary): Promise<MoveOut
   const goal = await move.goal();
   const log = await RunLog.resume(sides.source, run.id, plan);
   const begun = createMoveRun({ ...move, plan, log, goal: () => Promise.resolve(goal) });
-  const warnings = await carryOut(begun);
-  return { kind: plan.kind, plan, result: 'done', run: run.id, point: run.target, warnings, quadlet: null };
+  const outcome = await carryOut(begun);
+  return { kind: plan.kind, plan, result: 'done', run: run.id, point: run.target, ...outcome, quadlet: null };
 }
 
 /**

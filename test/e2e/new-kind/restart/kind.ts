@@ -116,7 +116,7 @@ export async function restart(workspace: Workspace, service: string): Promise<Re
     { dryRun: false },
   );
   const { plan, result } = started;
-  const outcome = { kind: 'restart', plan, result, run: null, warnings: [] };
+  const outcome = { kind: 'restart', plan, result, run: null, warnings: [], proof: null };
   return started.result === 'done'
     ? { ...outcome, run: started.run.log.run, warnings: started.warnings }
     : outcome;
@@ -150,8 +150,15 @@ export const restartKind: RunKind<RestartOutcome> = {
             const reason = reasonOfReturn(journal.records);
             if (reason !== undefined)
               throw await returnToSafetyPoint(run, { error: undefined, explanation: reason });
-            const warnings = await carryOut(run);
-            return { kind: 'restart', plan: run.plan, result: 'done', run: summary.id, warnings };
+            const { warnings } = await carryOut(run);
+            return {
+              kind: 'restart',
+              plan: run.plan,
+              result: 'done',
+              run: summary.id,
+              warnings,
+              proof: null,
+            };
           },
         ),
       abort: (access, summary) =>
@@ -174,7 +181,14 @@ export const restartKind: RunKind<RestartOutcome> = {
             safety: summary.safety,
             scope: scopeOf({}),
           });
-          return { kind: 'restart', plan: asRestart(way.plan), result: 'planned', run: null, warnings: [] };
+          return {
+            kind: 'restart',
+            plan: asRestart(way.plan),
+            result: 'planned',
+            run: null,
+            warnings: [],
+            proof: null,
+          };
         }),
     }),
 };

@@ -1,0 +1,362 @@
+import type { Volume } from '../model/engine.js';
+import type { Json, Settings } from '../model/facts.js';
+import type { ContainerDocument, Maybe, NetworkDocument } from './docker-mapping.js';
+
+/** Settings of containers and images, by the keys of `CONTAINER_FACTS`. Pure. What has the value that it has by itself is left out. */
+
+/** The part of an inspection that images and containers have in common. */
+export interface ConfigDocument {
+  Cmd?: Maybe<string[]>;
+  Entrypoint?: Maybe<string[] | string>;
+  Env?: Maybe<string[]>;
+  User?: Maybe<string>;
+  WorkingDir?: Maybe<string>;
+  StopSignal?: Maybe<string>;
+  Healthcheck?: Maybe<object>;
+  ExposedPorts?: Maybe<object>;
+  Labels?: Maybe<Record<string, string>>;
+}
+
+type Fields = Record<string, unknown>;
+
+/** Labels by which providers and engines find their own containers. */
+const OWN_LABEL =
+  /^(?:com\.docker\.compose\.|io\.podman\.compose\.|io\.podman\.annotations\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\.io\/)/;
+/** Environment that Podman adds to every container (measured, 4.3.1 and 5.8.6). */
+const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
+
+export function toImageSettings(config: Maybe<ConfigDocument>): Settings {
+  return dropDefaults(sharedSettings(config ?? {}));
+}
+
+/** @param isPodman adds variables of its own to the environment of every container */
+export function toSettings(document: ContainerDocument, isPodman: boolean): Settings {
+  const { Config: config } = document;
+  const host = fields(document.HostConfig);
+  const name = document.Name.replace(/^\//, '');
+  const settings = {
+    name,
+    ...sharedSettings(config, isPodman),
+    hostname: document.Id.startsWith(config.Hostname ?? '') ? undefined : config.Hostname,
+    domainname: config.Domainname,
+    stop_grace_period: config.StopTimeout ?? undefined,
+    tty: config.Tty,
+    stdin_open: config.OpenStdin,
+    init: host.Init ?? undefined,
+    ...hostSettings(host),
+    ...resourceSettings(host),
+    ...mountSettings(document),
+    ...networkSettings(document),
+    ...prefixed('port', portSettings(host['PortBindings'])),
+  };
+  return dropDefaults(settings);
+}
+
+function sharedSettings(config: ConfigDocument, isPodman = false): Record<string, unknown> {
+  const environment = (config.Env ?? []).filter((entry) => !isPodman || !ADDED_ENVIRONMENT.test(entry));
+  return {
+    command: config.Cmd ?? undefined,
+    entrypoint: typeof config.Entrypoint === 'string' ? [config.Entrypoint] : config.Entrypoint,
+    ...prefixed('environment', Object.fromEntries(environment.map(assignment))),
+    user: config.User,
+    working_dir: config.WorkingDir === '/' ? undefined : config.WorkingDir,
+    stop_signal: config.StopSignal === 'SIGTERM' ? undefined : config.StopSignal,
+    healthcheck: healthcheck(config.Healthcheck),
+    ...prefixed(
+      'expose',
+      Object.fromEntries(Object.keys(config.ExposedPorts ?? {}).map((port) => [port, true])),
+    ),
+    ...prefixed('label', ownLabels(config.Labels)),
+  };
+}
+
+/** Without what says no more than the default. */
+function healthcheck(check: Maybe<object>): unknown {
+  const set = Object.entries(check ?? {}).filter(([, value]) => value !== 0 && value !== null);
+  return set.length === 0 ? undefined : Object.fromEntries(set);
+}
+
+function assignment(entry: string): [string, string] {
+  const at = entry.indexOf('=');
+  // A variable without "=" is taken away by the engine, so it is not an empty one.
+  return at === -1 ? [entry, '\0'] : [entry.slice(0, at), entry.slice(at + 1)];
+}
+
+function hostSettings(host: Fields): Record<string, unknown> {
+  return {
+    restart: restart(host['RestartPolicy']),
+    privileged: host['Privileged'],
+    read_only: host['ReadonlyRootfs'],
+    cap_add: capabilities(host['CapAdd']),
+    cap_drop: capabilities(host['CapDrop']),
+    security_opt: sorted([
+      ...strings(host['SecurityOpt']),
+      // The engine turns `systempaths=unconfined` into empty lists; privileged containers have them too.
+      ...(isEmptyList(host['MaskedPaths']) && host['Privileged'] !== true ? ['systempaths=unconfined'] : []),
+    ]),
+    group_add: sorted(strings(host['GroupAdd'])),
+    ...prefixed('sysctl', fields(host['Sysctls'])),
+    devices: devices(host['Devices']),
+    device_cgroup_rules: strings(host['DeviceCgroupRules']),
+    device_requests: host['DeviceRequests'],
+    ...prefixed('annotation', fields(host['Annotations'])),
+    volumes_from: strings(host['VolumesFrom']),
+    volume_driver: host['VolumeDriver'],
+    network_mode: networkMode(host['NetworkMode']),
+    publish_all_ports: host['PublishAllPorts'],
+    dns: strings(host['Dns']),
+    dns_opt: strings(host['DnsOptions']),
+    dns_search: strings(host['DnsSearch']),
+    extra_hosts: sorted(strings(host['ExtraHosts'])),
+    links: strings(host['Links']),
+    pid: host['PidMode'],
+    uts: host['UTSMode'],
+    userns_mode: host['UsernsMode'],
+    ipc: host['IpcMode'],
+    cgroup: host['CgroupnsMode'],
+    cgroup_parent: host['CgroupParent'],
+    runtime: host['Runtime'],
+    isolation: host['Isolation'],
+    shm_size: host['ShmSize'],
+    ...prefixed('ulimit', ulimits(host['Ulimits'])),
+    logging: fields(host['LogConfig'])['Type'],
+    ...prefixed('logging_option', fields(fields(host['LogConfig'])['Config'])),
+    storage_opt: host['StorageOpt'],
+  };
+}
+
+function resourceSettings(host: Fields): Record<string, unknown> {
+  const memory = Number(host['Memory'] ?? 0);
+  const swap = Number(host['MemorySwap'] ?? 0);
+  return {
+    mem_limit: memory,
+    mem_reservation: host['MemoryReservation'],
+    // The engine allows as much swap as memory when nobody says how much.
+    memswap_limit: swap === memory * 2 ? 0 : swap,
+    mem_swappiness: host['MemorySwappiness'] === -1 ? undefined : (host['MemorySwappiness'] ?? undefined),
+    oom_kill_disable: host['OomKillDisable'],
+    oom_score_adj: host['OomScoreAdj'],
+    cpus: host['NanoCpus'],
+    cpu_shares: host['CpuShares'],
+    cpu_period: host['CpuPeriod'],
+    cpu_quota: host['CpuQuota'],
+    cpu_rt_period: host['CpuRealtimePeriod'],
+    cpu_rt_runtime: host['CpuRealtimeRuntime'],
+    cpu_count: host['CpuCount'],
+    cpu_percent: host['CpuPercent'],
+    cpuset: host['CpusetCpus'],
+    cpuset_mems: host['CpusetMems'],
+    pids_limit: host['PidsLimit'],
+    ...prefixed('blkio', {
+      weight: host['BlkioWeight'],
+      weight_device: host['BlkioWeightDevice'],
+      device_read_bps: host['BlkioDeviceReadBps'],
+      device_write_bps: host['BlkioDeviceWriteBps'],
+      device_read_iops: host['BlkioDeviceReadIOps'],
+      device_write_iops: host['BlkioDeviceWriteIOps'],
+    }),
+  };
+}
+
+/** By the keys of `NETWORK_FACTS`. */
+export function toNetworkSettings(document: NetworkDocument): Settings {
+  const { IPAM: ipam, Labels: labels } = document;
+  return dropDefaults({
+    driver: document.Driver,
+    internal: document.Internal,
+    attachable: document.Attachable,
+    ipv6: document.EnableIPv6,
+    without_ipv4: document.EnableIPv4 === false,
+    ipam_driver: ipam?.Driver === 'default' ? undefined : ipam?.Driver,
+    subnets: records(ipam?.Config).map(({ Subnet, IPRange, Gateway, AuxiliaryAddresses, AuxAddress }) =>
+      dropDefaults({
+        subnet: Subnet,
+        ip_range: IPRange,
+        gateway: Gateway,
+        aux_addresses: AuxiliaryAddresses ?? AuxAddress,
+      }),
+    ),
+    ...prefixed('ipam_option', ipam?.Options ?? {}),
+    ...prefixed('option', document.Options ?? {}),
+    ...prefixed('label', ownLabels(labels)),
+  });
+}
+
+/** By the keys of `VOLUME_FACTS`. */
+export function toVolumeSettings({ driver, options, labels }: Omit<Volume, 'settings'>): Settings {
+  return dropDefaults({
+    driver,
+    ...prefixed('option', options),
+    ...prefixed('label', ownLabels(labels)),
+  });
+}
+
+function ownLabels(labels: Maybe<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels ?? {}).filter(([key]) => !OWN_LABEL.test(key)));
+}
+
+/** By the path in the container. */
+function mountSettings({ Mounts, HostConfig }: ContainerDocument): Record<string, unknown> {
+  const host = fields(HostConfig);
+  const requested = new Map(
+    records(host['Mounts']).map((mount) => [text(mount['Target']).replace(/\/$/, ''), mount]),
+  );
+  const mounts = (Mounts ?? []).map((mount) => {
+    const more = requested.get(mount.Destination) ?? {};
+    const options = dropDefaults({
+      volume: dropDefaults(fields(more['VolumeOptions'])),
+      tmpfs: dropDefaults(fields(more['TmpfsOptions'])),
+      bind: bindOptions(fields(more['BindOptions'])),
+      image: dropDefaults(fields(more['ImageOptions'])),
+    });
+    return [
+      mount.Destination,
+      dropDefaults({
+        type: mount.Type,
+        source: mount.Type === 'bind' ? mount.Source : undefined,
+        volume: mount.Type === 'volume' ? mount.Name : undefined,
+        image: mount.Type === 'image' ? (more['Source'] ?? mount.Source) : undefined,
+        driver: mount.Driver === 'local' ? undefined : mount.Driver,
+        read_only: !mount.RW,
+        options,
+      }),
+    ] as const;
+  });
+  const temporary = Object.entries(fields(host['Tmpfs'])).map(
+    ([target, options]) => [target, dropDefaults({ type: 'tmpfs', options })] as const,
+  );
+  return prefixed('mount', Object.fromEntries([...mounts, ...temporary]));
+}
+
+/** Whether a missing directory is made is no longer of interest once it is there. */
+function bindOptions(given: Fields): Fields {
+  const options: Fields = { ...given, CreateMountpoint: undefined };
+  return dropDefaults({
+    ...options,
+    Propagation: options['Propagation'] === 'rprivate' ? undefined : options['Propagation'],
+  });
+}
+
+/** Modes that are no network of their own, which the engine lists as one. */
+const NETWORK_MODES: readonly string[] = ['host', 'none'];
+
+/** Any other mode is the name of a network, or the engine's own word for "a network". */
+function networkMode(mode: unknown): string | undefined {
+  const name = text(mode);
+  return name.startsWith('container:') || NETWORK_MODES.includes(name) ? name : undefined;
+}
+
+/** Without the aliases that every container has: its name, its id and its service. */
+function networkSettings({ Id, Name, Config, NetworkSettings }: ContainerDocument): Fields {
+  const service = Config.Labels?.['com.docker.compose.service'];
+  const own = new Set([Name.replace(/^\//, ''), Id.slice(0, 12), service]);
+  const networks = Object.entries(fields(NetworkSettings.Networks)).filter(
+    ([name]) => !NETWORK_MODES.includes(name),
+  );
+  const memberships = networks.map(([name, endpoint]) => {
+    const { IPAMConfig, Aliases, Links, DriverOpts, GwPriority } = fields(endpoint);
+    const ipam = fields(IPAMConfig);
+    const membership = {
+      aliases: sorted(strings(Aliases).filter((alias) => !own.has(alias))),
+      ipv4: ipam['IPv4Address'],
+      ipv6: ipam['IPv6Address'],
+      link_local: strings(ipam['LinkLocalIPs']),
+      links: strings(Links),
+      driver_options: DriverOpts,
+      gw_priority: GwPriority,
+    };
+    return [name, dropDefaults(membership)] as const;
+  });
+  return prefixed('network', Object.fromEntries(memberships));
+}
+
+/** By port inside the container: what was asked for. An empty port is one that the engine chooses. */
+function portSettings(bindings: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields(bindings)).map(([port, hosts]) => [
+      port,
+      records(hosts)
+        .map(({ HostIp, HostPort }) => `${text(HostIp)}:${text(HostPort)}`)
+        .toSorted(),
+    ]),
+  );
+}
+
+function restart(policy: unknown): string | undefined {
+  const { Name: name, MaximumRetryCount: times } = fields(policy);
+  if (name === undefined || name === '' || name === 'no') return undefined;
+  return times ? `${text(name)}:${text(times)}` : text(name);
+}
+
+/** Engines write them with and without their prefix. */
+function capabilities(names: unknown): string[] {
+  return sorted(strings(names).map((name) => name.toUpperCase().replace(/^CAP_/, '')));
+}
+
+function devices(list: unknown): string[] {
+  return sorted(
+    records(list).map(
+      ({ PathOnHost, PathInContainer, CgroupPermissions }) =>
+        `${text(PathOnHost)}:${text(PathInContainer)}:${text(CgroupPermissions) || 'rwm'}`,
+    ),
+  );
+}
+
+/** Podman has `RLIMIT_NOFILE` for `nofile`. */
+function ulimits(list: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    records(list).map(({ Name, Soft, Hard }) => [
+      text(Name)
+        .toLowerCase()
+        .replace(/^rlimit_/, ''),
+      { soft: Soft, hard: Hard },
+    ]),
+  );
+}
+
+function prefixed(kind: string, settings: Fields): Fields {
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [`${kind}.${key}`, value]));
+}
+
+/** Nothing, zero, false and empty lists are what a setting has by itself. Empty texts count in environments and labels. */
+function dropDefaults(settings: Fields): Settings {
+  const kept: Settings = {};
+  for (const [key, value] of Object.entries(settings)) {
+    const counts = key.startsWith('environment.') || key.startsWith('label.') || key.startsWith('network.');
+    if (value === undefined || value === null) continue;
+    if (!counts && isDefault(value)) continue;
+    kept[key] = toJson(value);
+  }
+  return kept;
+}
+
+function isDefault(value: unknown): boolean {
+  if (value === 0 || value === false || value === '') return true;
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
+
+function toJson(value: unknown): Json {
+  if (Array.isArray(value)) return value.map(toJson);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toJson(one)]));
+  }
+  const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  return isScalar ? value : null;
+}
+
+function fields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+function records(value: unknown): Fields[] {
+  return Array.isArray(value) ? value.map(fields) : [];
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}
+
+const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
+const sorted = (values: string[]) => [...new Set(values)].toSorted();
+const text = (value: unknown) =>
+  typeof value === 'string' || typeof value === 'number' ? String(value) : '';

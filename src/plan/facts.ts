@@ -1,0 +1,154 @@
+import { canonicalText } from '../model/canonical.js';
+import {
+  CONTAINER_FACTS,
+  type Fact,
+  type FactRule,
+  type Facts,
+  type Json,
+  NETWORK_FACTS,
+  type ProjectFacts,
+  ruleOf,
+  VOLUME_FACTS,
+} from '../model/facts.js';
+
+/** Recorded facts against present ones. Pure. */
+
+export interface FactDifference {
+  what: 'service' | 'network' | 'volume';
+  /** Of the service, network or volume. */
+  name: string;
+  key: string;
+  /** Null where there was or is no such setting. */
+  was: Json;
+  is: Json;
+  /** A run that ends with it has failed. */
+  isEssential: boolean;
+  /** The values may hold passwords. */
+  isSecret: boolean;
+}
+
+export interface Comparison {
+  /** How many facts were compared and are equal. */
+  equal: number;
+  differences: FactDifference[];
+  /** Defaults of the engine that changed: of no consequence for what was asked for. */
+  defaults: FactDifference[];
+}
+
+const TABLES = { service: CONTAINER_FACTS, network: NETWORK_FACTS, volume: VOLUME_FACTS } as const;
+
+const NOTHING: Comparison = { equal: 0, differences: [], defaults: [] };
+
+/**
+ * Only what files, people and images set is compared. Values that the engine generated are of no interest, and its defaults are reported apart.
+ */
+export function compareFacts(
+  what: FactDifference['what'],
+  name: string,
+  recorded: Facts,
+  present: Facts,
+): Comparison {
+  const result: Comparison = { equal: 0, differences: [], defaults: [] };
+  const keys = [...new Set([...Object.keys(recorded), ...Object.keys(present)])].toSorted();
+  for (const key of keys) {
+    const rule = ruleOf(TABLES[what], key);
+    const [was, is] = [recorded[key], present[key]];
+    if (!rule || isOneOf(['generated'], was, is)) continue;
+    if (was && is && canonicalText(was.value) === canonicalText(is.value)) {
+      if (was.origin !== 'daemon') result.equal += 1;
+      continue;
+    }
+    const list = isOneOf(['daemon', 'generated'], was, is) ? result.defaults : result.differences;
+    list.push(toDifference(what, name, key, rule, was, is));
+  }
+  return result;
+}
+
+/** Does everything that gives a value come from these origins? */
+function isOneOf(origins: Fact['origin'][], ...facts: (Fact | undefined)[]): boolean {
+  return facts.every((fact) => fact === undefined || origins.includes(fact.origin));
+}
+
+function toDifference(
+  what: FactDifference['what'],
+  name: string,
+  key: string,
+  { essential, secret }: FactRule,
+  was: Fact | undefined,
+  is: Fact | undefined,
+): FactDifference {
+  return {
+    what,
+    name,
+    key,
+    was: was?.value ?? null,
+    is: is?.value ?? null,
+    isEssential: essential ?? false,
+    isSecret: secret ?? false,
+  };
+}
+
+/** The containers of a service. One more than there were is compared with the last of those. */
+export function compareService(recorded: ProjectFacts, present: ProjectFacts, service: string): Comparison {
+  const [then, now] = [recorded.services[service] ?? [], present.services[service] ?? []];
+  const compared = now.flatMap((facts, index) => {
+    const counterpart = then[index] ?? then.at(-1);
+    return counterpart ? [compareFacts('service', service, counterpart, facts)] : [];
+  });
+  return merge(compared);
+}
+
+/** A network or volume that is not there now is no difference: it is made when it is needed. */
+export function compareNetwork(recorded: ProjectFacts, present: ProjectFacts, network: string): Comparison {
+  const [then, now] = [recorded.networks[network], present.networks[network]];
+  return then && now ? compareFacts('network', network, then.facts, now.facts) : NOTHING;
+}
+
+export function compareVolume(recorded: ProjectFacts, present: ProjectFacts, volume: string): Comparison {
+  const [then, now] = [recorded.volumes[volume], present.volumes[volume]];
+  return then && now ? compareFacts('volume', volume, then, now) : NOTHING;
+}
+
+/** Everything of these services, and all networks and volumes. */
+export function compareProject(
+  recorded: ProjectFacts,
+  present: ProjectFacts,
+  services: string[],
+): Comparison {
+  return merge([
+    ...services.map((name) => compareService(recorded, present, name)),
+    ...Object.keys(recorded.networks).map((name) => compareNetwork(recorded, present, name)),
+    ...Object.keys(recorded.volumes).map((name) => compareVolume(recorded, present, name)),
+  ]);
+}
+
+function merge(comparisons: Comparison[]): Comparison {
+  return {
+    equal: comparisons.reduce((sum, { equal }) => sum + equal, 0),
+    differences: unique(comparisons.flatMap(({ differences }) => differences)),
+    defaults: unique(comparisons.flatMap(({ defaults }) => defaults)),
+  };
+}
+
+/** Replicas mostly differ in the same. */
+function unique(differences: FactDifference[]): FactDifference[] {
+  return [...new Map(differences.map((one) => [canonicalText(one), one])).values()];
+}
+
+/** `web: restart was always, is no`. Values that may be secret are left out. */
+export function describeDifference(difference: FactDifference): string {
+  const { what, name } = difference;
+  return `${what === 'service' ? name : `${what} ${name}`}: ${describeChange(difference)}`;
+}
+
+/** `restart was always, is no`. */
+export function describeChange({ key, was, is, isSecret }: FactDifference): string {
+  if (!isSecret) return `${key} was ${show(was)}, is ${show(is)}`;
+  if (was === null) return `${key} was not set`;
+  return is === null ? `${key} is not set any more` : `${key} is another`;
+}
+
+function show(value: Json): string {
+  if (value === null) return 'not set';
+  return typeof value === 'string' ? value : canonicalText(value);
+}

@@ -1,0 +1,181 @@
+import { canonicalText } from '../model/canonical.js';
+import { type Facts, type Membership, parseMembership } from '../model/facts.js';
+import type { Operation, Remark } from '../model/plan.js';
+import type { Observation } from '../model/project.js';
+import type { Decisions } from './decision.js';
+import { compareNetwork, type FactDifference } from './facts.js';
+import type { Target } from './target.js';
+
+/** Networks are planned like services: one whose settings differ is made anew. Pure. */
+
+export interface NetworkChange {
+  network: string;
+  differences: FactDifference[];
+  /** Services of this project that are connected now. */
+  services: string[];
+  /** How containers of others are connected, by name. */
+  others: Record<string, Membership>;
+}
+
+/** Networks that are there and are not as the point recorded them. */
+export function networkChanges({ facts: present, services }: Observation, target: Target): NetworkChange[] {
+  const { facts: recorded } = target;
+  if (!recorded) return [];
+  return Object.keys(recorded.networks).flatMap((network) => {
+    const { differences } = compareNetwork(recorded, present, network);
+    if (differences.length === 0) return [];
+    const connected = Object.keys(services).filter((service) =>
+      (present.services[service] ?? []).some((facts) => facts[`network.${network}`] !== undefined),
+    );
+    return [{ network, differences, services: connected, others: present.networks[network]?.others ?? {} }];
+  });
+}
+
+/** While the project's containers of these networks are stopped: they are made anew, so they need not be disconnected. */
+export function removeNetworks(changes: NetworkChange[]): Operation[] {
+  return changes.flatMap(({ network, services, others }): Operation[] => {
+    const containers = Object.keys(others);
+    const cause = 'its settings are not those of the point';
+    const isConnected = services.length > 0 || containers.length > 0;
+    return [
+      ...(isConnected
+        ? [{ kind: 'disconnect', network, containers, services, cause: `${network} is made anew` } as const]
+        : []),
+      { kind: 'remove-network', network, cause },
+    ];
+  });
+}
+
+/** Once the project's services are made: the other containers are connected as they were. */
+export function reconnectOthers(
+  changes: NetworkChange[],
+  { facts: present }: Observation,
+  target: Target,
+): Operation[] {
+  const removed = changes.flatMap(({ network, others }) => connections(network, others));
+  // What an earlier try of the same run disconnected, and the safety point knows.
+  const missing = Object.entries(target.facts?.networks ?? {}).flatMap(([network, { others }]) => {
+    const now = present.networks[network]?.others ?? {};
+    const gone = Object.entries(others).filter(([name]) => now[name] === undefined);
+    return target.point.kind === 'safety' ? connections(network, Object.fromEntries(gone)) : [];
+  });
+  return [...removed, ...missing];
+}
+
+function connections(network: string, others: Record<string, Membership>): Operation[] {
+  return Object.entries(others).map(([container, membership]) => ({
+    kind: 'connect',
+    network,
+    container,
+    service: null,
+    replica: 0,
+    membership,
+    cause: 'it was connected before',
+  }));
+}
+
+/** Connections of made services that no file says: somebody made or cut them by hand. */
+export function reconnectByHand(target: Target, decisions: Decisions, lostNetworks: string[]): Operation[] {
+  return [...decisions].flatMap(([service, decision]) => {
+    const containers = target.facts?.services[service] ?? [];
+    if (decision.action !== 'up' || decision.from === 'facts') return [];
+    return containers.flatMap((facts, replica) =>
+      connectionsByHand(facts, expectedNetworks(target, service), lostNetworks).map(
+        ([network, membership]): Operation =>
+          membership === undefined
+            ? {
+                kind: 'disconnect',
+                network,
+                containers: [],
+                services: [service],
+                cause: 'it was not connected',
+              }
+            : {
+                kind: 'connect',
+                network,
+                container: null,
+                service,
+                replica,
+                membership,
+                cause: 'it was connected by hand',
+              },
+      ),
+    );
+  });
+}
+
+/** Undefined for a network of the definition that the container was not in. */
+function connectionsByHand(
+  facts: Facts,
+  expected: ReadonlyMap<string, Membership>,
+  lost: string[],
+): [string, Membership | undefined][] {
+  // Shared namespaces have no connections of their own.
+  if (facts['network_mode'] !== undefined) return [];
+  const actual = new Map(
+    Object.entries(facts).flatMap(([key, { value }]) =>
+      key.startsWith('network.') ? [[key.slice('network.'.length), parseMembership(value)] as const] : [],
+    ),
+  );
+  const made = [...actual].filter(
+    ([network, membership]) =>
+      !lost.includes(network) && canonicalText(expected.get(network) ?? null) !== canonicalText(membership),
+  );
+  const cut = [...expected.keys()].filter((network) => !actual.has(network));
+  return [...made, ...cut.map((network): [string, undefined] => [network, undefined])];
+}
+
+/** By the names that the engine knows. */
+function expectedNetworks({ model, point }: Target, service: string): ReadonlyMap<string, Membership> {
+  const networks = model?.services[service]?.['networks'];
+  const entries = typeof networks === 'object' && networks !== null ? Object.entries(networks) : [];
+  return new Map(
+    entries.map(([key, settings]) => {
+      const name = model?.networks[key]?.name ?? `${point.project.name}_${key}`;
+      return [name, membershipOf(settings)];
+    }),
+  );
+}
+
+function membershipOf(settings: unknown): Membership {
+  const fields: Record<string, unknown> =
+    typeof settings === 'object' && settings !== null ? { ...settings } : {};
+  const aliases = Array.isArray(fields['aliases']) ? fields['aliases'].map(String).toSorted() : [];
+  const drop = Object.entries({
+    ipv4: fields['ipv4_address'],
+    ipv6: fields['ipv6_address'],
+    link_local: fields['link_local_ips'],
+    driver_options: fields['driver_opts'],
+    gw_priority: fields['gw_priority'],
+  }).filter(([, value]) => value !== undefined && value !== 0 && value !== null);
+  return parseMembership({ aliases, ...Object.fromEntries(drop) });
+}
+
+/** What a person has to know about networks that are made anew. */
+export function networkRisks(changes: NetworkChange[]): Remark[] {
+  return changes.flatMap(({ network, others }) => {
+    const names = Object.keys(others);
+    if (names.length === 0) return [];
+    return [
+      {
+        code: 'network-shared',
+        message: `network ${network} is made anew: ${names.join(', ')} of others ${names.length > 1 ? 'are' : 'is'} disconnected meanwhile and connected again`,
+        hint: null,
+      },
+    ];
+  });
+}
+
+export function networkBlockers(changes: NetworkChange[], decisions: Decisions): Remark[] {
+  return changes.flatMap(({ network, services }) => {
+    const outside = services.filter((service) => !decisions.has(service));
+    if (outside.length === 0) return [];
+    return [
+      {
+        code: 'network-in-use',
+        message: `network ${network} has to be made anew, and ${outside.join(', ')}, left out of this rollback, ${outside.length > 1 ? 'are' : 'is'} connected to it`,
+        hint: 'leave --services out to roll the whole project back',
+      },
+    ];
+  });
+}

@@ -1,0 +1,31 @@
+import type { ProjectFacts } from '../model/facts.js';
+import type { Findings } from '../model/plan.js';
+import { anonymousVolume } from '../plan/changes.js';
+import type { Workspace } from '../session/workspace.js';
+
+/** Recorded volumes without a name, and networks of others, that the engine no longer has: no container can be given them. */
+export async function findLost(
+  { engine }: Workspace,
+  facts: ProjectFacts | undefined,
+): Promise<Pick<Findings, 'lostVolumes' | 'lostNetworks'>> {
+  const containers = Object.values(facts?.services ?? {}).flat();
+  const volumes = containers.flatMap((one) =>
+    Object.values(one).flatMap(({ value }) => anonymousVolume(value) ?? []),
+  );
+  const networks = containers.flatMap((one) =>
+    Object.keys(one).flatMap((key) => (key.startsWith('network.') ? key.slice('network.'.length) : [])),
+  );
+  // Those of the project are made when they are needed.
+  const others = networks.filter((name) => facts?.networks[name] === undefined);
+  const [lostVolumes, lostNetworks] = await Promise.all([
+    findMissing(volumes, (name) => engine.hasVolume(name)),
+    findMissing(others, (name) => engine.hasNetwork(name)),
+  ]);
+  return { lostVolumes, lostNetworks };
+}
+
+async function findMissing(names: string[], isThere: (name: string) => Promise<boolean>): Promise<string[]> {
+  const unique = [...new Set(names)];
+  const found = await Promise.all(unique.map(isThere));
+  return unique.filter((_, index) => !found[index]);
+}
