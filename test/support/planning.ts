@@ -13,6 +13,7 @@ import type { ConfigEntry, InterpolationVariable, Observation } from '../../src/
 import { plan } from '../../src/plan/plan.js';
 import { isUp } from '../../src/plan/services.js';
 import type { Target, Traits } from '../../src/plan/target.js';
+import { noFindings } from './findings.js';
 
 /**
  * Small presents and points for tests of the planner, in one language: a `Stack`. `aPresent(stack)` is what would be observed of it,
@@ -335,22 +336,6 @@ export function aVolumeFinding(
     ...overrides,
   };
 }
-
-export const noFindings: Findings = {
-  damaged: [],
-  modelError: undefined,
-  definitions: {},
-  takenPorts: [],
-  missingExternal: [],
-  missingVolumes: [],
-  lostVolumes: [],
-  lostNetworks: [],
-  otherwiseDefined: [],
-  volumes: {},
-  pullable: [],
-  commitMissing: false,
-  missingBytes: 0,
-};
 
 export const options: PlanOptions = {
   kind: 'rollback',

@@ -1,0 +1,18 @@
+import type { Findings } from '../../src/model/plan.js';
+
+/** Nothing stands in the way of a plan. */
+export const noFindings: Findings = {
+  damaged: [],
+  modelError: undefined,
+  definitions: {},
+  takenPorts: [],
+  missingExternal: [],
+  missingVolumes: [],
+  lostVolumes: [],
+  lostNetworks: [],
+  otherwiseDefined: [],
+  volumes: {},
+  pullable: [],
+  commitMissing: false,
+  missingBytes: 0,
+};
