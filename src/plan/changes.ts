@@ -53,6 +53,7 @@ export function needsFacts(
   const { facts, model, point } = target;
   const [own] = facts?.services[service]?.slice(-1) ?? [];
   if (!own) return false;
+  if (model && !model.services[service]) return true;
   if (point.containers[service]?.matches_files === false || hasDrifted(point, service)) return true;
   if (changedByHand(own, model?.services[service])) return true;
   // A new container takes over the anonymous volumes of the one before it, whichever those are.

@@ -53,7 +53,9 @@ export function compareFacts(
   for (const key of keys) {
     const rule = ruleOf(TABLES[what], key);
     const [was, is] = [recorded[key], present[key]];
-    if (!rule || isOneOf(['generated'], was, is)) continue;
+    // What only the present image gives is no difference of its own: images are compared by their ids.
+    const comesWithImage = was === undefined && is?.origin === 'image';
+    if (!rule || comesWithImage || isOneOf(['generated'], was, is)) continue;
     if (was && is && canonicalText(was.value) === canonicalText(is.value)) {
       if (was.origin !== 'daemon') result.equal += 1;
       continue;

@@ -106,10 +106,11 @@ function decideOne(situation: Situation, name: string, recorded: PointContainers
   const mounted = mountedChanges(observation, containers, files.operations);
   const cause = reasonToMakeAnew(situation, name, recorded, containers);
   if (cause) {
-    if (target.model && !target.model.services[name]) {
+    const canUseFacts = target.facts !== undefined && observation.provider.readsModels;
+    if (target.model && !target.model.services[name] && !canUseFacts) {
       return { action: 'cannot', cause: `${cause}, and the files of the point do not define it` };
     }
-    if (cause === OTHER_DEFINITION && definitionStays(observation, target, name, files)) {
+    if (cause === OTHER_DEFINITION && !canUseFacts && definitionStays(observation, target, name, files)) {
       return { action: 'cannot', cause: `${cause}, in files that are left alone` };
     }
     const image = target.point.images[name];

@@ -53,8 +53,11 @@ async function hashFile(engine: Engine, container: string, path: string): Promis
   return undefined;
 }
 
-/** The facts with hashes of contents under the key of a point. Plain hashes of short secrets could be guessed. */
+/**
+ * The facts with hashes of contents under the key of a point; as they are when that is empty. Plain hashes of short secrets could be guessed.
+ */
 export function sealContents(facts: ProjectFacts, key: string): ProjectFacts {
+  if (key === '') return facts;
   const seal = (one: Facts): Facts =>
     Object.fromEntries(
       Object.entries(one).map(([name, fact]) =>

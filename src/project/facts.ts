@@ -20,7 +20,7 @@ import {
 } from '../model/facts.js';
 import type { Project, ServiceObservation } from '../model/project.js';
 import { readContents, type ContentTargets } from './contents.js';
-import { isAnonymous } from '../plan/changes.js';
+import { anonymousVolume, isAnonymous } from '../plan/changes.js';
 import { isDenied, isMissing, relativeTo } from './paths.js';
 
 /** The runtime facts of a project: settings that the engine tells, each with its origin. */
@@ -83,7 +83,14 @@ async function containerFacts(
   };
   const settings = await resolveSettings(input, container, names);
   const contents = await readContents(input.engine, container, model, input.contents[name] ?? []);
-  return toFacts(CONTAINER_FACTS, { ...settings, ...contents }, known);
+  const facts = toFacts(CONTAINER_FACTS, { ...settings, ...contents }, known);
+  const defined = new Set(model?.services[name]?.volumes.map(({ target }) => `mount.${target}`));
+  for (const [key, fact] of Object.entries(facts)) {
+    // A volume without a name that no definition asks for comes from the image.
+    if (!defined.has(key) && anonymousVolume(fact.value) !== undefined)
+      facts[key] = { ...fact, origin: 'image' };
+  }
+  return facts;
 }
 
 /** Of daemons that nobody configured. */

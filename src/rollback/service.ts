@@ -1,4 +1,5 @@
 import { RollbackError } from '../model/errors.js';
+import type { ProjectFacts } from '../model/facts.js';
 import { quoted } from '../model/names.js';
 import type { Point, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
@@ -87,7 +88,7 @@ function withImage(
   image: PointImage,
 ): Target {
   const { user, toolVersion } = workspace;
-  const { model, variables } = observation;
+  const { model, variables, facts } = observation;
   const present = pointOf(observation, `rb-${'0'.repeat(12)}`, {
     kind: 'manual',
     description: '',
@@ -98,7 +99,7 @@ function withImage(
     user,
     toolVersion,
   });
-  return serviceAt({ point: present, stored: false, model, variables, facts: undefined }, service, image);
+  return serviceAt({ point: present, stored: false, model, variables, facts }, service, image);
 }
 
 /** A recorded state of one service with another image, and running. */
@@ -127,6 +128,13 @@ export function serviceAt(present: Target, service: string, image: PointImage): 
       },
     },
   };
-  // Those of the other image are not known.
-  return { ...present, point, stored: false, facts: undefined };
+  return { ...present, point, stored: false, facts: present.facts && withoutImage(present.facts, service) };
+}
+
+/** The facts of the service that do not come from its image. */
+function withoutImage(facts: ProjectFacts, service: string): ProjectFacts {
+  const containers = (facts.services[service] ?? []).map((one) =>
+    Object.fromEntries(Object.entries(one).filter(([, { origin }]) => origin !== 'image')),
+  );
+  return { ...facts, services: { [service]: containers } };
 }
