@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { POINT_KINDS } from './names.js';
+import { ownerSchema } from './point.js';
 import type { RunScope } from './scope.js';
 
 /** A plan: what would be done, as data. Produced by pure code, printed by dry runs, performed by the executor. */
@@ -38,9 +39,10 @@ export const operationSchema = z.discriminatedUnion('kind', [
     kind: z.literal('restore-file'),
     path: z.string(),
     mode,
+    owner: ownerSchema,
     size: z.int(),
     sha256: z.string(),
-    /** Rewritten in place, because a container that keeps running holds the inode. */
+    /** Rewritten in place, because it is a mount point, or a container that keeps running holds the inode. */
     in_place: z.boolean(),
     outside: z.boolean(),
     ...base,
@@ -49,10 +51,18 @@ export const operationSchema = z.discriminatedUnion('kind', [
     kind: z.literal('restore-link'),
     path: z.string(),
     target: z.string(),
+    owner: ownerSchema,
     outside: z.boolean(),
     ...base,
   }),
-  z.object({ kind: z.literal('restore-directory'), path: z.string(), mode, outside: z.boolean(), ...base }),
+  z.object({
+    kind: z.literal('restore-directory'),
+    path: z.string(),
+    mode,
+    owner: ownerSchema,
+    outside: z.boolean(),
+    ...base,
+  }),
   /** The point says it was absent; its bytes are in the safety point. */
   z.object({ kind: z.literal('remove-file'), path: z.string(), outside: z.boolean(), ...base }),
   /** What the volume holds goes into the safety point, before it is emptied. */

@@ -1,6 +1,6 @@
 import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
-import type { FileChanges } from './files.js';
+import { GONE, type FileChanges } from './files.js';
 import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
@@ -98,9 +98,7 @@ export function risks(
   const remark = (code: string, message: string, hint: string | null = null) =>
     result.push({ code, message, hint });
 
-  const replaced = files.operations.filter(
-    (file) => file.kind === 'remove-file' || file.cause !== 'it is gone',
-  );
+  const replaced = files.operations.filter((file) => file.kind === 'remove-file' || file.cause !== GONE);
   if (replaced.length > 0) {
     const what = replaced.length === 1 ? replaced[0]?.path : `${replaced.length} configuration files`;
     remark(
@@ -108,6 +106,9 @@ export function risks(
       `changes to ${what} made since the point (${age} old) are replaced`,
       'the safety point keeps them: undo brings them back',
     );
+  }
+  if (files.unsteady.length > 0 && (files.operations.length > 0 || madeAnew(decisions).length > 0)) {
+    remark('unsteady', `written by services all the time, and left alone: ${files.unsteady.join(', ')}`);
   }
   for (const [service, decision] of decisions) {
     if (decision.action === 'remove') {

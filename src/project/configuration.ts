@@ -27,6 +27,8 @@ export interface ConfigurationInput {
   backupDir: string;
   /** Paths (relative) whose present state is wanted whatever it is: a point's entries. */
   alsoPaths?: string[];
+  /** Those of them that a running service always writes. */
+  unsteady?: string[];
   /** Directories (relative) whose present contents are wanted: a point's directories. */
   alsoDirectories?: string[];
   /** The same for paths outside the project (absolute). */
@@ -57,7 +59,8 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   }
   for (const { source, readOnly } of binds) await collector.addBind(source, readOnly);
 
-  for (const path of input.alsoPaths ?? []) collector.addExact(safe(path));
+  const unsteady = new Set(input.unsteady);
+  for (const path of input.alsoPaths ?? []) collector.addExact(safe(path), { unsteady: unsteady.has(path) });
   for (const path of input.alsoDirectories ?? [])
     await collector.addContents(path === '.' ? path : safe(path));
   for (const path of input.alsoOutside ?? []) collector.addExactOutside(safeOutside(path));
