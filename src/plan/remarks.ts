@@ -5,7 +5,7 @@ import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
 import type { Decision, Decisions } from './decision.js';
-import { hasDrifted } from './definitions.js';
+import { hasDrifted, isSameDefinition } from './definitions.js';
 import { ageOf } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
@@ -65,6 +65,7 @@ export function blockers(
     });
   }
   result.push(...providerBlockers(observation, target, decisions));
+  if (!returning) result.push(...outsideBlockers(observation, target, files, anew));
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',
@@ -185,6 +186,36 @@ function lostImage({ services, images }: Observation, service: string): string |
 
 function madeAnew(decisions: Decisions): string[] {
   return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
+}
+
+/** Services that the files as they are left would make otherwise than they were: known before anything stops. */
+function outsideBlockers(
+  observation: Observation,
+  { point, model }: Target,
+  { left, operations }: FileChanges,
+  anew: string[],
+): Remark[] {
+  const { files, env_files: envFiles } = point.project;
+  const inputs = new Set(['.env', ...files, ...envFiles]);
+  // A file that services only mount does not change how they are made.
+  const read = point.outside.filter(
+    (entry) =>
+      left.includes(entry.path) &&
+      (operations.length === 0 || inputs.has((entry.type === 'file' && entry.via) || entry.path)),
+  );
+  const [first] = read;
+  if (!first || !observation.model) return [];
+  const [now, then] = [observation.model.services, model?.services ?? {}];
+  const changed = anew.filter((service) => !isSameDefinition(now[service], then[service]));
+  if (changed.length === 0) return [];
+  const via = first.type === 'file' && first.via ? ` (${first.via} leads there)` : '';
+  return [
+    {
+      code: 'outside-needed',
+      message: `${changed.join(', ')} cannot be made as at the point: ${first.path}${via} differs and is left alone`,
+      hint: 'add --outside to restore it too',
+    },
+  ];
 }
 
 /** What this provider, or this engine, could do only by half. */

@@ -48,21 +48,26 @@ export class Collector {
   readonly #outside = new Map<string, string | undefined>();
   readonly #exact = new Set<string>();
   readonly #unsteady = new Set<string>();
-  readonly #began = Date.now();
+  readonly #began: number;
   readonly #skipped = new Map<string, string>();
   readonly #directories = new Set<string>();
 
   /** All real paths. */
-  constructor(root: string, backupDir: string, data: Set<string>) {
+  constructor(root: string, backupDir: string, data: Set<string>, began: number) {
     this.#root = root;
     this.#backupDir = backupDir;
     this.#data = data;
+    this.#began = began;
   }
 
-  static async open(directory: string, backupDir: string, writable: string[]): Promise<Collector> {
+  /** @param began when the observation began, in milliseconds of the epoch: files that were written later are unsteady */
+  static async open(
+    directory: string,
+    { backupDir, writable, began }: { backupDir: string; writable: string[]; began: number },
+  ): Promise<Collector> {
     const root = await realpathOfExisting(directory);
     const data = await Promise.all(writable.map((source) => placesOf(root, source)));
-    return new Collector(root, await realpathOfExisting(backupDir), new Set(data.flat()));
+    return new Collector(root, await realpathOfExisting(backupDir), new Set(data.flat()), began);
   }
 
   /** A single file, absolute. */

@@ -33,6 +33,8 @@ export interface ConfigurationInput {
   alsoDirectories?: string[];
   /** The same for paths outside the project (absolute). */
   alsoOutside?: string[];
+  /** When the observation began, in milliseconds of the epoch; now when absent. */
+  began?: number;
 }
 
 /**
@@ -43,7 +45,11 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   const { project, model, sources, containers, config, backupDir } = input;
   const binds = bindMounts(model, containers);
   const writable = binds.filter(({ readOnly }) => !readOnly).map(({ source }) => source);
-  const collector = await Collector.open(project.directory, backupDir, writable);
+  const collector = await Collector.open(project.directory, {
+    backupDir,
+    writable,
+    began: input.began ?? Date.now(),
+  });
 
   const listed = [...sources.files, ...loadedByDefault(project), ...dotEnv(project), ...sources.envFiles];
   for (const file of listed) await collector.addFile(file, { listed: true });

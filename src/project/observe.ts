@@ -48,6 +48,7 @@ export interface ObserveInput {
  */
 export async function observe(input: ObserveInput): Promise<Observation> {
   const { project, engine, provider, env, target, signal } = input;
+  const began = Date.now();
   const warnings: string[] = [];
   const warn = (message: string) => warnings.push(message);
   const images = new ImageBook(engine);
@@ -84,6 +85,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
       config: input.config,
       migrationFiles: input.migrationFiles,
       backupDir: input.backupDir,
+      began,
       alsoPaths: target?.entries.map(({ path }) => path) ?? [],
       unsteady: target?.entries.filter(isUnsteady).map(({ path }) => path) ?? [],
       alsoDirectories: target?.directories ?? [],

@@ -10,6 +10,7 @@ import { plan } from '../plan/plan.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { openTarget } from '../points/find.js';
+import { filesOfServices } from '../project/binds.js';
 import { fingerprint } from '../project/observe.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import { collectFindings } from './findings.js';
@@ -49,7 +50,7 @@ export async function planWayBack(
   const findRemaining = async () => {
     const made = way.operations.flatMap((operation) => (operation.kind === 'up' ? operation.services : []));
     // What was done to data proved itself; a second look could only say that it is not as it was recorded.
-    const { plan: left } = await planToSafetyPoint(workspace, target, { ...scope, volumes: false }, made);
+    const { plan: left } = await planToSafetyPoint(workspace, target, { ...scope, volumes: false }, { made });
     const remaining = listRemaining(left, target.point);
     if (remaining.length === 0) await discardStaged(workspace, target.point);
     return remaining;
@@ -57,18 +58,19 @@ export async function planWayBack(
   return { plan: way, perform, findRemaining };
 }
 
-/** @param made services that the provider has just made from the files of the target */
+/** @param done services that the provider has just made from the files of the target; undefined before the way back */
 async function planToSafetyPoint(
   workspace: Workspace,
-  target: Target,
+  safety: Target,
   scope: RunScope,
-  made: string[] = [],
+  done?: { made: string[] },
 ): Promise<{ plan: Plan; observation: Observation }> {
   const [present, findings] = await Promise.all([
-    observePresent(workspace, target.point),
-    collectFindings(workspace, target, scope),
+    observePresent(workspace, safety.point),
+    collectFindings(workspace, safety, scope),
   ]);
-  const observation = withoutHashes(present, made);
+  const observation = done ? withoutHashes(present, done.made) : present;
+  const target = done ? leaveFilesOfServices(safety, present) : safety;
   const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
     ...scope,
     kind: 'return',
@@ -76,6 +78,15 @@ async function planToSafetyPoint(
     now: new Date().toISOString(),
   });
   return { plan: way, observation };
+}
+
+/** A service that runs again may have written to its file at once. */
+function leaveFilesOfServices(target: Target, present: Observation): Target {
+  const written = filesOfServices(present);
+  const entries = target.point.entries.map((entry) =>
+    entry.type === 'file' && written.has(entry.path) ? { ...entry, unsteady: true as const } : entry,
+  );
+  return { ...target, point: { ...target.point, entries } };
 }
 
 /** The provider may leave dependencies out of the hash that it writes down, so its hash says nothing about what it has just made. */
