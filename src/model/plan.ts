@@ -164,6 +164,8 @@ export interface Findings {
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */
   missingVolumes: string[];
+  /** Host paths that the point's services mount, that are gone, and that no recorded file brings back. Inside the project relative. */
+  missingBinds: string[];
   /** Of each volume whose data the target holds, or whose data its run has put aside. */
   volumes: Record<string, VolumeFinding>;
   /** Recorded digests of images that are missing here and that their registry still has. */

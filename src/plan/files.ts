@@ -126,19 +126,20 @@ class Comparison {
     this.operations.push(operationFor(entry, { outside: path.startsWith('/'), cause, inPlace: isMount }));
   }
 
-  /** Below a link that becomes a directory nothing is there yet. */
+  /** Below a link or file that becomes a directory nothing is there yet. */
   #current(path: string): ConfigEntry {
     const isReplaced = ancestors(path).some(
-      (folder) => this.#then.get(folder)?.type === 'directory' && this.#now.get(folder)?.type === 'symlink',
+      (folder) =>
+        this.#then.get(folder)?.type === 'directory' &&
+        ['symlink', 'file'].includes(this.#now.get(folder)?.type ?? ''),
     );
     return (isReplaced ? undefined : this.#now.get(path)) ?? { path, type: 'absent' };
   }
 
   /** We replace files, links and directories without anything of others; what else stands at a path is not ours to destroy. */
   #isInTheWay(entry: PointEntry, current: ConfigEntry): boolean {
-    if (current.type === 'other') return true;
     if (current.type === 'directory') return entry.type !== 'directory' && !this.#isEmptied(entry.path);
-    return entry.type === 'directory' && current.type === 'file';
+    return current.type === 'other';
   }
 
   /** Is everything in this directory removed by the same plan? An engine makes an empty one in the place of a file that it misses. */
@@ -204,7 +205,7 @@ class Comparison {
       case 'absent':
         return 'it was not there at the point';
       case 'directory':
-        if (current.type !== 'directory') return 'it is a link now';
+        if (current.type !== 'directory') return `it is ${whatIs(current)} now`;
         return modes(current.mode, entry.mode) ?? this.#owners(current.owner, entry.owner);
       case 'symlink':
         if (current.type !== 'symlink' || current.target !== entry.target) return 'it points elsewhere';

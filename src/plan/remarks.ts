@@ -65,7 +65,7 @@ export function blockers(
     });
   }
   result.push(...providerBlockers(observation, target, decisions));
-  if (!returning) result.push(...outsideBlockers(observation, target, files, anew));
+  if (!returning) result.push(...outsideBlockers(observation, target, files, decisions));
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',
@@ -153,6 +153,10 @@ export function risks(
     if (!exchanged.has(name))
       remark('volume-missing', `volume ${name} is gone and comes up empty: ${why(name)}`);
   }
+  for (const path of madeAnew(decisions).length > 0 ? findings.missingBinds : []) {
+    if (!exchanged.has(path))
+      remark('directory-missing', `${path} is gone and comes up as an empty directory: ${why(path)}`);
+  }
   const differing = variableDifferences(observation, target);
   if (differing.length > 0 && madeAnew(decisions).length > 0) {
     remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
@@ -193,7 +197,7 @@ function outsideBlockers(
   observation: Observation,
   { point, model }: Target,
   { left, operations }: FileChanges,
-  anew: string[],
+  decisions: Decisions,
 ): Remark[] {
   const { files, env_files: envFiles } = point.project;
   const inputs = new Set(['.env', ...files, ...envFiles]);
@@ -206,7 +210,10 @@ function outsideBlockers(
   const [first] = read;
   if (!first || !observation.model) return [];
   const [now, then] = [observation.model.services, model?.services ?? {}];
-  const changed = anew.filter((service) => !isSameDefinition(now[service], then[service]));
+  const concerned = [...decisions].filter(([, { action }]) => action === 'up' || action === 'cannot');
+  const changed = concerned
+    .map(([service]) => service)
+    .filter((service) => !isSameDefinition(now[service], then[service]));
   if (changed.length === 0) return [];
   const via = first.type === 'file' && first.via ? ` (${first.via} leads there)` : '';
   return [

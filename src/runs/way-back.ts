@@ -7,6 +7,7 @@ import { performing } from '../operations/executor.js';
 import { performers } from '../operations/performers.js';
 import { describe } from '../plan/render.js';
 import { plan } from '../plan/plan.js';
+import { absolutePath, boundPaths, isUp } from '../plan/services.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { openTarget } from '../points/find.js';
@@ -80,12 +81,27 @@ async function planToSafetyPoint(
   return { plan: way, observation };
 }
 
-/** A service that runs again may have written to its file at once. */
+/**
+ * Once services run again, they may have written to their files, and the engine has made an empty directory for each mount whose source is gone,
+ * as it was before.
+ */
 function leaveFilesOfServices(target: Target, present: Observation): Target {
   const written = filesOfServices(present);
-  const entries = target.point.entries.map((entry) =>
-    entry.type === 'file' && written.has(entry.path) ? { ...entry, unsteady: true as const } : entry,
+  const mounted = boundPaths(
+    present,
+    Object.values(present.services).flatMap(({ containers }) => containers.filter(isUp)),
   );
+  const made = present.configuration.entries.filter(
+    (entry) =>
+      entry.type === 'directory' &&
+      !entry.others &&
+      mounted.includes(absolutePath(present.project.directory, { path: entry.path, outside: false })),
+  );
+  const entries = target.point.entries
+    .filter(({ path, type }) => type !== 'absent' || !made.some((entry) => entry.path === path))
+    .map((entry) =>
+      entry.type === 'file' && written.has(entry.path) ? { ...entry, unsteady: true as const } : entry,
+    );
   return { ...target, point: { ...target.point, entries } };
 }
 

@@ -315,6 +315,7 @@ export const noFindings: Findings = {
   takenPorts: [],
   missingExternal: [],
   missingVolumes: [],
+  missingBinds: [],
   volumes: {},
   pullable: [],
   commitMissing: false,

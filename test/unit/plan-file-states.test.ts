@@ -139,9 +139,12 @@ describe('a directory in the place of a file or a link', () => {
     expect(outline(operations)).toEqual(['remove-file conf/f', 'restore-link conf']);
   });
 
-  it('comes back where a link stands now, with all that was in it', () => {
+  it.each<[string, FileSpec]>([
+    ['link', { link: 'conf.new' }],
+    ['file', 'new'],
+  ])('comes back where a %s stands now, with all that was in it', (_, spec) => {
     const { operations } = differences(
-      { conf: { link: 'conf.new' }, 'conf/f': 'old' },
+      { conf: spec, 'conf/f': 'old' },
       { conf: { directory: 0o755 }, 'conf/f': 'old' },
     );
     expect(outline(operations)).toEqual(['restore-directory conf', 'restore-file conf/f']);

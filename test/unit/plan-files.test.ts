@@ -224,17 +224,15 @@ describe('a file, a link, a directory', () => {
       {
         a: { directory: 0o755, more: { others: true } },
         b: { other: 'a socket' },
-        c: 'file',
         d: { other: 'a device' },
       },
-      { a: 'old', b: null, c: { directory: 0o755 }, d: 'old' },
+      { a: 'old', b: null, d: 'old' },
     );
     const hint = 'move it away, then try again';
     expect(operations).toEqual([]);
     expect(blockers).toEqual([
       { code: 'in-the-way', message: 'a is a directory now, where the point has a file', hint },
       { code: 'in-the-way', message: 'b is a socket now, where the point has nothing', hint },
-      { code: 'in-the-way', message: 'c is a file now, where the point has a directory', hint },
       { code: 'in-the-way', message: 'd is a device now, where the point has a file', hint },
     ]);
   });
