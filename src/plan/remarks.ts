@@ -202,12 +202,11 @@ function outsideBlockers(
   const { files, env_files: envFiles } = point.project;
   const inputs = new Set(['.env', ...files, ...envFiles]);
   // A file that services only mount does not change how they are made.
-  const read = point.outside.filter(
+  const first = point.outside.find(
     (entry) =>
       left.includes(entry.path) &&
       (operations.length === 0 || inputs.has((entry.type === 'file' && entry.via) || entry.path)),
   );
-  const [first] = read;
   if (!first || !observation.model) return [];
   const [now, then] = [observation.model.services, model?.services ?? {}];
   const concerned = [...decisions].filter(([, { action }]) => action === 'up' || action === 'cannot');

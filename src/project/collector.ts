@@ -234,7 +234,8 @@ export class Collector {
     if (found.size >= FILE_LIMIT_BYTES) {
       return `has ${megabytes(found.size)}; without being listed under config_files, files under 1 MB are recorded`;
     }
-    if (DATABASE_NAME.test(place) || (await isSqlite(place))) return 'is a database: data, not configuration';
+    if (DATABASE_NAME.test(place) || (await isSqlite(place)))
+      return 'is a database, which is data: mount its directory to record it with --include-volumes';
     return undefined;
   }
 

@@ -15,17 +15,15 @@ export interface GitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Undefined without a repository, a commit, or a git program. */
+const OPTIONS = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
+
+/** Undefined without a repository, a commit, or a git program. Submodules do not count: no point holds what is in them. */
 export async function readGit(directory: string, options: GitOptions = {}): Promise<GitState | undefined> {
   const root = await findRoot(directory);
   if (root === undefined) return undefined;
   const result = await execa(
     'git',
-    [
-      ...['-c', 'core.fsmonitor=false', '--no-optional-locks', '-C', root],
-      // Their work trees take long to look through, and no point holds them.
-      ...['status', '--porcelain=v2', '--branch', '--ignore-submodules=all'],
-    ],
+    [...OPTIONS, '-C', root, 'status', '--porcelain=v2', '--branch', '--ignore-submodules=all'],
     {
       env: environmentWithout(OF_A_HOOK),
       extendEnv: false,

@@ -171,6 +171,6 @@ describe('submodules', () => {
       code: 'failed',
       message: expect.stringContaining('submodule'),
     });
-    await expect(git(sub, 'cat-file', '-e', third)).rejects.toThrow();
+    await expect(git(sub, 'cat-file', '-e', third)).rejects.toThrow('cat-file');
   });
 });
