@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { membershipSchema } from './facts.js';
 import { POINT_KINDS } from './names.js';
+import { ownerSchema } from './point.js';
 import type { RunScope } from './scope.js';
 
 /** A plan: what would be done, as data. Produced by pure code, printed by dry runs, performed by the executor. */
@@ -39,9 +40,10 @@ export const operationSchema = z.discriminatedUnion('kind', [
     kind: z.literal('restore-file'),
     path: z.string(),
     mode,
+    owner: ownerSchema,
     size: z.int(),
     sha256: z.string(),
-    /** Rewritten in place, because a container that keeps running holds the inode. */
+    /** Rewritten in place, because it is a mount point, or a container that keeps running holds the inode. */
     in_place: z.boolean(),
     outside: z.boolean(),
     ...base,
@@ -50,10 +52,18 @@ export const operationSchema = z.discriminatedUnion('kind', [
     kind: z.literal('restore-link'),
     path: z.string(),
     target: z.string(),
+    owner: ownerSchema,
     outside: z.boolean(),
     ...base,
   }),
-  z.object({ kind: z.literal('restore-directory'), path: z.string(), mode, outside: z.boolean(), ...base }),
+  z.object({
+    kind: z.literal('restore-directory'),
+    path: z.string(),
+    mode,
+    owner: ownerSchema,
+    outside: z.boolean(),
+    ...base,
+  }),
   /** The point says it was absent; its bytes are in the safety point. */
   z.object({ kind: z.literal('remove-file'), path: z.string(), outside: z.boolean(), ...base }),
   /** What the volume holds goes into the safety point, before it is emptied. */
@@ -187,6 +197,8 @@ export interface Findings {
   lostNetworks: string[];
   /** Services that the point's files define otherwise today than when it was made: other variables, another user. */
   otherwiseDefined: string[];
+  /** Host paths that the point's services mount, that are gone, and that no recorded file brings back. Inside the project relative. */
+  missingBinds: string[];
   /** Of each volume whose data the target holds, or whose data its run has put aside. */
   volumes: Record<string, VolumeFinding>;
   /** Recorded digests of images that are missing here and that their registry still has. */

@@ -12,18 +12,26 @@ export const POINT_FORMAT = 1;
 const hash = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const mode = z.int().min(0).max(0o7777);
 
+/** Numeric ids. Absent in points of versions before 0.2, which did not record owners. */
+export const ownerSchema = z.object({ uid: z.int().nonnegative(), gid: z.int().nonnegative() }).optional();
+
 const entrySchema = z.discriminatedUnion('type', [
   z.object({
     path: z.string(),
     type: z.literal('file'),
     mode,
+    owner: ownerSchema,
     size: z.int().nonnegative(),
     sha256: hash,
     /** Where the bytes are, relative to the point's directory. */
     stored: z.string(),
+    /** A running service was writing the file: these are the bytes that were read, and a rollback leaves its content alone. */
+    unsteady: z.literal(true).optional(),
+    /** Of a file outside the project: the link inside that leads to it. */
+    via: z.string().optional(),
   }),
-  z.object({ path: z.string(), type: z.literal('symlink'), target: z.string() }),
-  z.object({ path: z.string(), type: z.literal('directory'), mode }),
+  z.object({ path: z.string(), type: z.literal('symlink'), target: z.string(), owner: ownerSchema }),
+  z.object({ path: z.string(), type: z.literal('directory'), mode, owner: ownerSchema }),
   z.object({ path: z.string(), type: z.literal('absent') }),
 ]);
 

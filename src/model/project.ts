@@ -29,11 +29,35 @@ export interface Project {
   envFiles: string[];
 }
 
+/** Numeric ids of a file's user and group. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
 /** A configuration entry as it is on disk now. Paths are relative to the project directory, with `/`. */
 export type ConfigEntry =
-  | { path: string; type: 'file'; mode: number; size: number; sha256: string }
-  | { path: string; type: 'symlink'; target: string }
-  | { path: string; type: 'directory'; mode: number }
+  | {
+      path: string;
+      type: 'file';
+      mode: number;
+      owner?: Owner | undefined;
+      size: number;
+      sha256: string;
+      /** Somebody wrote it while it was observed, or the target point says that its service always does. */
+      unsteady?: true | undefined;
+      /** Of a file outside the project: the link inside that leads to it. */
+      via?: string | undefined;
+    }
+  | { path: string; type: 'symlink'; target: string; owner?: Owner | undefined }
+  | {
+      path: string;
+      type: 'directory';
+      mode: number;
+      owner?: Owner | undefined;
+      /** It holds something that is no entry here. Told only of the paths of a target point. */
+      others?: true | undefined;
+    }
   | { path: string; type: 'absent' }
   /** Something else is in the way: a device, a socket, an unreadable or too large file. */
   | { path: string; type: 'other'; what: string };
@@ -42,6 +66,16 @@ export type ConfigEntry =
 export interface SkippedEntry {
   path: string;
   reason: string;
+}
+
+/** What this user may do to the paths of a target point. */
+export interface FileAccess {
+  /** Who may only make files of these ids; null for root, who gives files to anybody. */
+  user: { uid: number; groups: number[] } | null;
+  /** Paths that cannot be replaced, made or removed, and why. */
+  refused: Record<string, string>;
+  /** Paths that are mount points themselves: a file there can only be rewritten in place. */
+  mountPoints: string[];
 }
 
 /** The configuration of a project: what a point stores and what a rollback compares. */
@@ -53,6 +87,8 @@ export interface Configuration {
   skipped: SkippedEntry[];
   /** Read-only bind-mounted directories (relative): what appears inside them later is undone too. */
   directories: string[];
+  /** Nothing is refused where no target was given. */
+  access: FileAccess;
 }
 
 /** A variable the compose files interpolate. Values are secret by default. */

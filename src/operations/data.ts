@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import type { ComposeModel } from '../model/compose.js';
@@ -7,7 +8,7 @@ import { RollbackError } from '../model/errors.js';
 import { KEPT_REPOSITORY } from '../model/names.js';
 import type { Point, VolumeData } from '../model/point.js';
 import type { Project } from '../model/project.js';
-import type { Fingerprint } from '../store/files.js';
+import { lstatIfThere, type Fingerprint } from '../store/files.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { ownMark } from '../store/process.js';
 import type { Store } from '../store/store.js';
@@ -86,7 +87,15 @@ async function localImages({ engine, project }: Surroundings): Promise<string[]>
   return ids.filter((_, index) => found[index] !== undefined);
 }
 
-/** The place of a volume and what copies it; a volume that is gone is made first, with the labels compose would give it. */
+/** Is this a directory of this machine that somebody deleted? Of another machine's nobody can tell. */
+export async function isDeletedDirectory({ identity }: Workspace, place: Place): Promise<boolean> {
+  return place.kind === 'bind' && identity.local && (await lstatIfThere(place.path)) === undefined;
+}
+
+/**
+ * The place of a volume and what copies it; a volume that is gone is made first, with the labels compose would give it, and so is a directory: the
+ * data has the owner and mode of both.
+ */
 export async function makePlace(
   workspace: Workspace,
   { model, project }: { model: ComposeModel | undefined; project: Project },
@@ -104,6 +113,7 @@ export async function makePlace(
     await mountOnce(workspace, model, data.name);
   }
   const place = known ?? (await locateData(workspace, data));
+  if (place && (await isDeletedDirectory(workspace, place))) await mkdir(place.path, { recursive: true });
   const copier = place && (await chooseCopier(workspace, place));
   if (place && copier && copier.driver !== null) return { place, copier };
   throw changedPlace(data.name);

@@ -107,17 +107,17 @@ export function performers(caller: Workspace, destination: Destination): Perform
       return DONE;
     },
     'restore-file': async (operation) => {
-      const { mode, in_place: inPlace } = operation;
+      const { mode, owner, in_place: inPlace } = operation;
       const stored = () => store.openFile(point, operation);
-      await restoreFile(...placeOf(project, operation), stored, { mode, inPlace });
+      await restoreFile(...placeOf(project, operation), stored, { mode, owner, inPlace });
       return DONE;
     },
     'restore-link': async (operation) => {
-      await restoreSymlink(...placeOf(project, operation), operation.target);
+      await restoreSymlink(...placeOf(project, operation), operation.target, operation.owner);
       return DONE;
     },
     'restore-directory': async (operation) => {
-      await restoreDirectory(...placeOf(project, operation), operation.mode);
+      await restoreDirectory(...placeOf(project, operation), operation.mode, operation.owner);
       return DONE;
     },
     'remove-file': async (operation) => {

@@ -22,7 +22,7 @@ import {
 } from './networks.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
-import { absolutePath, decide, isUp } from './services.js';
+import { absolutePath, boundPaths, decide, isUp } from './services.js';
 import { usualReplicas, type Target, type Traits } from './target.js';
 import { decideVolumes, exchange, keeping, staging, type VolumeDecision } from './volumes.js';
 
@@ -242,8 +242,8 @@ class Sequence {
     const holders = Object.keys(this.observation.services).filter((service) => !this.stopped(service));
     const held = holders
       .flatMap((service) => this.containersOf(service))
-      .some((container) => isUp(container) && container.mounts.some((mount) => mount.source === path));
-    return { ...file, in_place: held };
+      .some((container) => isUp(container) && boundPaths(this.observation, [container]).includes(path));
+    return { ...file, in_place: file.in_place || held };
   }
 
   /** Dependencies first; a wave waits for the health of those that its services need healthy. */

@@ -1,13 +1,13 @@
 import { splitKey } from '../model/facts.js';
 import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
-import type { FileChanges } from './files.js';
+import { GONE, type FileChanges } from './files.js';
 import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
 import type { Decision, Decisions } from './decision.js';
 import { anonymousVolume, summarise } from './changes.js';
-import { hasDrifted } from './definitions.js';
+import { hasDrifted, isSameDefinition } from './definitions.js';
 import { compareVolume } from './facts.js';
 import { networkBlockers, networkChanges, networkRisks } from './networks.js';
 import { impossibleFacts } from './override.js';
@@ -75,6 +75,7 @@ export function blockers(
     ...overrideBlockers(observation, target, decisions),
     ...volumeSettingsBlockers(observation, target),
   );
+  if (!returning) result.push(...outsideBlockers(observation, target, files, decisions));
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',
@@ -108,9 +109,7 @@ export function risks(
   const remark = (code: string, message: string, hint: string | null = null) =>
     result.push({ code, message, hint });
 
-  const replaced = files.operations.filter(
-    (file) => file.kind === 'remove-file' || file.cause !== 'it is gone',
-  );
+  const replaced = files.operations.filter((file) => file.kind === 'remove-file' || file.cause !== GONE);
   if (replaced.length > 0) {
     const what = replaced.length === 1 ? replaced[0]?.path : `${replaced.length} configuration files`;
     remark(
@@ -118,6 +117,9 @@ export function risks(
       `changes to ${what} made since the point (${age} old) are replaced`,
       'the safety point keeps them: undo brings them back',
     );
+  }
+  if (files.unsteady.length > 0 && (files.operations.length > 0 || madeAnew(decisions).length > 0)) {
+    remark('unsteady', `written by services all the time, and left alone: ${files.unsteady.join(', ')}`);
   }
   for (const [service, decision] of decisions) {
     if (decision.action === 'remove') {
@@ -161,6 +163,10 @@ export function risks(
     if (!exchanged.has(name))
       remark('volume-missing', `volume ${name} is gone and comes up empty: ${why(name)}`);
   }
+  for (const path of madeAnew(decisions).length > 0 ? findings.missingBinds : []) {
+    if (!exchanged.has(path))
+      remark('directory-missing', `${path} is gone and comes up as an empty directory: ${why(path)}`);
+  }
   const differing = variableDifferences(observation, target);
   if (differing.length > 0 && madeAnew(decisions).length > 0) {
     remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
@@ -184,6 +190,16 @@ export function risks(
         `${service} is made as the files said at the point; the next docker compose up replaces it, because they say otherwise here today`,
       );
     }
+  }
+  const outside = outsideChanges(observation, target, files, decisions);
+  if (outside && observation.provider.readsModels) {
+    const services = outside.services.join(', ');
+    const made = `${services} ${outside.services.length > 1 ? 'are' : 'is'} made as recorded`;
+    remark(
+      'files-differ',
+      `${made}; the next docker compose up makes it otherwise, because ${outside.cause}`,
+      'add --outside to restore it too',
+    );
   }
   result.push(
     ...networkRisks(networkChanges(observation, target)),
@@ -268,6 +284,50 @@ function madeDecision(decisions: Decisions, service: string): { from?: 'facts' }
 
 function madeAnew(decisions: Decisions): string[] {
   return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
+}
+
+/** Services that the files as they are left would make otherwise than they were: known before anything stops. */
+function outsideChanges(
+  observation: Observation,
+  { point, model }: Target,
+  { left, operations }: FileChanges,
+  decisions: Decisions,
+): { services: string[]; cause: string } | undefined {
+  const { files, env_files: envFiles } = point.project;
+  const inputs = new Set(['.env', ...files, ...envFiles]);
+  // A file that services only mount does not change how they are made.
+  const first = point.outside.find(
+    (entry) =>
+      left.includes(entry.path) &&
+      (operations.length === 0 || inputs.has((entry.type === 'file' && entry.via) || entry.path)),
+  );
+  if (!first || !observation.model) return undefined;
+  const [now, then] = [observation.model.services, model?.services ?? {}];
+  const concerned = [...decisions].filter(([, { action }]) => action === 'up' || action === 'cannot');
+  const changed = concerned
+    .map(([service]) => service)
+    .filter((service) => !isSameDefinition(now[service], then[service]));
+  if (changed.length === 0) return undefined;
+  const via = first.type === 'file' && first.via ? ` (${first.via} leads there)` : '';
+  return { services: changed, cause: `${first.path}${via} differs and is left alone` };
+}
+
+/** Without a provider that takes the recorded model, only the files can make a service what it was. */
+function outsideBlockers(
+  observation: Observation,
+  target: Target,
+  files: FileChanges,
+  decisions: Decisions,
+): Remark[] {
+  const changes = outsideChanges(observation, target, files, decisions);
+  if (!changes || observation.provider.readsModels) return [];
+  return [
+    {
+      code: 'outside-needed',
+      message: `${changes.services.join(', ')} cannot be made as at the point: ${changes.cause}`,
+      hint: 'add --outside to restore it too',
+    },
+  ];
 }
 
 /** What this provider, or this engine, could do only by half. */

@@ -2,7 +2,8 @@ import type { Container } from '../model/engine.js';
 import type { Findings } from '../model/plan.js';
 import type { Point, PointContainers } from '../model/point.js';
 import type { Observation } from '../model/project.js';
-import { isInside, type FileChanges, type FileOperation } from './files.js';
+import { throughLinks } from '../model/links.js';
+import { GONE, isInside, type FileChanges, type FileOperation } from './files.js';
 import type { Decision, Decisions } from './decision.js';
 import { compareHashes, hashOf, isSameDefinition, recordedFilesHash, recordedHash } from './definitions.js';
 import { needsFacts, serviceDifferences, summarise } from './changes.js';
@@ -261,18 +262,30 @@ function definitionStays(
 function mountedChanges(observation: Observation, containers: Container[], files: FileOperation[]): string[] {
   const { project } = observation;
   const composeFiles = new Set(project.files);
-  const sources = containers
-    .flatMap((container) => container.mounts)
-    .filter((mount) => mount.type === 'bind')
-    .map((mount) => mount.source);
+  const sources = boundPaths(observation, containers);
   return files
     .filter((file) => {
       const path = absolutePath(project.directory, file);
-      if (sources.includes(path)) return true;
+      // A mount was resolved when its container started: another link or directory on the way leads elsewhere.
+      const isOnTheWay = file.kind === 'restore-link' || file.kind === 'remove-file' || file.cause === GONE;
+      if (sources.includes(path) || (isOnTheWay && sources.some((source) => isInside(source, path))))
+        return true;
       if (composeFiles.has(path) || isComposeName(file.path)) return false;
       return sources.some((source) => isInside(path, source));
     })
     .map((file) => file.path);
+}
+
+/** What these containers have bind-mounted: as it is called, and where the links of the project lead. */
+export function boundPaths({ project, configuration }: Observation, containers: Container[]): string[] {
+  const links = configuration.entries.flatMap((entry) =>
+    entry.type === 'symlink' ? [[`${project.directory}/${entry.path}`, entry.target] as const] : [],
+  );
+  const sources = containers
+    .flatMap((container) => container.mounts)
+    .filter((mount) => mount.type === 'bind')
+    .map((mount) => mount.source);
+  return [...new Set(sources.flatMap((source) => [source, throughLinks(source, new Map(links))]))];
 }
 
 const isComposeName = (path: string) => /^(?:docker-)?compose(?:\.override)?\.ya?ml$/.test(path);

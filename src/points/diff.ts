@@ -66,13 +66,16 @@ function entryChange(before: PointEntry | undefined, after: PointEntry | undefin
   if (!was) return 'appeared';
   if (!is) return 'is gone';
   if (was.type !== is.type) return `was a ${was.type}, is a ${is.type}`;
-  if (was.type === 'symlink' && is.type === 'symlink')
-    return was.target === is.target ? undefined : 'points elsewhere';
+  if (was.type === 'symlink' && is.type === 'symlink' && was.target !== is.target) return 'points elsewhere';
   if (was.type === 'file' && is.type === 'file' && was.sha256 !== is.sha256) {
     return was.size === is.size ? 'content changed' : `content changed (${was.size} -> ${is.size} bytes)`;
   }
   const [mode, newMode] = [was, is].map((entry) => ('mode' in entry ? entry.mode.toString(8) : ''));
-  return mode === newMode ? undefined : `mode ${mode} -> ${newMode}`;
+  if (mode !== newMode) return `mode ${mode} -> ${newMode}`;
+  // Points of earlier versions do not tell.
+  if (!was.owner || !is.owner) return undefined;
+  const [owner, newOwner] = [was.owner, is.owner].map(({ uid, gid }) => `${uid}:${gid}`);
+  return owner === newOwner ? undefined : `owner ${owner} -> ${newOwner}`;
 }
 
 function serviceDifferences(from: State, to: State): Difference[] {

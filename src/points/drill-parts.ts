@@ -82,16 +82,16 @@ export async function provideFiles({ store }: Workspace, drill: Drill, point: Po
       const path = outside ? entry.path.slice(1) : entry.path;
       if (entry.type === 'file') {
         const open = () => store.openFile(point, { path: entry.path, outside });
-        await restoreFile(copies, path, open, { mode: entry.mode, inPlace: false });
-      } else if (entry.type === 'directory') await restoreDirectory(copies, path, entry.mode);
+        await restoreFile(copies, path, open, { mode: entry.mode, owner: entry.owner, inPlace: false });
+      } else if (entry.type === 'directory') await restoreDirectory(copies, path, entry.mode, entry.owner);
       else if (entry.type === 'symlink') await restoreSymlink(copies, path, entry.target);
-      if (entry.type === 'file' || entry.type === 'directory')
+      if ((entry.type === 'file' || entry.type === 'directory') && !entry.owner)
         await giveToSame(join(originals, path), join(copies, path));
     }
   }
 }
 
-/** Points do not tell whose files they are: as in a rollback, whose the file of today is. */
+/** Older points do not tell whose files they are: as in a rollback, whose the file of today is. */
 async function giveToSame(original: string, copy: string): Promise<void> {
   const today = await look(original);
   if (today && process.geteuid?.() === 0) await chown(copy, today.uid, today.gid);

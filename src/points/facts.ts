@@ -192,5 +192,8 @@ export function projectOf(point: Point, directory: string): Project {
 /** A configuration entry as a point stores it; undefined for what cannot be stored. */
 export function entryFacts(entry: ConfigEntry, stored: string): PointEntry | undefined {
   if (entry.type === 'other') return undefined;
-  return entry.type === 'file' ? { ...entry, stored } : entry;
+  if (entry.type === 'file') return { ...entry, stored };
+  if (entry.type !== 'directory') return entry;
+  const { others: _, ...recorded } = entry;
+  return recorded;
 }

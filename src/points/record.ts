@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { RollbackError } from '../model/errors.js';
 import type { ProjectFacts } from '../model/facts.js';
 import { keptTag } from '../model/names.js';
 import {
@@ -13,6 +13,8 @@ import {
 } from '../model/point.js';
 import type { ConfigEntry, Observation } from '../model/project.js';
 import { sealContents } from '../project/contents.js';
+import type { Plan } from '../model/plan.js';
+import { filesOfServices } from '../project/binds.js';
 import type { Workspace } from '../session/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { recordData, type RecordedData } from './data.js';
@@ -106,14 +108,19 @@ export function keptTags(point: Point): Map<string, string> {
 
 async function store(observation: Observation, bare: Point, writer: PointWriter): Promise<Point> {
   const { configuration, project } = observation;
-  const entries = await storeEntries(writer, configuration.entries, (entry) => ({
-    source: join(project.directory, entry.path),
+  const root = await realpath(project.directory);
+  const recorded = await storeEntries(writer, configuration.entries, (entry) => ({
+    source: join(root, entry.path),
+    within: root,
     stored: `configs/${entry.path}`,
   }));
   const outside = await storeEntries(writer, configuration.outside, (entry, index) => ({
     source: entry.path,
+    // A listed path may lead through links of the system's own; a link of the project was followed to its end.
+    within: 'via' in entry ? entry.path : undefined,
     stored: `outside/${String(index).padStart(4, '0')}-${basename(entry.path)}`,
   }));
+  const entries = bare.kind === 'safety' ? recorded : markUnsteady(recorded, observation);
   const model = await writer.addJson('model.json', {
     format: POINT_FORMAT,
     model: observation.model ?? null,
@@ -148,29 +155,60 @@ function countFacts({ services, networks, volumes }: ProjectFacts): { containers
   };
 }
 
+interface Source {
+  /** Absolute. */
+  source: string;
+  /** Where it must really be, whatever links were put on the way meanwhile. */
+  within: string | undefined;
+  /** Relative to the point. */
+  stored: string;
+}
+
+/** The bytes that are copied count, also where somebody wrote since they were observed. */
 async function storeEntries(
   writer: PointWriter,
   entries: ConfigEntry[],
-  place: (entry: ConfigEntry, index: number) => { source: string; stored: string },
+  place: (entry: ConfigEntry, index: number) => Source,
 ): Promise<PointEntry[]> {
   const result: PointEntry[] = [];
   for (const [index, entry] of entries.entries()) {
-    const { source, stored } = place(entry, index);
+    const { source, stored, within } = place(entry, index);
     const fact = entryFacts(entry, stored);
     if (!fact) continue;
-    if (fact.type === 'file') {
-      const copied = await writer.addFile(stored, source);
-      if (copied.sha256 !== fact.sha256) {
-        throw new RollbackError(
-          'stale',
-          `${entry.path} changed while it was being recorded; nothing was stored`,
-          {
-            hint: 'try again once nobody writes to it',
-          },
-        );
-      }
-    }
+    if (fact.type === 'file') Object.assign(fact, await writer.addFile(stored, source, within));
     result.push(fact);
   }
   return result;
+}
+
+/**
+ * A file that changed while the point was made is unsteady when a running service may write it. One that a person changed is not: the next
+ * rollback has to restore it.
+ */
+function markUnsteady(recorded: PointEntry[], observation: Observation): PointEntry[] {
+  const written = filesOfServices(observation);
+  const observed = new Map(observation.configuration.entries.map((entry) => [entry.path, entry]));
+  return recorded.map((entry) => {
+    if (entry.type !== 'file') return entry;
+    const { unsteady, ...steady } = entry;
+    const before = observed.get(entry.path);
+    const hasChanged = unsteady || (before?.type === 'file' && before.sha256 !== entry.sha256);
+    return hasChanged && written.has(entry.path) ? { ...steady, unsteady: true } : steady;
+  });
+}
+
+/**
+ * What a run records of the present before it begins: content of files that running services write is left alone by the way back, unless the run
+ * itself replaces the file.
+ */
+export function leaveToServices(observation: Observation, { operations }: Plan): Observation {
+  const written = filesOfServices(observation);
+  const replaced = new Set(operations.flatMap((operation) => ('path' in operation ? operation.path : [])));
+  const entries = observation.configuration.entries.map((entry): ConfigEntry => {
+    if (entry.type !== 'file') return entry;
+    const { unsteady: _, ...steady } = entry;
+    const isLeft = written.has(entry.path) && !replaced.has(entry.path);
+    return isLeft ? { ...steady, unsteady: true } : steady;
+  });
+  return { ...observation, configuration: { ...observation.configuration, entries } };
 }

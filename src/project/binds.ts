@@ -1,5 +1,7 @@
 import type { ComposeModel } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
+import type { Observation } from '../model/project.js';
+import { throughLinks } from '../model/links.js';
 
 /** A host path that is mounted into containers. */
 export interface Bind {
@@ -23,6 +25,28 @@ export function bindMounts(model: ComposeModel | undefined, containers: Containe
     for (const { type, source, readOnly } of mounts) if (type === 'bind') add(source, readOnly);
   }
   return [...binds].map(([source, readOnly]) => ({ source, readOnly }));
+}
+
+/**
+ * Recorded files that running containers may write, because they are mounted by themselves: their content is the service's own, and may change at
+ * any time. Relative to the project.
+ */
+export function filesOfServices({ project, services, configuration }: Observation): Set<string> {
+  const at = (path: string) => `${project.directory}/${path}`;
+  const links = new Map(
+    configuration.entries.flatMap((entry) =>
+      entry.type === 'symlink' ? [[at(entry.path), entry.target] as const] : [],
+    ),
+  );
+  const running = Object.values(services)
+    .flatMap(({ containers }) => containers)
+    .filter(({ state }) => state === 'running' || state === 'restarting');
+  const writable = running
+    .flatMap(({ mounts }) => mounts)
+    .filter(({ type, readOnly }) => type === 'bind' && !readOnly)
+    .map(({ source }) => throughLinks(source, links));
+  const files = configuration.entries.filter(({ type }) => type === 'file').map(({ path }) => path);
+  return new Set(files.filter((path) => writable.includes(at(path))));
 }
 
 function trimmed(path: string): string {

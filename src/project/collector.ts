@@ -1,9 +1,12 @@
+import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { isMigrationBackup } from '../model/names.js';
-import type { ConfigEntry, SkippedEntry } from '../model/project.js';
+import type { ConfigEntry, Configuration } from '../model/project.js';
+import { currentUser, readAccess } from './access.js';
 import { byPath, describeKind, mapBounded, readEntry } from './entries.js';
+import { followLinks, mayRead } from './links.js';
 import {
   hasCode,
   isDenied,
@@ -41,26 +44,30 @@ export class Collector {
   /** Writable mounts (relative): data, also inside of a recorded directory. */
   readonly #data: Set<string>;
   readonly #inside = new Set<string>();
-  readonly #outside = new Set<string>();
+  /** With the link inside that leads there. */
+  readonly #outside = new Map<string, string | undefined>();
   readonly #exact = new Set<string>();
+  readonly #unsteady = new Set<string>();
+  readonly #began: number;
   readonly #skipped = new Map<string, string>();
   readonly #directories = new Set<string>();
 
   /** All real paths. */
-  constructor(root: string, backupDir: string, data: Set<string>) {
+  constructor(root: string, backupDir: string, data: Set<string>, began: number) {
     this.#root = root;
     this.#backupDir = backupDir;
     this.#data = data;
+    this.#began = began;
   }
 
-  static async open(directory: string, backupDir: string, writable: string[]): Promise<Collector> {
+  /** @param began when the observation began, in milliseconds of the epoch: files that were written later are unsteady */
+  static async open(
+    directory: string,
+    { backupDir, writable, began }: { backupDir: string; writable: string[]; began: number },
+  ): Promise<Collector> {
     const root = await realpathOfExisting(directory);
-    const data = await Promise.all(writable.map((source) => locateInside(root, source)));
-    return new Collector(
-      root,
-      await realpathOfExisting(backupDir),
-      new Set(data.filter((path) => path !== undefined)),
-    );
+    const data = await Promise.all(writable.map((source) => placesOf(root, source)));
+    return new Collector(root, await realpathOfExisting(backupDir), new Set(data.flat()), began);
   }
 
   /** A single file, absolute. */
@@ -70,10 +77,13 @@ export class Collector {
     else await this.#addInside(path, listed);
   }
 
-  /** What a container sees at a bind mount: a file, a directory for reading, or data. */
+  /** What a container sees at a bind mount: a file, a directory for reading, or data. Links on the way decide which it is. */
   async addBind(source: string, readOnly: boolean): Promise<void> {
     if (this.#isNever(source)) return;
     const path = await locateInside(this.#root, source);
+    if (path !== undefined) {
+      for (const link of (await trace(this.#root, path)).links) this.#inside.add(link);
+    }
     const kind = await kindOf(source);
     if (kind === undefined || !(kind.isFile() || kind.isDirectory())) return;
     if (kind.isFile()) {
@@ -84,12 +94,13 @@ export class Collector {
   }
 
   /** The present state of a path, whatever it is by now. */
-  addExact(path: string): void {
+  addExact(path: string, { unsteady = false }: { unsteady?: boolean } = {}): void {
     this.#exact.add(path);
+    if (unsteady) this.#unsteady.add(path);
   }
 
   addExactOutside(path: string): void {
-    this.#outside.add(path);
+    if (!this.#outside.has(path)) this.#outside.set(path, undefined);
   }
 
   /** Everything that is inside a directory by now, without making it one that is recorded as a whole. */
@@ -97,15 +108,11 @@ export class Collector {
     for (const found of await this.#walk(path)) this.#exact.add(found.path);
   }
 
-  async finish(): Promise<{
-    entries: ConfigEntry[];
-    outside: ConfigEntry[];
-    skipped: SkippedEntry[];
-    directories: string[];
-  }> {
+  async finish(): Promise<Configuration> {
+    const folders = await this.#absentFolders();
     const [entries, outside] = await Promise.all([
-      mapBounded([...new Set([...this.#inside, ...this.#exact])], (path) => this.#read(path)),
-      mapBounded([...this.#outside], (path) => readEntry(path, path)),
+      mapBounded([...new Set([...this.#inside, ...this.#exact, ...folders])], (path) => this.#read(path)),
+      mapBounded([...this.#outside], ([path, via]) => this.#readOutside(path, via)),
     ]);
     const kept = entries.filter((entry) => this.#exact.has(entry.path) || !this.#isRefused(entry));
     const recorded = [...kept, ...outside].filter(({ type }) => type === 'file' || type === 'directory');
@@ -117,19 +124,51 @@ export class Collector {
       (directory) => !missed.some((path) => isInside(directory, path)),
     );
     return {
-      entries: kept.toSorted(byPath),
+      entries: (await mapBounded(kept, (entry) => this.#withOthers(entry, taken))).toSorted(byPath),
       outside: outside.filter((entry) => !this.#isRefused(entry)).toSorted(byPath),
       skipped: [...this.#skipped]
         .map(([path, reason]) => ({ path: printable(path), reason }))
         .toSorted(byPath),
       directories: whole.toSorted(),
+      access: await this.#access([...kept, ...outside]),
     };
+  }
+
+  /** Folders of the target's paths that are not there: a run that makes them has to take them back. */
+  async #absentFolders(): Promise<Set<string>> {
+    const found = new Map<string, boolean>([['.', true]]);
+    for (const path of this.#exact) {
+      for (let folder = posix.dirname(path); !found.has(folder); folder = posix.dirname(folder)) {
+        found.set(folder, (await look(join(this.#root, folder))) !== undefined);
+      }
+    }
+    return new Set([...found].flatMap(([folder, isThere]) => (isThere ? [] : folder)));
+  }
+
+  async #withOthers(entry: ConfigEntry, known: ReadonlySet<string>): Promise<ConfigEntry> {
+    if (entry.type !== 'directory' || !this.#exact.has(entry.path)) return entry;
+    const { paths, unreadable } = await listDirectory(this.#root, entry.path);
+    const hasOthers = unreadable.length > 0 || paths.some((path) => !known.has(path));
+    return hasOthers ? { ...entry, others: true } : entry;
+  }
+
+  async #access(entries: ConfigEntry[]): Promise<Configuration['access']> {
+    const wanted = this.#exact.size > 0 ? entries : [];
+    if (wanted.length === 0) return { user: currentUser(), refused: {}, mountPoints: [] };
+    const place = (path: string) => (path.startsWith('/') ? path : join(this.#root, path));
+    return readAccess(new Map(wanted.map(({ path }) => [path, place(path)])));
   }
 
   async #read(path: string): Promise<ConfigEntry> {
     const { end, problem } = await trace(this.#root, posix.dirname(path));
     if (end === undefined) return { path, type: 'other', what: problem ?? 'out of reach' };
-    return readEntry(join(this.#root, path), path);
+    const entry = await readEntry(join(this.#root, path), path, this.#began);
+    return entry.type === 'file' && this.#unsteady.has(path) ? { ...entry, unsteady: true } : entry;
+  }
+
+  async #readOutside(path: string, via: string | undefined): Promise<ConfigEntry> {
+    const entry = await readEntry(path, path);
+    return entry.type === 'file' && via !== undefined ? { ...entry, via } : entry;
   }
 
   #isRefused(entry: ConfigEntry): boolean {
@@ -144,12 +183,12 @@ export class Collector {
       this.#skip(absolute, 'is outside the project; list it under config_files to record it');
       return;
     }
-    this.#outside.add(absolute);
+    this.addExactOutside(absolute);
     // A listed symlink means what it leads to.
-    if ((await look(absolute))?.isSymbolicLink()) this.#outside.add(await realpathOfExisting(absolute));
+    if ((await look(absolute))?.isSymbolicLink()) this.addExactOutside(await realpathOfExisting(absolute));
   }
 
-  /** Symlinks on the way are recorded, and what they lead to as long as it is inside. */
+  /** Symlinks on the way are recorded, and the file that they lead to. */
   async #addInside(path: string, listed: boolean): Promise<void> {
     if (this.#isNever(join(this.#root, path))) return;
     if (!isSafePath(path)) {
@@ -159,7 +198,7 @@ export class Collector {
     const { links, end, problem } = await trace(this.#root, path);
     for (const link of links) this.#inside.add(link);
     if (end === undefined) {
-      this.#skip(path, problem ?? 'cannot be reached');
+      await this.#addThrough(path, listed, problem ?? 'cannot be reached');
       return;
     }
     const place = join(this.#root, end);
@@ -170,13 +209,33 @@ export class Collector {
     else this.#skip(end, reason);
   }
 
+  /**
+   * The file outside that a link inside leads to. A link can be made by anybody who may write to the project: only what its maker may read is
+   * recorded, so that a point made by root holds nothing that others could not see before.
+   */
+  async #addThrough(path: string, listed: boolean, problem: string): Promise<void> {
+    const led = await followLinks(join(this.#root, path));
+    const found = led && (await look(led.place).catch(() => undefined));
+    if (!led || !found || this.#isNever(led.place) || relativeTo(this.#root, led.place) !== undefined) {
+      this.#skip(path, problem);
+      return;
+    }
+    const readable = await Promise.all([...led.makers].map((maker) => mayRead(maker, led.place)));
+    const reason = readable.every(Boolean)
+      ? await this.#objection(found, led.place, listed)
+      : 'which the owner of the link may not read';
+    if (reason === undefined) this.#outside.set(led.place, path);
+    else this.#skip(path, `${problem}: ${reason}`);
+  }
+
   async #objection(found: Stats, place: string, listed: boolean): Promise<string | undefined> {
     if (!found.isFile()) return `is ${describeKind(found)}, not a file`;
     if (listed) return undefined;
     if (found.size >= FILE_LIMIT_BYTES) {
       return `has ${megabytes(found.size)}; without being listed under config_files, files under 1 MB are recorded`;
     }
-    if (DATABASE_NAME.test(place) || (await isSqlite(place))) return 'is a database: data, not configuration';
+    if (DATABASE_NAME.test(place) || (await isSqlite(place)))
+      return 'is a database, which is data: mount its directory to record it with --include-volumes';
     return undefined;
   }
 
@@ -236,7 +295,9 @@ export class Collector {
 
   async #list(path: string): Promise<string[]> {
     try {
-      return (await readdir(join(this.#root, path))).map((name) => posix.join(path, name));
+      const { paths, unreadable } = await listDirectory(this.#root, path);
+      for (const name of unreadable) this.#skip(posix.join(path, name), 'has a name that is not UTF-8');
+      return paths;
     } catch (error) {
       if (isMissing(error)) return [];
       if (!isDenied(error)) throw error;
@@ -258,6 +319,26 @@ export class Collector {
   #skip(path: string, reason: string): void {
     if (!this.#skipped.has(path)) this.#skipped.set(path, reason);
   }
+}
+
+/** A source as it is written, and where its links inside lead: relative to the root. */
+async function placesOf(root: string, source: string): Promise<string[]> {
+  const path = await locateInside(root, source);
+  if (path === undefined) return [];
+  return [path, (await trace(root, path)).end ?? path];
+}
+
+/** Paths of what a directory holds; names that are not UTF-8 would not survive in a point and are told apart, escaped. */
+async function listDirectory(root: string, path: string): Promise<{ paths: string[]; unreadable: string[] }> {
+  const names = await readdir(join(root, path), { encoding: 'buffer' });
+  const paths = names.filter((name) => isUtf8(name)).map((name) => posix.join(path, name.toString()));
+  return { paths, unreadable: names.filter((name) => !isUtf8(name)).map(escaped) };
+}
+
+/** Byte by byte. */
+function escaped(name: Buffer): string {
+  const text = name.toString('latin1');
+  return text.replaceAll(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** Symlinks followed: what a container would see. */

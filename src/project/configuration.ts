@@ -27,10 +27,14 @@ export interface ConfigurationInput {
   backupDir: string;
   /** Paths (relative) whose present state is wanted whatever it is: a point's entries. */
   alsoPaths?: string[];
+  /** Those of them that a running service always writes. */
+  unsteady?: string[];
   /** Directories (relative) whose present contents are wanted: a point's directories. */
   alsoDirectories?: string[];
   /** The same for paths outside the project (absolute). */
   alsoOutside?: string[];
+  /** When the observation began, in milliseconds of the epoch; now when absent. */
+  began?: number;
 }
 
 /**
@@ -41,7 +45,11 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   const { project, model, sources, containers, config, backupDir } = input;
   const binds = bindMounts(model, containers);
   const writable = binds.filter(({ readOnly }) => !readOnly).map(({ source }) => source);
-  const collector = await Collector.open(project.directory, backupDir, writable);
+  const collector = await Collector.open(project.directory, {
+    backupDir,
+    writable,
+    began: input.began ?? Date.now(),
+  });
 
   const listed = [...sources.files, ...loadedByDefault(project), ...dotEnv(project), ...sources.envFiles];
   for (const file of listed) await collector.addFile(file, { listed: true });
@@ -57,7 +65,8 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   }
   for (const { source, readOnly } of binds) await collector.addBind(source, readOnly);
 
-  for (const path of input.alsoPaths ?? []) collector.addExact(safe(path));
+  const unsteady = new Set(input.unsteady);
+  for (const path of input.alsoPaths ?? []) collector.addExact(safe(path), { unsteady: unsteady.has(path) });
   for (const path of input.alsoDirectories ?? [])
     await collector.addContents(path === '.' ? path : safe(path));
   for (const path of input.alsoOutside ?? []) collector.addExactOutside(safeOutside(path));

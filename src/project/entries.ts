@@ -1,8 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { open, readlink } from 'node:fs/promises';
-import type { ConfigEntry } from '../model/project.js';
+import type { ConfigEntry, Owner } from '../model/project.js';
 import { hasCode, isDenied, isMissing, look } from './paths.js';
 
 /** One path as it is on disk now. */
@@ -11,14 +12,16 @@ const PERMISSIONS = 0o7777;
 const CHUNK_BYTES = 1 << 16;
 const PARALLEL = 8;
 
-export async function readEntry(absolute: string, path: string): Promise<ConfigEntry> {
+/** @param since milliseconds of the epoch: a file that was written later is marked as unsteady; never when absent */
+export async function readEntry(absolute: string, path: string, since = Infinity): Promise<ConfigEntry> {
   try {
     const found = await look(absolute);
     if (found === undefined) return { path, type: 'absent' };
-    if (found.isSymbolicLink()) return { path, type: 'symlink', target: await readlink(absolute) };
-    if (found.isDirectory()) return { path, type: 'directory', mode: found.mode & PERMISSIONS };
+    if (found.isSymbolicLink()) return await readLinkEntry(absolute, path, found);
+    const owner = ownerOf(found);
+    if (found.isDirectory()) return { path, type: 'directory', mode: found.mode & PERMISSIONS, owner };
     if (!found.isFile()) return { path, type: 'other', what: describeKind(found) };
-    return await hashFile(absolute, path);
+    return await hashFile(absolute, path, since);
   } catch (error) {
     if (isMissing(error)) return { path, type: 'absent' };
     if (isDenied(error)) return { path, type: 'other', what: 'unreadable (permission denied)' };
@@ -28,11 +31,19 @@ export async function readEntry(absolute: string, path: string): Promise<ConfigE
   }
 }
 
-/** Size, mode and hash of the very same bytes, whatever happens to the name meanwhile. */
-async function hashFile(absolute: string, path: string): Promise<ConfigEntry> {
+export const ownerOf = ({ uid, gid }: Stats): Owner => ({ uid, gid });
+
+/** A target that is not UTF-8 cannot be written down in a point, and a changed one would lead elsewhere. */
+async function readLinkEntry(absolute: string, path: string, found: Stats): Promise<ConfigEntry> {
+  const target = await readlink(absolute, { encoding: 'buffer' });
+  if (!isUtf8(target)) return { path, type: 'other', what: 'a symlink to a name that is not UTF-8' };
+  return { path, type: 'symlink', target: target.toString(), owner: ownerOf(found) };
+}
+
+/** Size, mode, owner and hash of the very same bytes, whatever happens to the name meanwhile. */
+async function hashFile(absolute: string, path: string, since: number): Promise<ConfigEntry> {
   const handle = await open(absolute, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const { mode } = await handle.stat();
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
     let size = 0;
@@ -42,7 +53,16 @@ async function hashFile(absolute: string, path: string): Promise<ConfigEntry> {
       hash.update(buffer.subarray(0, bytesRead));
       size += bytesRead;
     }
-    return { path, type: 'file', mode: mode & PERMISSIONS, size, sha256: `sha256:${hash.digest('hex')}` };
+    const found = await handle.stat();
+    return {
+      path,
+      type: 'file',
+      mode: found.mode & PERMISSIONS,
+      owner: ownerOf(found),
+      size,
+      sha256: `sha256:${hash.digest('hex')}`,
+      ...(found.mtimeMs >= since && { unsteady: true }),
+    };
   } finally {
     await handle.close();
   }

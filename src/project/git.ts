@@ -15,13 +15,15 @@ export interface GitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Undefined without a repository, a commit, or a git program. */
+const OPTIONS = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
+
+/** Undefined without a repository, a commit, or a git program. Submodules do not count: no point holds what is in them. */
 export async function readGit(directory: string, options: GitOptions = {}): Promise<GitState | undefined> {
   const root = await findRoot(directory);
   if (root === undefined) return undefined;
   const result = await execa(
     'git',
-    ['-c', 'core.fsmonitor=false', '--no-optional-locks', '-C', root, 'status', '--porcelain=v2', '--branch'],
+    [...OPTIONS, '-C', root, 'status', '--porcelain=v2', '--branch', '--ignore-submodules=all'],
     {
       env: environmentWithout(OF_A_HOOK),
       extendEnv: false,
@@ -95,7 +97,7 @@ export interface CheckoutOptions {
 
 /**
  * Stashes changes of tracked files and checks a commit out. Untracked files stay where they are: among them may be data that a
- * service is using. Throws `failed` with git's words.
+ * service is using. Submodules that were initialised come along. Throws `failed` with git's words.
  */
 export async function checkout(directory: string, options: CheckoutOptions): Promise<Checkout> {
   const before = await readGit(directory);
@@ -118,6 +120,7 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
           : ['checkout', '--detach', options.commit],
       );
     }
+    await updateSubmodules(before.root);
     return { stash, from: { commit: before.commit, branch: before.branch } };
   } catch (error) {
     throw new RollbackError(
@@ -146,6 +149,27 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
   async function newestStash(): Promise<string | undefined> {
     return (await git.raw(['for-each-ref', '--format=%(objectname)', 'refs/stash'])).trim() || undefined;
   }
+}
+
+/** A commit of somebody else may name any address for a submodule: nothing but these is asked, and no program is run for it. */
+const SUBMODULE_PROTOCOLS = ['https', 'ssh'];
+
+async function updateSubmodules(root: string): Promise<void> {
+  if ((await look(join(root, '.gitmodules'))) === undefined) return;
+  const allowed = SUBMODULE_PROTOCOLS.flatMap((protocol) => ['-c', `protocol.${protocol}.allow=always`]);
+  const argv = ['-C', root, '-c', 'protocol.allow=never', ...allowed];
+  const result = await execa(
+    'git',
+    [...argv, 'submodule', '--quiet', 'update', '--recursive', '--checkout'],
+    {
+      env: { ...environmentWithout(PROGRAMS), GIT_TERMINAL_PROMPT: '0' },
+      extendEnv: false,
+      reject: false,
+      stdin: 'ignore',
+    },
+  );
+  if (result.failed)
+    throw new Error(`a submodule: ${result.stderr.trim().split('\n').at(-1) ?? 'it failed'}`);
 }
 
 /** Is the commit in the repository around `directory`? */

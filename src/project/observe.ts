@@ -8,8 +8,9 @@ import type { Container, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import { isHalfMade } from '../model/half-made.js';
 import { quoted } from '../model/names.js';
-import type { Point } from '../model/point.js';
+import type { Point, PointEntry } from '../model/point.js';
 import type { Observation, Project, ServiceObservation } from '../model/project.js';
+import { filesOfServices } from './binds.js';
 import { readComposeFiles } from './compose-files.js';
 import { readConfiguration } from './configuration.js';
 import type { ContentTargets } from './contents.js';
@@ -51,6 +52,7 @@ export interface ObserveInput {
  */
 export async function observe(input: ObserveInput): Promise<Observation> {
   const { project, engine, provider, env, target, signal } = input;
+  const began = Date.now();
   const warnings: string[] = [];
   const warn = (message: string) => warnings.push(message);
   const images = new ImageBook(engine);
@@ -87,7 +89,9 @@ export async function observe(input: ObserveInput): Promise<Observation> {
       config: input.config,
       migrationFiles: input.migrationFiles,
       backupDir: input.backupDir,
+      began,
       alsoPaths: target?.entries.map(({ path }) => path) ?? [],
+      unsteady: target?.entries.filter(isUnsteady).map(({ path }) => path) ?? [],
       alsoDirectories: target?.directories ?? [],
       alsoOutside: target?.outside.map(({ path }) => path) ?? [],
     }),
@@ -147,6 +151,8 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     warnings: [...warnings, ...originWarnings(project), ...added.map(profileWarning), ...deduction.warnings],
   };
 }
+
+const isUnsteady = (entry: PointEntry) => entry.type === 'file' && entry.unsteady === true;
 
 async function takeReading({ project, provider, env, early, signal }: ObserveInput): Promise<Reading> {
   if (early && readsSame(early.of, project)) return early.reading;
@@ -234,9 +240,13 @@ function profileWarning(profile: string): string {
   return `profile ${profile} is taken as active, because a service of it has containers`;
 }
 
-/** A digest of everything that a plan rests on; times, health and the order of things left out. */
+/**
+ * A digest of everything that a plan rests on. Left out are times, health, the order of things, the content of files that running services write, and
+ * where in its loop a crashing container is.
+ */
 export function fingerprint(observation: Observation): string {
   const { project, engine, services, configuration, variables, images, modelError } = observation;
+  const written = filesOfServices(observation);
   const facts = {
     engine: engine.id,
     project,
@@ -244,12 +254,21 @@ export function fingerprint(observation: Observation): string {
       name,
       filesHash,
       containers: containers
-        .map(({ id, state, imageId }) => ({ id, state, imageId }))
+        .map(({ id, state, imageId }) => ({
+          id,
+          state: state === 'restarting' ? 'running' : state,
+          imageId,
+        }))
         .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
     })),
-    entries: configuration.entries,
+    entries: configuration.entries.map((entry) =>
+      entry.type === 'file' && (entry.unsteady || written.has(entry.path))
+        ? { ...entry, size: 0, sha256: '', unsteady: true }
+        : entry,
+    ),
     outside: configuration.outside,
     directories: configuration.directories,
+    access: configuration.access,
     variables,
     images: Object.entries(images).map(([reference, image]) => [reference, image?.id]),
     modelError,

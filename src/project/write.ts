@@ -1,10 +1,21 @@
 import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { chown, mkdir, open, rename, rmdir, symlink, unlink, type FileHandle } from 'node:fs/promises';
+import {
+  chown,
+  lchown,
+  mkdir,
+  open,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { RollbackError, messageOf } from '../model/errors.js';
 import { quoted } from '../model/names.js';
+import type { Owner } from '../model/project.js';
 import { describeKind } from './entries.js';
 import { hasCode, look, resolveSafely, temporaryName } from './paths.js';
 
@@ -17,60 +28,83 @@ import { hasCode, look, resolveSafely, temporaryName } from './paths.js';
 export interface FileOptions {
   /** Permission bits. */
   mode: number;
-  /** Write over the same inode, because a container that keeps running has it mounted by itself. */
+  /** As recorded; when absent the file keeps the owner of the one that was there, else gets that of its directory. */
+  owner?: Owner | undefined;
+  /** Write over the same inode, because a container that keeps running has it mounted by itself, or because it is a mount point. */
   inPlace: boolean;
 }
 
-/** Opens the bytes to write; called once, when all is ready for them. */
+/** Opens the bytes to write; called again when a rename turns out to be impossible. */
 export type OpenBytes = () => Promise<Readable> | Readable;
 
-/** What `source` gives at `path`. Owner and group stay those of the file that was there, else of its directory. Throws what it throws, too. */
+/** What `source` gives at `path`. Throws what it throws, too. */
 export async function restoreFile(
   directory: string,
   path: string,
   source: OpenBytes,
-  { mode, inPlace }: FileOptions,
+  { mode, owner, inPlace }: FileOptions,
 ): Promise<void> {
   await reporting(`${quoted(path)} could not be written`, async () => {
     const { target, existing } = await prepare(directory, path);
     if (inPlace && existing?.isFile()) {
-      await overwrite(target, source, mode);
+      await overwrite(target, source, { mode, owner });
       return;
     }
+    try {
+      await replace(target, existing, async (temporary) => {
+        // Readable by nobody else until it has its owner and mode.
+        const handle = await open(temporary, 'wx', 0o600);
+        try {
+          await writeBytes(handle, source);
+          const wanted = owner ?? (existing?.isFile() ? existing : await look(dirname(target)));
+          // Owner first: changing it clears the set-id bits.
+          if (wanted) await giveTo(wanted, await handle.stat(), (...ids) => handle.chown(...ids));
+          await handle.chmod(mode);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+      });
+    } catch (error) {
+      // Something was mounted there after the plan was made.
+      if (!hasCode(error, 'EBUSY') || !existing?.isFile()) throw error;
+      await overwrite(target, source, { mode, owner });
+    }
+  });
+}
+
+/** The link itself gets the owner, if one was recorded. */
+export async function restoreSymlink(
+  directory: string,
+  path: string,
+  linkTarget: string,
+  owner?: Owner,
+): Promise<void> {
+  await reporting(`the symlink ${quoted(path)} could not be made`, async () => {
+    const { target, existing } = await prepare(directory, path);
     await replace(target, existing, async (temporary) => {
-      // Readable by nobody else until it has its owner and mode.
-      const handle = await open(temporary, 'wx', 0o600);
-      try {
-        await writeBytes(handle, source);
-        const owner = existing?.isFile() ? existing : await look(dirname(target));
-        // Owner first: changing it clears the set-id bits.
-        if (owner) await giveTo(temporary, owner, await handle.stat());
-        await handle.chmod(mode);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      await symlink(linkTarget, temporary);
+      const made = await look(temporary);
+      if (owner && made) await giveTo(owner, made, (...ids) => lchown(temporary, ...ids));
     });
   });
 }
 
-export async function restoreSymlink(directory: string, path: string, linkTarget: string): Promise<void> {
-  await reporting(`the symlink ${quoted(path)} could not be made`, async () => {
-    const { target, existing } = await prepare(directory, path);
-    await replace(target, existing, (temporary) => symlink(linkTarget, temporary));
-  });
-}
-
-/** An existing directory keeps what is inside it. */
-export async function restoreDirectory(directory: string, path: string, mode: number): Promise<void> {
+/** An existing directory keeps what is inside it. A new one gets the recorded owner, else that of the directory above. */
+export async function restoreDirectory(
+  directory: string,
+  path: string,
+  mode: number,
+  owner?: Owner,
+): Promise<void> {
   await reporting(`the directory ${quoted(path)} could not be made`, async () => {
     const { target, existing } = await prepare(directory, path);
     if (existing && !existing.isDirectory()) await unlink(target);
     if (!existing?.isDirectory()) await mkdir(target);
     const handle = await open(target, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
-      const parent = await look(dirname(target));
-      if (!existing && parent) await giveTo(target, parent, await handle.stat());
+      const wanted = owner ?? (existing ? undefined : await look(dirname(target)));
+      if (wanted) await giveTo(wanted, await handle.stat(), (...ids) => handle.chown(...ids));
       await handle.chmod(mode);
       await handle.sync();
     } finally {
@@ -117,15 +151,21 @@ async function makeParents(folder: string): Promise<void> {
   await makeParents(dirname(folder));
   await mkdir(folder);
   const [above, made] = [await look(dirname(folder)), await look(folder)];
-  if (above && made) await giveTo(folder, above, made);
+  if (above && made) await giveTo(above, made, (...ids) => chown(folder, ...ids));
 }
 
-async function overwrite(target: string, source: OpenBytes, mode: number): Promise<void> {
+async function overwrite(
+  target: string,
+  source: OpenBytes,
+  { mode, owner }: Omit<FileOptions, 'inPlace'>,
+): Promise<void> {
   const handle = await open(target, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     const size = await writeBytes(handle, source);
     await handle.truncate(size);
-    await handle.chmod(mode);
+    if (owner) await giveTo(owner, await handle.stat(), (...ids) => handle.chown(...ids));
+    // Refused for a file of another user, which may need no change.
+    if (((await handle.stat()).mode & 0o7777) !== mode) await handle.chmod(mode);
     await handle.sync();
   } finally {
     await handle.close();
@@ -146,13 +186,17 @@ async function writeBytes(handle: FileHandle, source: OpenBytes): Promise<number
   return size;
 }
 
-/** Only root can give files away: another user's restored files become the user's own, as with any editor. */
-async function giveTo(path: string, owner: Stats, now: Stats): Promise<void> {
+/** Only root can give files away: another user's restored files become the user's own, with the group if it is one of the user's. */
+async function giveTo(
+  owner: Owner,
+  now: Stats,
+  change: (uid: number, gid: number) => Promise<void>,
+): Promise<void> {
   if (owner.uid === now.uid && owner.gid === now.gid) return;
   try {
-    await chown(path, owner.uid, owner.gid);
+    await change(process.geteuid?.() === 0 ? owner.uid : now.uid, owner.gid);
   } catch (error) {
-    if (!hasCode(error, 'EPERM') || process.getuid?.() === 0) throw error;
+    if (!hasCode(error, 'EPERM') || process.geteuid?.() === 0) throw error;
   }
 }
 

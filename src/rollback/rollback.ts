@@ -8,7 +8,7 @@ import { removeHalfMade } from '../operations/half-made.js';
 import { performers } from '../operations/performers.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
-import { recordPoint } from '../points/record.js';
+import { leaveToServices, recordPoint } from '../points/record.js';
 import { applyRetention } from '../points/remove.js';
 import { fingerprint } from '../project/observe.js';
 import { RunLog } from '../runs/log.js';
@@ -100,7 +100,7 @@ async function begin(
 ): Promise<BegunRun<Plan>> {
   const { workspace, plan, observation, target } = prepared;
   workspace.emit({ type: 'phase', phase: 'safety', message: 'Recording the present as a safety point' });
-  const safety = await recordPoint(workspace, observation, {
+  const safety = await recordPoint(workspace, leaveToServices(observation, plan), {
     kind: 'safety',
     description: `Before ${kind} to ${target.point.id}`,
     name: null,

@@ -7,7 +7,9 @@ import { isSameRelease } from '../model/versions.js';
 import { canReadModelOf, isSameDefinition, recordedFilesHash, recordedHash } from '../plan/definitions.js';
 import { lendersOf } from '../plan/followers.js';
 import type { Target } from '../plan/target.js';
+import { bindMounts } from '../project/binds.js';
 import { hasCommit } from '../project/git.js';
+import { isInside, look, relativeTo } from '../project/paths.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
@@ -31,6 +33,7 @@ export async function collectFindings(
     takenPorts,
     missingExternal,
     missingVolumes,
+    missingBinds,
     volumes,
     pullable,
     commitMissing,
@@ -43,6 +46,7 @@ export async function collectFindings(
     findTakenPorts(workspace, model),
     findMissingExternal(workspace, model),
     findMissingVolumes(workspace, model),
+    findMissingBinds(workspace, target),
     wantsData && !configOnly ? findVolumes(workspace, target, resumed) : {},
     findPullable(workspace, target),
     git ? lacksCommit(workspace, point.metadata.git_commit) : false,
@@ -57,6 +61,7 @@ export async function collectFindings(
     takenPorts,
     missingExternal,
     missingVolumes,
+    missingBinds,
     volumes,
     pullable,
     commitMissing,
@@ -161,6 +166,19 @@ export async function findMissingVolumes(
   const names = own.map(([key, resource]) => resource?.name ?? `${workspace.project.name}_${key}`);
   const there = await Promise.all(names.map((name) => workspace.engine.hasVolume(name)));
   return names.filter((_, index) => !there[index]);
+}
+
+async function findMissingBinds({ identity }: Workspace, { point, model }: Target): Promise<string[]> {
+  const binds = identity.local ? bindMounts(model, []) : []; // Another machine's files nobody can see.
+  const recorded = [...point.entries, ...point.outside].filter(({ type }) => type !== 'absent');
+  const missing = await Promise.all(
+    binds.map(async ({ source }) => {
+      const path = relativeTo(point.project.directory, source) ?? source;
+      const isRecorded = recorded.some((entry) => isInside(path, entry.path) || isInside(entry.path, path));
+      return isRecorded || (await look(source)) ? [] : [path];
+    }),
+  );
+  return missing.flat().toSorted();
 }
 
 /** Digests of images that are nowhere here, neither in the engine nor in the point, or not by that digest, and that their registry has. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import type { Container, Image } from '../model/engine.js';
 import type { PointEntry } from '../model/point.js';
-import type { Observation, ServiceObservation } from '../model/project.js';
+import type { ConfigEntry, Observation, Owner, ServiceObservation } from '../model/project.js';
 import type { Proof } from '../model/run.js';
 import type { RunScope } from '../model/scope.js';
 import { isWithinReach } from '../plan/changes.js';
@@ -54,18 +54,25 @@ export async function proveFiles(
   return recorded.length;
 }
 
-function isRecorded(entry: PointEntry, found: Awaited<ReturnType<typeof readEntry>>): boolean {
+function isRecorded(entry: PointEntry, found: ConfigEntry): boolean {
   if (entry.type !== found.type) return false;
+  if (entry.type === 'absent' || found.type === 'absent') return true;
+  if (!isOwner(entry.owner, found.owner)) return false;
   switch (entry.type) {
     case 'file':
-      return found.type === 'file' && found.sha256 === entry.sha256 && found.mode === entry.mode;
+      if (found.type !== 'file' || found.mode !== entry.mode) return false;
+      return entry.unsteady === true || found.sha256 === entry.sha256;
     case 'symlink':
       return found.type === 'symlink' && found.target === entry.target;
     case 'directory':
       return found.type === 'directory' && found.mode === entry.mode;
-    case 'absent':
-      return true;
   }
+}
+
+/** Only root gives files to others: whoever may not was told so by the plan. */
+function isOwner(recorded: Owner | undefined, found: Owner | undefined): boolean {
+  if (!recorded || !found || process.getuid?.() !== 0) return true;
+  return recorded.uid === found.uid && recorded.gid === found.gid;
 }
 
 /**

@@ -4,7 +4,15 @@ import type { Plan, VolumeFinding } from '../model/plan.js';
 import type { Point, ReplacedData } from '../model/point.js';
 import type { Target } from '../plan/target.js';
 import { isUp } from '../plan/services.js';
-import { chooseCopier, locateData, namespaceOf, type Copier, type DataName } from '../operations/data.js';
+import {
+  chooseCopier,
+  isDeletedDirectory,
+  locateData,
+  namespaceOf,
+  type Copier,
+  type DataName,
+} from '../operations/data.js';
+import { readAccess } from '../project/access.js';
 import type { Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
 import type { Place } from '../volumes/driver.js';
@@ -41,7 +49,12 @@ async function findVolume(
   resumed: Resumed | undefined,
 ): Promise<VolumeFinding> {
   const place = await locateData(workspace, data);
-  if (!place) return findingOfMissingVolume(workspace);
+  const missing = { aside: false, restored: false, missingBytes: 0 };
+  // A volume or directory that is made anew before its data comes back.
+  if (!place) return { ...(await fitOfMissing(workspace)), ...missing, users: [] };
+  if (await isDeletedDirectory(workspace, place)) {
+    return { ...(await fitOfDeleted(place)), ...missing, users: usersOf(place, containers) };
+  }
   const copier = await chooseCopier(workspace, place);
   const recorded = point.volume_data.find(({ name }) => name === data.name);
   const run = resumed?.run ?? point.metadata.run;
@@ -58,9 +71,11 @@ async function findVolume(
   };
 }
 
-/** A volume that is made anew before its data comes back. */
-async function findingOfMissingVolume(workspace: Workspace): Promise<VolumeFinding> {
-  return { ...(await fitOfMissing(workspace)), users: [], aside: false, restored: false, missingBytes: 0 };
+/** A deleted directory is made, and written, by this user. */
+async function fitOfDeleted({ path }: Place): Promise<Pick<VolumeFinding, 'driver' | 'problem'>> {
+  const access = await readAccess(new Map([[path, path]]));
+  const reason = access.refused[path];
+  return { driver: 'host', problem: reason === undefined ? null : `it is gone, and ${reason}` };
 }
 
 /** What will copy into a volume that is not there yet: directly, where that is how volumes are reached here. */

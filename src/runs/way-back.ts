@@ -8,9 +8,11 @@ import { performing } from '../operations/executor.js';
 import { performers } from '../operations/performers.js';
 import { describe } from '../plan/render.js';
 import { plan } from '../plan/plan.js';
+import { absolutePath, boundPaths, isUp } from '../plan/services.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { openTarget } from '../points/find.js';
+import { filesOfServices } from '../project/binds.js';
 import { fingerprint } from '../project/observe.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import { collectFindings } from './findings.js';
@@ -50,7 +52,7 @@ export async function planWayBack(
   const findRemaining = async () => {
     const made = way.operations.flatMap((operation) => (operation.kind === 'up' ? operation.services : []));
     // What was done to data proved itself; a second look could only say that it is not as it was recorded.
-    const { plan: left } = await planToSafetyPoint(workspace, target, { ...scope, volumes: false }, made);
+    const { plan: left } = await planToSafetyPoint(workspace, target, { ...scope, volumes: false }, { made });
     const remaining = listRemaining(left, target.point);
     if (remaining.length === 0) await discardStaged(workspace, target.point);
     return remaining;
@@ -58,18 +60,20 @@ export async function planWayBack(
   return { plan: way, perform, findRemaining };
 }
 
-/** @param made services that the provider has just made from the files of the target */
+/** @param done services that the provider has just made from the files of the target; undefined before the way back */
 async function planToSafetyPoint(
   workspace: Workspace,
-  target: Target,
+  safety: Target,
   scope: RunScope,
-  made: string[] = [],
+  done?: { made: string[] },
 ): Promise<{ plan: Plan; observation: Observation }> {
   const [present, findings] = await Promise.all([
-    observePresent(workspace, target),
-    collectFindings(workspace, target, scope),
+    observePresent(workspace, safety),
+    collectFindings(workspace, safety, scope),
   ]);
-  const observation = withEssentials(withSealedContents(present, target), target, made);
+  const sealed = withSealedContents(present, safety);
+  const observation = done ? withEssentials(sealed, safety, done.made) : sealed;
+  const target = done ? leaveFilesOfServices(safety, present) : safety;
   const way = plan(observation, target, traitsOf(workspace, target, observation), findings, {
     ...scope,
     kind: 'return',
@@ -77,6 +81,30 @@ async function planToSafetyPoint(
     now: new Date().toISOString(),
   });
   return { plan: way, observation };
+}
+
+/**
+ * Once services run again, they may have written to their files, and the engine has made an empty directory for each mount whose source is gone,
+ * as it was before.
+ */
+function leaveFilesOfServices(target: Target, present: Observation): Target {
+  const written = filesOfServices(present);
+  const mounted = boundPaths(
+    present,
+    Object.values(present.services).flatMap(({ containers }) => containers.filter(isUp)),
+  );
+  const made = present.configuration.entries.filter(
+    (entry) =>
+      entry.type === 'directory' &&
+      !entry.others &&
+      mounted.includes(absolutePath(present.project.directory, { path: entry.path, outside: false })),
+  );
+  const entries = target.point.entries
+    .filter(({ path, type }) => type !== 'absent' || !made.some((entry) => entry.path === path))
+    .map((entry) =>
+      entry.type === 'file' && written.has(entry.path) ? { ...entry, unsteady: true as const } : entry,
+    );
+  return { ...target, point: { ...target.point, entries } };
 }
 
 /**

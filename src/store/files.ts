@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, readSync, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readlink, realpath, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { RollbackError } from '../model/errors.js';
@@ -46,6 +46,16 @@ export async function openRegular(path: string): Promise<FileHandle> {
   if ((await handle.stat()).isFile()) return handle;
   await handle.close();
   throw notRegular(path);
+}
+
+/** Throws `unsafe` when the open file is not in `within` (absolute, without links): a directory on its way became a link after it was checked. */
+export async function assertWithin(handle: FileHandle, path: string, within: string): Promise<void> {
+  const real = await readlink(`/proc/self/fd/${handle.fd}`).catch(() => realpath(path)); // only Linux has it
+  const place = real.replace(/ \(deleted\)$/, '');
+  if (place === within || place.startsWith(within === '/' ? '/' : `${within}/`)) return;
+  throw new RollbackError('unsafe', `${quoted(path)} is somewhere else by now: it is not read`, {
+    hint: 'a directory on its way became a link: try again, and see who changes it',
+  });
 }
 
 function notRegular(path: string): RollbackError {

@@ -7,6 +7,7 @@ import type { Point, PointSummary, SealedPoint, StoredFile } from '../model/poin
 import { type Bytes, encrypt } from './age.js';
 import type { BackupDir } from './backup-dir.js';
 import {
+  assertWithin,
   chunksOf,
   Digest,
   explained,
@@ -82,11 +83,13 @@ export class PointWriter {
 
   /**
    * Copies `source` (absolute; a regular file, else `unsafe`) to `stored`, relative to the point. The fingerprint is of the bytes that were
-   * stored. An identical file of an earlier point is linked instead, once it has proved to be undamaged.
+   * stored. An identical file of an earlier point is linked instead, once it has proved to be undamaged. A source that is not really `within`
+   * (absolute, without links) is `unsafe`, too.
    */
-  async addFile(stored: string, source: string): Promise<Fingerprint> {
+  async addFile(stored: string, source: string, within?: string): Promise<Fingerprint> {
     return await explained('store a file', async () => {
       await using from = await openRegular(source);
+      if (within !== undefined) await assertWithin(from, source, within);
       if (this.#recipient !== undefined) return await this.#seal(stored, chunksOf(from), this.#recipient);
       const path = await this.#place(stored);
       await using to = await open(path, 'wx', 0o600);

@@ -8,6 +8,7 @@ export const noFindings: Findings = {
   takenPorts: [],
   missingExternal: [],
   missingVolumes: [],
+  missingBinds: [],
   lostVolumes: [],
   lostNetworks: [],
   otherwiseDefined: [],

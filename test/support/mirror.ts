@@ -1,9 +1,11 @@
 import type { Container } from '../../src/model/engine.js';
 import type { Point, PointContainers, PointEntry, PointImage } from '../../src/model/point.js';
 import type { ConfigEntry, Observation } from '../../src/model/project.js';
+import { entryFacts } from '../../src/points/facts.js';
 import { isUp } from '../../src/plan/services.js';
 import type { Target } from '../../src/plan/target.js';
-import { aPresent, POINT, sha256, THEN, type Stack } from './planning.js';
+import { sha256 } from './file-specs.js';
+import { aPresent, POINT, THEN, type Stack } from './planning.js';
 
 /** The point that was made of this stack, opened. */
 export function aPoint(stack: Stack = {}, overrides: Partial<Point> = {}): Target {
@@ -103,7 +105,7 @@ function recordedContainers(containers: Container[], filesHash: string | undefin
 
 function recordedEntries(entries: ConfigEntry[]): PointEntry[] {
   return entries.flatMap((entry): PointEntry[] => {
-    if (entry.type === 'other') return [];
-    return [entry.type === 'file' ? { ...entry, stored: `configs/${entry.path}` } : entry];
+    const recorded = entryFacts(entry, `configs/${entry.path}`);
+    return recorded ? [recorded] : [];
   });
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { ComposeModel, ComposeService } from '../../src/model/compose.js';
 import type { Container, ContainerMount, ContainerState, Image } from '../../src/model/engine.js';
 import type {
@@ -9,11 +8,12 @@ import type {
   PlanOptions,
   VolumeFinding,
 } from '../../src/model/plan.js';
-import type { ConfigEntry, InterpolationVariable, Observation } from '../../src/model/project.js';
+import type { FileAccess, InterpolationVariable, Observation } from '../../src/model/project.js';
 import { plan } from '../../src/plan/plan.js';
 import { isUp } from '../../src/plan/services.js';
 import type { Target, Traits } from '../../src/plan/target.js';
 import { noFindings } from './findings.js';
+import { entriesOf, type FileSpec } from './file-specs.js';
 
 /**
  * Small presents and points for tests of the planner, in one language: a `Stack`. `aPresent(stack)` is what would be observed of it,
@@ -61,21 +61,14 @@ export interface ServiceSpec {
   orphan?: boolean;
 }
 
-/** Text is a file's content, with mode 644; null is a path that was looked at and is not there. */
-export type FileSpec =
-  | string
-  | { content: string; mode: number }
-  | { link: string }
-  | { directory: number }
-  | { other: string }
-  | null;
-
 export interface Stack {
   services?: Record<string, ServiceSpec>;
   files?: Record<string, FileSpec>;
   /** Files outside the project, by absolute path. */
   outside?: Record<string, FileSpec>;
   directories?: string[];
+  /** What this user may do to files; root on its own file system when absent. */
+  access?: Partial<FileAccess>;
   /** Where tags point, by image name, where that is not to what runs; null: nowhere. */
   tags?: Record<string, string | null>;
   images?: string[];
@@ -90,7 +83,6 @@ export interface Stack {
 }
 
 export const imageId = (name: string) => `sha256:${name.padEnd(64, '0')}`;
-export const sha256 = (content: string) => `sha256:${createHash('sha256').update(content).digest('hex')}`;
 
 export function anImage(name: string, overrides: Partial<Image> = {}): Image {
   return {
@@ -161,6 +153,7 @@ export function aPresent(stack: Stack = {}): Observation {
       outside: entriesOf(stack.outside ?? {}),
       skipped: [],
       directories: stack.directories ?? [],
+      access: { user: null, refused: {}, mountPoints: [], ...stack.access },
     },
     variables: Object.entries(stack.variables ?? {}).map(([name, value]): InterpolationVariable => ({
       name,
@@ -282,22 +275,6 @@ function aVolumeMount(volume: string): ContainerMount {
 function aBind(path: string, directory: string): ContainerMount {
   const source = path === '.' ? directory : path.startsWith('/') ? path : `${directory}/${path}`;
   return { type: 'bind', source, name: undefined, target: `/mnt/${path}`, readOnly: true };
-}
-
-function entriesOf(files: Record<string, FileSpec>): ConfigEntry[] {
-  return Object.entries(files)
-    .map(([path, spec]) => anEntry(path, spec))
-    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-function anEntry(path: string, spec: FileSpec): ConfigEntry {
-  if (spec === null) return { path, type: 'absent' };
-  if (typeof spec === 'string') return anEntry(path, { content: spec, mode: 0o644 });
-  if ('link' in spec) return { path, type: 'symlink', target: spec.link };
-  if ('directory' in spec) return { path, type: 'directory', mode: spec.directory };
-  if ('other' in spec) return { path, type: 'other', what: spec.other };
-  const { content, mode } = spec;
-  return { path, type: 'file', mode, size: content.length, sha256: sha256(content) };
 }
 
 function imagesOf(stack: Stack, services: [string, ServiceSpec][]): Record<string, Image | null> {

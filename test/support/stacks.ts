@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import type { ContainerState } from '../../src/model/engine.js';
 import type { HandlerTraits } from '../../src/model/plan.js';
 import type { Traits } from '../../src/plan/target.js';
-import { traitsOf, type FileSpec, type ServiceSpec, type Stack } from './planning.js';
+import { type FileSpec } from './file-specs.js';
+import { traitsOf, type ServiceSpec, type Stack } from './planning.js';
 
 /** Random small stacks for properties of the planner. Names are few, so that two stacks meet often. */
 

@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/model/project.js';
 import { aPoint } from '../support/mirror.js';
-import {
-  aPlan,
-  aPresent,
-  outline,
-  planned,
-  sha256,
-  traitsOf,
-  type FileSpec,
-  type Stack,
-} from '../support/planning.js';
+import { sha256, type FileSpec } from '../support/file-specs.js';
+import { aPlan, aPresent, outline, planned, traitsOf, type Stack } from '../support/planning.js';
 
 /** What happens to files, and to the services that see them. */
 
@@ -229,15 +221,18 @@ describe('a file, a link, a directory', () => {
 
   it('never destroys what is not ours: another kind of thing in the way is a blocker', () => {
     const { operations, blockers } = differences(
-      { a: { directory: 0o755 }, b: { other: 'a socket' }, c: 'file', d: { other: 'a device' } },
-      { a: 'old', b: null, c: { directory: 0o755 }, d: 'old' },
+      {
+        a: { directory: 0o755, more: { others: true } },
+        b: { other: 'a socket' },
+        d: { other: 'a device' },
+      },
+      { a: 'old', b: null, d: 'old' },
     );
     const hint = 'move it away, then try again';
     expect(operations).toEqual([]);
     expect(blockers).toEqual([
       { code: 'in-the-way', message: 'a is a directory now, where the point has a file', hint },
       { code: 'in-the-way', message: 'b is a socket now, where the point has nothing', hint },
-      { code: 'in-the-way', message: 'c is a file now, where the point has a directory', hint },
       { code: 'in-the-way', message: 'd is a device now, where the point has a file', hint },
     ]);
   });

@@ -141,7 +141,7 @@ describe('blockers', () => {
   it('are all named at once', () => {
     const present = aPresent({
       services: { api: { image: 'api-v2' }, redis: { image: 'redis-v2' } },
-      files: { '.env': { directory: 0o755 } },
+      files: { '.env': { directory: 0o755, more: { others: true } } },
     });
     const { blockers } = planned(present, aPoint({ ...then, files: { '.env': 'old' } }), {
       findings: {

@@ -3,17 +3,8 @@ import type { Operation } from '../../src/model/plan.js';
 import { describe as describeOperation, renderPlan } from '../../src/plan/render.js';
 import { ageOf, plural } from '../../src/plan/text.js';
 import { aPoint } from '../support/mirror.js';
-import {
-  aPlan,
-  aPresent,
-  imageId,
-  NOW,
-  planned,
-  sha256,
-  THEN,
-  traitsOf,
-  type Stack,
-} from '../support/planning.js';
+import { sha256 } from '../support/file-specs.js';
+import { aPlan, aPresent, imageId, NOW, planned, THEN, traitsOf, type Stack } from '../support/planning.js';
 
 /** Plans and operations as people read them. */
 

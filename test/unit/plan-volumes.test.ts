@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import type { Plan, VolumeFinding } from '../../src/model/plan.js';
 import type { VolumeData } from '../../src/model/point.js';
 import { aPoint } from '../support/mirror.js';
+import { sha256 } from '../support/file-specs.js';
 import {
   aPresent,
   aVolumeFinding,
   outline,
   planned,
-  sha256,
   traitsOf,
   type Circumstances,
   type Stack,

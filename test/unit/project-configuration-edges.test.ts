@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { chmod, rm, symlink } from 'node:fs/promises';
+import { chmod, lchown, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { readAccess } from '../../src/project/access.js';
 import { composeModelSchema } from '../../src/model/compose.js';
 import { configurationOf, paths } from '../support/configuration.js';
 import { makeFolder } from '../support/folder.js';
@@ -47,38 +49,161 @@ test('outside of the project only what is listed', async () => {
 });
 
 test('symlinks: followed inside, recorded and explained where they lead out or in circles', async () => {
-  const outside = await makeFolder({ secret: 'do not read' });
+  const outside = await makeFolder({ file: '1', deep: '2' });
   const folder = await makeFolder({ 'real/app.conf': '', 'real/dir/x.conf': '' });
   await symlink('real/app.conf', folder.at('app.conf'));
   await symlink('real', folder.at('way'));
-  await symlink(outside.at('secret'), folder.at('out.conf'));
+  await symlink(outside.at('file'), folder.at('out.conf'));
+  await symlink(outside.path, folder.at('out.dir'));
   await symlink(outside.path, folder.at('outdir'));
   await symlink('b.conf', folder.at('a.conf'));
   await symlink('a.conf', folder.at('b.conf'));
   const configuration = await configurationOf(folder, {
-    globs: ['app.conf', 'way/dir/x.conf', 'out.conf', 'outdir/secret', 'a.conf'],
+    globs: ['app.conf', 'way/dir/x.conf', 'out.conf', 'outdir/deep', 'out.dir', 'a.conf'],
   });
   expect(paths(configuration)).toEqual([
     'a.conf',
     'app.conf',
     'b.conf',
     'out.conf',
+    'out.dir',
     'outdir',
     'real/app.conf',
     'real/dir/x.conf',
     'way',
   ]);
-  expect(configuration.entries).toContainEqual({
-    path: 'out.conf',
-    type: 'symlink',
-    target: outside.at('secret'),
-  });
+  expect(configuration.entries).toContainEqual(
+    expect.objectContaining({ path: 'out.conf', type: 'symlink', target: outside.at('file') }),
+  );
+  expect(configuration.outside).toEqual([
+    expect.objectContaining({ path: outside.at('deep'), via: 'outdir/deep', sha256: sha256('2') }),
+    expect.objectContaining({ path: outside.at('file'), via: 'out.conf', sha256: sha256('1') }),
+  ]);
   expect(configuration.skipped).toEqual([
     { path: 'a.conf', reason: expect.stringContaining('circles') },
-    { path: 'out.conf', reason: expect.stringContaining('leads out') },
-    { path: 'outdir/secret', reason: expect.stringContaining('leads out') },
+    { path: 'out.dir', reason: expect.stringMatching(/leads out.*is a directory/) },
   ]);
-  expect(JSON.stringify(configuration)).not.toContain(sha256('do not read'));
+});
+
+describe.runIf(process.getuid?.() === 0)('a link of another user, read by root', () => {
+  const OTHER = 12_345;
+
+  async function linkTo(mode: number, directoryMode: number) {
+    const outside = await makeFolder({ 'keys/id': 'secret' });
+    await chmod(outside.at('keys/id'), mode);
+    await chmod(outside.at('keys'), directoryMode);
+    await chmod(dirname(outside.path), 0o755);
+    const folder = await makeFolder({ 'compose.yaml': '' });
+    await symlink(outside.at('keys/id'), folder.at('hop'));
+    await symlink('hop', folder.at('.env'));
+    await lchown(folder.at('hop'), OTHER, OTHER);
+    return { outside, configuration: await configurationOf(folder) };
+  }
+
+  test.each([
+    ['a private file', 0o600, 0o755],
+    ['a file in a private directory', 0o644, 0o700],
+    ['a file that is closed to its group', 0o604, 0o755],
+  ])('%s is not recorded, and named', async (_, mode, directoryMode) => {
+    const { configuration } = await linkTo(mode, directoryMode);
+    expect(configuration.outside).toEqual([]);
+    expect(paths(configuration)).toEqual(['.env', 'compose.yaml', 'hop']);
+    expect(configuration.skipped).toEqual([
+      { path: '.env', reason: expect.stringContaining('the owner of the link may not read') },
+    ]);
+    expect(JSON.stringify(configuration)).not.toContain(sha256('secret'));
+  });
+
+  test('a file that everybody may read is recorded', async () => {
+    const { outside, configuration } = await linkTo(0o644, 0o755);
+    expect(configuration.outside.map(({ path }) => path)).toEqual([outside.at('keys/id')]);
+    expect(configuration.skipped).toEqual([]);
+  });
+});
+
+test('links on the way to a mount are configuration, whoever may write there', async () => {
+  const folder = await makeFolder({ 'compose.yaml': '', 'releases/1/index': '', 'releases/1/conf/a': '' });
+  await symlink('releases/1', folder.at('current'));
+  await symlink('releases/9', folder.at('next'));
+  const configuration = await configurationOf(folder, {
+    mounts: [
+      { source: folder.at('current') },
+      { source: folder.at('next') },
+      { source: folder.at('current/conf'), read_only: true },
+    ],
+  });
+  const read = ['releases/1/conf', 'releases/1/conf/a'];
+  expect(paths(configuration)).toEqual(['compose.yaml', 'current', 'next', ...read]);
+  expect(configuration.directories).toEqual(['releases/1/conf']);
+});
+
+describe('the paths of a target', () => {
+  test('folders that are gone are told, and directories that hold anything else', async () => {
+    const folder = await makeFolder({ 'compose.yaml': '', 'a/known': '', 'b/known': '', 'b/other': '' });
+    await mkdir(folder.at('empty'));
+    const { entries } = await configurationOf(folder, {
+      alsoPaths: ['a', 'a/known', 'b', 'b/known', 'empty', 'gone/deep/file'],
+    });
+    const seen = entries
+      .filter(({ path }) => !path.includes('compose'))
+      .map((entry) => [entry.path, entry.type, 'others' in entry]);
+    expect(seen).toEqual([
+      ['.env', 'absent', false],
+      ['a', 'directory', false],
+      ['a/known', 'file', false],
+      ['b', 'directory', true],
+      ['b/known', 'file', false],
+      ['empty', 'directory', false],
+      ['gone', 'absent', false],
+      ['gone/deep', 'absent', false],
+      ['gone/deep/file', 'absent', false],
+    ]);
+  });
+
+  test('that always change are marked, and those that change while they are read', async () => {
+    const folder = await makeFolder({ 'compose.yaml': '', log: '', steady: '', future: '' });
+    await utimes(folder.at('future'), new Date(), new Date(Date.now() + 60_000));
+    const { entries } = await configurationOf(folder, {
+      alsoPaths: ['log', 'steady', 'future'],
+      unsteady: ['log'],
+    });
+    expect(entries.flatMap((entry) => ('unsteady' in entry ? entry.path : []))).toEqual(['future', 'log']);
+  });
+
+  test.runIf(process.getuid?.() === 0)(
+    'that another user could not write are told with the reason',
+    async () => {
+      const folder = await makeFolder({ 'compose.yaml': '', 'conf/site': '', 'tmp/mine': '', 'open/x': '' });
+      await chmod(folder.at('tmp'), 0o1777);
+      await chmod(folder.at('open'), 0o777);
+      await chmod(dirname(folder.path), 0o755);
+      process.seteuid?.(12_345);
+      try {
+        const places = ['conf/site', 'conf/new/x', 'tmp/mine', 'open/x'];
+        const access = await readAccess(new Map(places.map((path) => [path, folder.at(path)])));
+        expect(access.user?.uid).toBe(12_345);
+        expect(access.refused).toMatchObject({ 'tmp/mine': expect.stringContaining('sticky') });
+        expect(access.refused).not.toHaveProperty('open/x');
+      } finally {
+        process.seteuid?.(0);
+      }
+    },
+  );
+});
+
+test('a name or a target that is not UTF-8 is named as not covered', async () => {
+  const folder = await makeFolder({ 'compose.yaml': '', 'conf/a': '' });
+  await writeFile(Buffer.concat([Buffer.from(folder.at('conf/caf')), Buffer.from([0xe9])]), 'x');
+  await symlink(Buffer.from([0xe9]), folder.at('conf/link'));
+  const configuration = await configurationOf(folder, {
+    mounts: [{ source: folder.at('conf'), read_only: true }],
+  });
+  expect(paths(configuration)).toEqual(['compose.yaml', 'conf', 'conf/a']);
+  expect(configuration.directories).toEqual([]);
+  expect(configuration.skipped).toEqual([
+    { path: 'conf/caf\\xe9', reason: expect.stringContaining('UTF-8') },
+    { path: 'conf/link', reason: expect.stringContaining('UTF-8') },
+  ]);
 });
 
 test('a project that is reached through a symlink is the same project', async () => {

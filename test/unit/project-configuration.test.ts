@@ -5,10 +5,12 @@ import { once } from 'node:events';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { currentUser } from '../../src/project/access.js';
 import { composeModelSchema } from '../../src/model/compose.js';
 import { absent, configurationOf, paths } from '../support/configuration.js';
 import { containerOf, makeFolder } from '../support/folder.js';
 
+const owner = { uid: process.getuid?.(), gid: process.getgid?.() };
 const sha256 = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
 test('compose files, .env and the absence of what compose would load by itself', async () => {
@@ -17,17 +19,18 @@ test('compose files, .env and the absence of what compose would load by itself',
   const configuration = await configurationOf(folder, { files: { files: [folder.at('compose.yml')] } });
   expect(configuration).toEqual({
     entries: [
-      { path: '.env', type: 'file', mode: 0o600, size: 4, sha256: sha256('A=1\n') },
+      { path: '.env', type: 'file', owner, mode: 0o600, size: 4, sha256: sha256('A=1\n') },
       { path: 'compose.override.yaml', type: 'absent' },
       { path: 'compose.override.yml', type: 'absent' },
       { path: 'compose.yaml', type: 'absent' },
-      { path: 'compose.yml', type: 'file', mode: 0o644, size: 12, sha256: sha256('services: {}') },
+      { path: 'compose.yml', type: 'file', owner, mode: 0o644, size: 12, sha256: sha256('services: {}') },
       { path: 'docker-compose.override.yaml', type: 'absent' },
       { path: 'docker-compose.override.yml', type: 'absent' },
     ],
     outside: [],
     skipped: [],
     directories: [],
+    access: { user: currentUser(), refused: {}, mountPoints: [] },
   });
 });
 
@@ -109,8 +112,13 @@ test('binds: files are configuration, read-only directories too, writable ones a
     'other/y',
   ]);
   expect(configuration.directories).toEqual(['conf', 'other']);
-  expect(configuration.entries).toContainEqual({ path: 'conf/link.ini', type: 'symlink', target: 'a.ini' });
-  expect(configuration.entries).toContainEqual({ path: 'conf/empty', type: 'directory', mode: 0o700 });
+  expect(configuration.entries).toContainEqual({
+    path: 'conf/link.ini',
+    type: 'symlink',
+    owner,
+    target: 'a.ini',
+  });
+  expect(configuration.entries).toContainEqual({ path: 'conf/empty', type: 'directory', owner, mode: 0o700 });
   expect(configuration.skipped).toEqual([]);
 });
 
@@ -226,7 +234,14 @@ test('globs and plain paths from the settings; missing ones are remembered as mi
   expect(paths(configuration)).toEqual(['conf/.hidden', 'conf/b.ini']);
   expect(absent(configuration)).toContain('gone.ini');
   expect(configuration.outside).toEqual([
-    { path: elsewhere.at('etc/app.conf'), type: 'file', mode: 0o644, size: 5, sha256: sha256('hello') },
+    {
+      path: elsewhere.at('etc/app.conf'),
+      type: 'file',
+      owner,
+      mode: 0o644,
+      size: 5,
+      sha256: sha256('hello'),
+    },
     { path: elsewhere.at('none'), type: 'absent' },
   ]);
 });

@@ -1,7 +1,7 @@
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkout, hasCommit, readGit } from '../../src/project/git.js';
 import { makeFolder, type Folder } from '../support/folder.js';
 import { isMissing } from '../support/needs.js';
@@ -124,4 +124,53 @@ test('without a repository there is nothing to check out', async () => {
   await writeFile(folder.at('x/y'), '');
   const attempt = checkout(folder.path, { commit: 'f'.repeat(40), branch: null, run: 'r' });
   await expect(attempt).rejects.toMatchObject({ code: 'failed', hint: expect.stringContaining('--git') });
+});
+
+describe('submodules', () => {
+  const LOCAL = ['-c', 'protocol.file.allow=always'];
+
+  /** A repository with `lib` as a submodule, at each of its two commits one of `lib`. */
+  async function withSubmodule() {
+    const lib = await repository();
+    const first = await git(lib, 'rev-parse', 'HEAD');
+    await lib.write({ 'compose.yaml': 'two' });
+    await git(lib, 'commit', '--quiet', '--all', '--message', 'two');
+    const folder = await repository();
+    await git(folder, ...LOCAL, 'submodule', '--quiet', 'add', lib.path, 'lib');
+    const sub = { ...folder, path: folder.at('lib') };
+    await git(sub, 'checkout', '--quiet', first);
+    await git(folder, 'commit', '--quiet', '--all', '--message', 'with lib one');
+    const before = await git(folder, 'rev-parse', 'HEAD');
+    await git(sub, 'checkout', '--quiet', '-');
+    await git(folder, 'commit', '--quiet', '--all', '--message', 'with lib two');
+    return { lib, folder, sub, before };
+  }
+
+  test('come along with a checkout', async () => {
+    const { folder, before } = await withSubmodule();
+    await checkout(folder.path, { commit: before, branch: null, run: 'run-1' });
+    expect(await readFile(folder.at('lib/compose.yaml'), 'utf8')).toBe('one');
+  });
+
+  test('are no changes of the project', async () => {
+    const { folder, sub } = await withSubmodule();
+    await writeFile(`${sub.path}/compose.yaml`, 'edited');
+    expect(await readGit(folder.path)).toMatchObject({ dirty: false });
+  });
+
+  test('are fetched by https and ssh alone', async () => {
+    const { lib, folder, sub } = await withSubmodule();
+    await lib.write({ 'compose.yaml': 'three' });
+    await git(lib, 'commit', '--quiet', '--all', '--message', 'three');
+    const third = await git(lib, 'rev-parse', 'HEAD');
+    await git(folder, 'update-index', '--cacheinfo', `160000,${third},lib`);
+    await git(folder, 'commit', '--quiet', '--message', 'with lib three');
+    const commit = await git(folder, 'rev-parse', 'HEAD');
+    const attempt = checkout(folder.path, { commit, branch: null, run: 'run-1' });
+    await expect(attempt).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('submodule'),
+    });
+    await expect(git(sub, 'cat-file', '-e', third)).rejects.toThrow('cat-file');
+  });
 });

@@ -83,7 +83,10 @@ function configuration({ entries }: Point): string[] {
     entries.map((entry) => {
       switch (entry.type) {
         case 'file':
-          return [entry.path, bytes(entry.size)];
+          return [
+            entry.path,
+            `${bytes(entry.size)}${entry.unsteady ? ', written while it was recorded' : ''}`,
+          ];
         case 'symlink':
           return [entry.path, `-> ${entry.target}`];
         case 'directory':
