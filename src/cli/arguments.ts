@@ -35,6 +35,17 @@ export function addRunOptions(command: Command): Command {
     .option('--no-return', 'when something fails, do not bring the earlier state back');
 }
 
+export interface HealthyOptions {
+  healthy?: true;
+  withVolumes?: true;
+}
+
+export function addHealthyOptions(command: Command): Command {
+  return command
+    .option('--healthy', 'the newest point that is not known to be failing, without its volume data')
+    .option('--with-volumes', 'with --healthy: restore its volume data too');
+}
+
 export interface ScopeOptions {
   services?: string[];
   configOnly?: true;

@@ -46,6 +46,9 @@ export interface Handler {
   reload?(context: HandlerContext, files: MountedFile[]): Promise<Verdict>;
   /** After the start, before health is asked for. */
   settle?(context: HandlerContext): Promise<Verdict>;
-  /** Its own check alone. Callers go through `verifyService`, which knows configured probes and watches for crashes. */
+  /**
+   * Its own check alone. Callers go through `verifyService`, which knows configured probes, prefers a HEALTHCHECK of the service unless the user
+   * configured the handler, and watches for crashes.
+   */
   verify(context: HandlerContext): Promise<Verdict>;
 }

@@ -134,6 +134,12 @@ export const remarkSchema = z.object({
   hint: z.string().nullable(),
 });
 
+const notCoveredSchema = z.object({
+  /** A path as the point has it, or a volume. */
+  what: z.string(),
+  reason: z.string(),
+});
+
 export const planSchema = z.object({
   format: z.literal(PLAN_FORMAT),
   kind: z.enum(['rollback', 'undo', 'return', 'service']),
@@ -152,6 +158,8 @@ export const planSchema = z.object({
   unchanged: z.array(z.string()),
   /** How many recorded facts of these are equal today; absent when the point has none. */
   equal: z.int().optional(),
+  /** What is neither compared nor restored; none in the journals of earlier versions. */
+  not_covered: z.array(notCoveredSchema).default([]),
   risks: z.array(remarkSchema),
   blockers: z.array(remarkSchema),
 });
@@ -162,6 +170,7 @@ export type Plan = ReturnType<typeof parsePlan>;
 export type Operation = Plan['operations'][number];
 export type OperationKind = Operation['kind'];
 export type OperationOf<K extends OperationKind> = Extract<Operation, { kind: K }>;
+export type NotCovered = Plan['not_covered'][number];
 export type Remark = Plan['risks'][number];
 
 /** What was looked at, beyond the observation, before planning: every fact a blocker can rest on. */

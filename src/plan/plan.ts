@@ -8,6 +8,7 @@ import {
 } from '../model/plan.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { Observation } from '../model/project.js';
+import { notCoveredByPlan } from './coverage.js';
 import type { Decision, Decisions } from './decision.js';
 import { compareProject } from './facts.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
@@ -56,6 +57,7 @@ export function plan(
     operations: sequence.operations(files.operations, options),
     unchanged,
     ...(target.facts ? { equal: compareProject(target.facts, observation.facts, unchanged).equal } : {}),
+    not_covered: notCoveredByPlan(target, options),
     risks: risks(observation, target, findings, files, decisions, volumes, options),
     blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
   };

@@ -370,6 +370,7 @@ export function aPlan(parts: Partial<Plan> = {}): Plan {
     observation: 'now',
     operations: [],
     unchanged: [],
+    not_covered: [],
     risks: [],
     blockers: [],
     ...parts,
