@@ -52,6 +52,7 @@ export interface ScopeOptions {
   volumes: boolean;
   outside?: true;
   git?: true;
+  leaveTags?: true;
 }
 
 export function addScopeOptions(command: Command): Command {
@@ -60,5 +61,6 @@ export function addScopeOptions(command: Command): Command {
     .option('--config-only', 'write the files, start nothing')
     .option('--no-volumes', 'leave volume data as it is')
     .option('--outside', 'restore the listed files outside the project too')
-    .option('--git', 'check the commit of the point out, after stashing');
+    .option('--git', 'check the commit of the point out, after stashing')
+    .option('--leave-tags', 'let image tags point where they point today, for the sake of other projects');
 }

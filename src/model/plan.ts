@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Container } from './engine.js';
 import { membershipSchema } from './facts.js';
 import { POINT_KINDS } from './names.js';
 import type { RunScope } from './scope.js';
@@ -200,11 +201,15 @@ export interface Findings {
   volumes: Record<string, VolumeFinding>;
   /** Recorded digests of images that are missing here and that their registry still has. */
   pullable: string[];
+  /** Containers that are not of this project's services and share an image reference or a namespace with it. */
+  neighbours: Neighbour[];
   /** True when the point's commit is to be checked out and the repository does not have it. */
   commitMissing: boolean;
   /** Bytes the safety point needs and the backup file system lacks; 0 when it fits. */
   missingBytes: number;
 }
+
+export type Neighbour = Pick<Container, 'name' | 'project' | 'service' | 'imageRef' | 'joins'>;
 
 /** What was seen of a volume or data directory. */
 export interface VolumeFinding {

@@ -12,6 +12,7 @@ import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
 import { findLost } from './lost.js';
+import { findNeighbours } from './neighbours.js';
 import { findTakenPorts } from './ports.js';
 import { findVolumes, type Resumed } from './volumes.js';
 
@@ -23,6 +24,8 @@ export async function collectFindings(
   resumed?: Resumed,
 ): Promise<Findings> {
   const { model, point } = target;
+  // Each container of the engine is inspected, once for all checks.
+  const containers = workspace.engine.containers();
   const [
     damaged,
     { modelError, otherwiseDefined },
@@ -33,6 +36,7 @@ export async function collectFindings(
     missingVolumes,
     volumes,
     pullable,
+    neighbours,
     commitMissing,
     missingBytes,
   ] = await Promise.all([
@@ -40,11 +44,12 @@ export async function collectFindings(
     resolveModel(workspace, target),
     findLost(workspace, target.facts),
     hashDefinitions(workspace, target),
-    findTakenPorts(workspace, model),
+    findTakenPorts(workspace, model, () => containers),
     findMissingExternal(workspace, model),
     findMissingVolumes(workspace, model),
-    wantsData && !configOnly ? findVolumes(workspace, target, resumed) : {},
+    wantsData && !configOnly ? findVolumes(workspace, target, resumed, containers) : {},
     findPullable(workspace, target),
+    containers.then((all) => findNeighbours(all, workspace.project.name, point)),
     git ? lacksCommit(workspace, point.metadata.git_commit) : false,
     findMissingBytes(workspace, point.sizes.total),
   ]);
@@ -59,6 +64,7 @@ export async function collectFindings(
     missingVolumes,
     volumes,
     pullable,
+    neighbours,
     commitMissing,
     missingBytes,
   };

@@ -13,6 +13,7 @@ export const noFindings: Findings = {
   otherwiseDefined: [],
   volumes: {},
   pullable: [],
+  neighbours: [],
   commitMissing: false,
   missingBytes: 0,
 };

@@ -269,6 +269,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     networkMode: 'shop_default',
     user: '',
     needs: [],
+    joins: [],
     health: 'none',
     settings: {},
     ...overrides,
@@ -344,6 +345,7 @@ export const options: PlanOptions = {
   volumes: true,
   outside: false,
   git: false,
+  leaveTags: false,
   fingerprint: 'now',
   now: NOW,
 };

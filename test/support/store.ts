@@ -106,7 +106,15 @@ export const makeBegin = (run: string, changes: Partial<BeginRecord> = {}): Begi
   target: pointId(1),
   safety: pointId(2),
   undoes: null,
-  request: { services: null, config_only: false, volumes: true, outside: false, git: false, image: null },
+  request: {
+    services: null,
+    config_only: false,
+    volumes: true,
+    outside: false,
+    git: false,
+    leave_tags: false,
+    image: null,
+  },
   plan: {},
   ...changes,
 });

@@ -39,6 +39,7 @@ async function rollback(session: Session, named: string | undefined, options: Op
     configOnly,
     outside,
     git,
+    leaveTags,
   } = options;
   assertOnePoint({ 'a point': named, '--to-snapshot': toSnapshot, '--healthy': healthy });
   assertHealthyOptions(options);
@@ -46,7 +47,7 @@ async function rollback(session: Session, named: string | undefined, options: Op
   assertConfirmable(session, confirmation);
   const point = named ?? toSnapshot ?? (healthy ? await findHealthyPoint(session) : await choose(session));
   const volumes = options.volumes && (!healthy || options.withVolumes === true);
-  const scope = { services, configOnly, volumes, outside, git, returnOnFailure: options.return };
+  const scope = { services, configOnly, volumes, outside, git, leaveTags, returnOnFailure: options.return };
   await performRun(session, {
     ...confirmation,
     detailedExitcode,
