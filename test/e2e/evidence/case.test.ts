@@ -21,7 +21,7 @@ const SLEEPS = 'sleep infinity';
 const CRASHES = 'sleep 0.3; exit 3';
 
 // `api` and `redis` are no more than names here: the one has no /health, the other is no Redis and has a check of its own.
-const composeFile = (name: string, version: number, worker = SLEEPS) => `
+const composeFile = (name: string, version: number, work = SLEEPS) => `
 name: ${name}
 services:
   api:
@@ -33,12 +33,12 @@ services:
     labels: [version=${version}]
     volumes: ['data:/data', './conf:/conf']
   redis: { ${SLEEPER}, labels: [version=${version}], healthcheck: { test: [CMD, 'true'], interval: 1s } }
-  worker: { image: busybox:latest, init: true, restart: always, command: [sh, -c, '${worker}'] }
+  worker: { image: busybox:latest, init: true, restart: always, command: [sh, -c, '${work}'] }
 volumes: { data: }
 `;
 
-async function up(version: number, worker?: string): Promise<void> {
-  await stack.write({ 'compose.yaml': composeFile(stack.name, version, worker) });
+async function up(version: number, work?: string): Promise<void> {
+  await stack.write({ 'compose.yaml': composeFile(stack.name, version, work) });
   await stack.compose('up', '-d', '--wait', 'redis', 'api');
   await stack.compose('up', '-d');
 }
