@@ -116,7 +116,8 @@ async function judge(path: string, directory: string, { backupDir, listed }: Opt
     return found.isSymbolicLink() ? 'it is a symlink' : 'other';
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return 'other';
-    if (hasCode(error, 'EACCES')) return 'it cannot be looked at';
+    // A dead mount (EIO, ESTALE, ENOTCONN) is left out like any other place that cannot be read.
+    if (error instanceof Error && 'code' in error) return `it cannot be read (${String(error.code)})`;
     throw error;
   }
 }
