@@ -35,12 +35,24 @@ export function addRunOptions(command: Command): Command {
     .option('--no-return', 'when something fails, do not bring the earlier state back');
 }
 
+export interface HealthyOptions {
+  healthy?: true;
+  withVolumes?: true;
+}
+
+export function addHealthyOptions(command: Command): Command {
+  return command
+    .option('--healthy', 'the newest point that is not known to be failing, without its volume data')
+    .option('--with-volumes', 'with --healthy: restore its volume data too');
+}
+
 export interface ScopeOptions {
   services?: string[];
   configOnly?: true;
   volumes: boolean;
   outside?: true;
   git?: true;
+  leaveTags?: true;
 }
 
 export function addScopeOptions(command: Command): Command {
@@ -49,5 +61,6 @@ export function addScopeOptions(command: Command): Command {
     .option('--config-only', 'write the files, start nothing')
     .option('--no-volumes', 'leave volume data as it is')
     .option('--outside', 'restore the listed files outside the project too')
-    .option('--git', 'check the commit of the point out, after stashing');
+    .option('--git', 'check the commit of the point out, after stashing')
+    .option('--leave-tags', 'let image tags point where they point today, for the sake of other projects');
 }

@@ -1,4 +1,4 @@
-import { ageOf, plural, type PointLine, type PointSummary } from '../index.js';
+import { ageOf, plural, type Point, type PointLine, type PointSummary } from '../index.js';
 import { printable, utc } from './text.js';
 
 /** Points as a person reads them in lists. */
@@ -18,6 +18,7 @@ export function pointBlock(point: PointLine, { number, bold, size }: BlockOption
     ['Created', utc(point.timestamp)],
     ['Kind', point.kind === 'manual' ? undefined : point.kind],
     ['Services', point.services.join(', ') || 'none'],
+    ['Failing', point.failing.join(', ') || undefined],
     ['Images', String(point.images)],
     ['Git commit', point.git_commit?.slice(0, 8)],
     ['Volumes', point.volumes > 0 ? `${point.volumes} backed up` : undefined],
@@ -35,10 +36,19 @@ export function pointBlock(point: PointLine, { number, bold, size }: BlockOption
 /** One line for a choice, at most `width` characters: `rb-a1b2c3d4e5f6  2 hours ago  4 images  Before v2.0`. */
 export function pointChoice(point: PointLine, now: string, width: number): string {
   const age = `${ageOf(point.timestamp, now)} ago`;
-  const label = printable(point.description || point.name || '');
+  const failing = point.failing.length > 0 ? `[failing: ${point.failing.join(', ')}] ` : '';
+  const label = printable(failing + (point.description || point.name || ''));
   const line =
     `${point.id}  ${age.padEnd(14)}  ${plural(point.images, 'image').padEnd(9)}  ${label}`.trimEnd();
   return line.length > width ? `${line.slice(0, width - 1)}…` : line;
+}
+
+/** What was failing when the point was made, one line a service. */
+export function failingLines({ failing, containers }: Pick<Point, 'failing' | 'containers'>): string[] {
+  return failing.map((service) => {
+    const reason = containers[service]?.evidence?.reason ?? 'it was not well';
+    return printable(`${service} is failing: ${reason}`);
+  });
 }
 
 /** `rb-a1b2c3d4e5f6 (Before v2.0 deployment)`. */

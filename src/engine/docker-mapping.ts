@@ -50,6 +50,8 @@ export interface ContainerDocument {
   };
   HostConfig: {
     NetworkMode?: Maybe<string>;
+    PidMode?: Maybe<string>;
+    IpcMode?: Maybe<string>;
     Tmpfs?: Maybe<Record<string, string>>;
     RestartPolicy?: Maybe<{ Name: string; MaximumRetryCount?: Maybe<number> }>;
   };
@@ -181,6 +183,7 @@ export function toContainer(document: ContainerDocument, { podman = false } = {}
     networkMode: document.HostConfig.NetworkMode ?? '',
     user: document.Config.User ?? '',
     needs: [],
+    joins: toJoins(document.HostConfig),
     health: toHealth(document.State.Health?.Status),
     settings: toSettings(document, podman),
   };
@@ -322,6 +325,12 @@ function toAddresses(document: ContainerDocument): Record<string, string> {
       .map(([name, network]) => [name, network.IPAddress || network.GlobalIPv6Address || ''] as const)
       .filter(([, address]) => address !== ''),
   );
+}
+
+/** Docker resolves names to ids when it makes the container (measured, 28.5). */
+function toJoins({ NetworkMode, PidMode, IpcMode }: ContainerDocument['HostConfig']): string[] {
+  const modes = [NetworkMode, PidMode, IpcMode];
+  return [...new Set(modes.flatMap((mode) => /^container:(.+)$/.exec(mode ?? '')?.[1] ?? []))];
 }
 
 /** Podman 5.8 says `reset` from the end of a pause to the next check (measured). */

@@ -46,6 +46,11 @@ export interface Handler {
   reload?(context: HandlerContext, files: MountedFile[]): Promise<Verdict>;
   /** After the start, before health is asked for. */
   settle?(context: HandlerContext): Promise<Verdict>;
-  /** Its own check alone. Callers go through `verifyService`, which knows configured probes and watches for crashes. */
+  /** Does its check start a program in the container? Then it is too slow to be made by the way. */
+  readonly checksInside?: boolean;
+  /**
+   * Its own check alone. Callers go through `verifyService`, which knows configured probes, prefers a HEALTHCHECK of the service unless the user
+   * configured the handler, and watches for crashes.
+   */
   verify(context: HandlerContext): Promise<Verdict>;
 }

@@ -31,6 +31,7 @@ const STARTING = /the database system is (?:starting up|in recovery mode|not yet
 
 export const postgres: Handler = {
   kind: 'postgres',
+  checksInside: true,
   matches: (repository) => REPOSITORIES.has(repository.split('/').at(-1) ?? ''),
 
   async prepare(context) {

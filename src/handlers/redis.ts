@@ -14,6 +14,7 @@ const SAVE_LIMIT = 300_000;
 
 export const redis: Handler = {
   kind: 'redis',
+  checksInside: true,
   matches: (repository) => REPOSITORIES.has(repository.split('/').at(-1) ?? ''),
 
   async prepare(context) {

@@ -92,6 +92,8 @@ export interface Container {
   user: string;
   /** Ids of containers that the engine does not let go while this one is there. */
   needs: string[];
+  /** Ids of containers whose network, process or IPC namespace it lives in. */
+  joins: string[];
   health: 'none' | 'starting' | 'healthy' | 'unhealthy';
   /** By the keys of `CONTAINER_FACTS`. */
   settings: Settings;

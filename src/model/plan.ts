@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Container } from './engine.js';
 import { membershipSchema } from './facts.js';
 import { POINT_KINDS } from './names.js';
 import { ownerSchema } from './point.js';
@@ -144,6 +145,12 @@ export const remarkSchema = z.object({
   hint: z.string().nullable(),
 });
 
+const notCoveredSchema = z.object({
+  /** A path as the point has it, or a volume. */
+  what: z.string(),
+  reason: z.string(),
+});
+
 export const planSchema = z.object({
   format: z.literal(PLAN_FORMAT),
   kind: z.enum(['rollback', 'undo', 'return', 'service']),
@@ -162,6 +169,8 @@ export const planSchema = z.object({
   unchanged: z.array(z.string()),
   /** How many recorded facts of these are equal today; absent when the point has none. */
   equal: z.int().optional(),
+  /** What is neither compared nor restored; none in the journals of earlier versions. */
+  not_covered: z.array(notCoveredSchema).default([]),
   risks: z.array(remarkSchema),
   blockers: z.array(remarkSchema),
 });
@@ -172,6 +181,7 @@ export type Plan = ReturnType<typeof parsePlan>;
 export type Operation = Plan['operations'][number];
 export type OperationKind = Operation['kind'];
 export type OperationOf<K extends OperationKind> = Extract<Operation, { kind: K }>;
+export type NotCovered = Plan['not_covered'][number];
 export type Remark = Plan['risks'][number];
 
 /** What was looked at, beyond the observation, before planning: every fact a blocker can rest on. */
@@ -203,11 +213,15 @@ export interface Findings {
   volumes: Record<string, VolumeFinding>;
   /** Recorded digests of images that are missing here and that their registry still has. */
   pullable: string[];
+  /** Containers that are not of this project's services and share an image reference or a namespace with it. */
+  neighbours: Neighbour[];
   /** True when the point's commit is to be checked out and the repository does not have it. */
   commitMissing: boolean;
   /** Bytes the safety point needs and the backup file system lacks; 0 when it fits. */
   missingBytes: number;
 }
+
+export type Neighbour = Pick<Container, 'name' | 'project' | 'service' | 'imageRef' | 'joins'>;
 
 /** What was seen of a volume or data directory. */
 export interface VolumeFinding {

@@ -92,6 +92,15 @@ const imageArchiveSchema = z.object({
   compression: z.enum(['gzip', 'none']),
 });
 
+/** How a service was when the point was made. */
+const evidenceSchema = z.object({
+  status: z.enum(['pass', 'fail', 'inconclusive']),
+  /** The source: the state of its containers, their HEALTHCHECK, or a probe of ours. */
+  by: z.enum(['state', 'healthcheck', 'probe']),
+  /** Without output of programs and without times, so that a later failure can be compared with it. */
+  reason: z.string(),
+});
+
 const containersSchema = z.object({
   state: z.enum(['running', 'stopped']),
   /** Containers of the service, one-off ones left out. */
@@ -110,6 +119,8 @@ const containersSchema = z.object({
   files_hash: z.string().nullable(),
   /** Were the containers what the stored files give? Null in earlier points. */
   matches_files: z.boolean().nullable().default(null),
+  /** Null in earlier points, for a service that did not run, and where no check answered at once. */
+  evidence: evidenceSchema.nullable().default(null),
 });
 
 export const pointSchema = z.object({
@@ -121,6 +132,8 @@ export const pointSchema = z.object({
   name: z.string().nullable(),
   pinned: z.boolean(),
   services: z.array(z.string()),
+  /** Services known to be failing at that time: crashing, unhealthy, or failing the check that the user configured. */
+  failing: z.array(z.string()).default([]),
   /** True when only chosen services were recorded: a rollback to it leaves the others alone. */
   partial: z.boolean(),
   /** Service to image reference. */
@@ -169,6 +182,10 @@ export const pointSchema = z.object({
   /** Directories recorded as a whole: what is inside them and not in `entries` was not there. */
   directories: z.array(z.string()),
   skipped: z.array(z.object({ path: z.string(), reason: z.string() })),
+  /** Volumes (by name) and writable directories that the services mount and whose data is not in the point. */
+  without_data: z
+    .array(z.object({ name: z.string(), kind: z.enum(['volume', 'bind']), services: z.array(z.string()) }))
+    .default([]),
   /** The resolved compose model and the variables, a file of the point. */
   model: z.object(storedFile),
   /** The runtime facts, a file of the point: of how many containers, and how many they are. Null in earlier points. */
@@ -217,6 +234,7 @@ export const sealedPointSchema = z.object({
     name: true,
     pinned: true,
     services: true,
+    failing: true,
     docker_images: true,
     volumes: true,
     sizes: true,
@@ -243,6 +261,7 @@ export type SaveImages = (typeof SAVE_IMAGES)[number];
 
 export type Compression = z.infer<typeof compression>;
 export type PointContainers = Point['containers'][string];
+export type Evidence = NonNullable<PointContainers['evidence']>;
 
 /** The point's second file, `model.json`: what is secret. */
 export const pointModelSchema = z.object({
@@ -271,6 +290,8 @@ export interface PointSummary {
   pinned: boolean;
   project: string;
   services: string[];
+  /** Services known to be failing when the point was made. */
+  failing: string[];
   docker_images: Record<string, string>;
   config_hashes: Record<string, string>;
   volumes: string[];

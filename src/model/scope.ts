@@ -10,6 +10,8 @@ export interface RunScope {
   outside: boolean;
   /** Check the point's commit out, after stashing; false by default. */
   git: boolean;
+  /** Let image tags point where they point today once the services run; false by default. */
+  leaveTags: boolean;
 }
 
 /** The scope as a person gives it: all services, with their data, and nothing outside, when absent. */
@@ -21,6 +23,7 @@ export function scopeOf({
   volumes = true,
   outside = false,
   git = false,
+  leaveTags = false,
 }: ScopeOptions): RunScope {
-  return { services, configOnly, volumes, outside, git };
+  return { services, configOnly, volumes, outside, git, leaveTags };
 }

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
+import { failsAsRecorded } from '../handlers/evidence.js';
 import { runHook } from '../handlers/hooks.js';
 import { verifyService } from '../handlers/verify.js';
 import type { Hook } from '../model/config.js';
+import type { Container } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
 import type { ProjectFacts } from '../model/facts.js';
 import { RUN_VARIABLE } from '../model/names.js';
 import type { OperationOf } from '../model/plan.js';
-import type { Point } from '../model/point.js';
+import type { Point, PointContainers } from '../model/point.js';
 import type { InterpolationVariable, Project } from '../model/project.js';
 import type { ComposeModel } from '../model/compose.js';
 import { fail, inconclusive, type Verdict } from '../model/verdict.js';
@@ -147,10 +149,9 @@ export function performers(caller: Workspace, destination: Destination): Perform
         handlerFor(service),
         context,
       );
-      emit({ type: 'verdict', service, verdict });
-      const told =
-        verdict.status === 'fail' && (await failedBefore(point, context)) ? asBefore(verdict) : verdict;
-      return { ...judge(service, told), note: null };
+      const judged = verdict.status === 'fail' ? await weighFailure(point, context, verdict) : verdict;
+      emit({ type: 'verdict', service, verdict: judged });
+      return { ...judge(service, judged), note: null };
     },
   };
 }
@@ -170,18 +171,22 @@ async function verifyBriefly(handler: Handler, context: HandlerContext): Promise
   }
 }
 
-/**
- * A safety point is brought back as it was, healthy or not. Was this service failing then? Where nobody knew, running counts as having been
- * no better; what is down now and was up then has failed.
- */
-async function failedBefore(point: Point, context: HandlerContext): Promise<boolean> {
-  const health = point.kind === 'safety' ? point.containers[context.service]?.health : 'healthy';
-  if (health !== 'unknown') return health === 'unhealthy';
+/** A service that was failing in the same way in the target state is no evidence against the run: its failure is a warning. */
+async function weighFailure(point: Point, context: HandlerContext, verdict: Verdict): Promise<Verdict> {
+  const recorded = point.containers[context.service];
   const containers = await context.containers();
-  return containers.every(({ state, restartCount }) => state === 'running' && restartCount === 0);
+  if (failsAsRecorded(recorded?.evidence, verdict, containers)) {
+    return inconclusive(`${verdict.reason}; it failed in the same way when the point was made`);
+  }
+  const isPresumed = point.kind === 'safety' && recorded !== undefined && mayHaveFailed(recorded, containers);
+  return isPresumed ? inconclusive(`${verdict.reason}; it may have been so before`) : verdict;
 }
 
-const asBefore = ({ reason }: Verdict): Verdict => inconclusive(`${reason}; it may have been so before`);
+/** A safety point has no answers of probes: where nobody knew, a service counts as having been no better, as long as it runs. */
+function mayHaveFailed({ health }: PointContainers, containers: Container[]): boolean {
+  if (health !== 'unknown') return health === 'unhealthy';
+  return containers.every(({ state, restartCount }) => state === 'running' && restartCount === 0);
+}
 
 /** The directory that an operation's file is restored in, and its path below that. */
 export function placeOf(

@@ -1,19 +1,52 @@
 import type { ComposeService } from '../model/compose.js';
+import type { Container } from '../model/engine.js';
 import type { Observation } from '../model/project.js';
 import type { Decision } from './decision.js';
 import type { Target } from './target.js';
 
-/** Services whose network, process or IPC namespace, or whose volumes, this one uses. */
+/** Services whose network, process or IPC namespace, or whose volumes, this one uses by their names as services. */
 export function lendersOf(service: ComposeService): string[] {
-  const modes = [service.network_mode, service['pid'], service['ipc']];
-  const namespaces = modes.flatMap((mode) =>
-    typeof mode === 'string' ? (/^service:(.+)$/.exec(mode)?.[1] ?? []) : [],
-  );
   const volumes = Array.isArray(service['volumes_from']) ? service['volumes_from'] : [];
   return [
-    ...namespaces,
+    ...namespacesOf(service, 'service'),
     ...volumes.flatMap((from) => (typeof from === 'string' ? (from.split(':')[0] ?? []) : [])),
   ];
+}
+
+/** Services of the project whose namespaces this one uses by `container:` and the name or id of a container. */
+function containerLendersOf(
+  service: ComposeService,
+  { model, point }: Target,
+  observation: Observation,
+): string[] {
+  const names = [...new Set([...Object.keys(model?.services ?? {}), ...Object.keys(observation.services)])];
+  const holds = (name: string, reference: string) =>
+    model?.services[name]?.container_name === reference ||
+    [`${point.project.name}-${name}-1`, `${point.project.name}_${name}_1`].includes(reference) ||
+    (observation.services[name]?.containers ?? []).some((container) => isReferenceTo(container, reference));
+  return namespacesOf(service, 'container').flatMap(
+    (reference) => names.find((name) => holds(name, reference)) ?? [],
+  );
+}
+
+function namespacesOf(service: ComposeService, of: 'service' | 'container'): string[] {
+  const modes = [service.network_mode, service['pid'], service['ipc']];
+  return modes.flatMap((mode) =>
+    typeof mode === 'string' && mode.startsWith(`${of}:`) ? mode.slice(of.length + 1) : [],
+  );
+}
+
+/** Docker takes the first twelve digits of an id for the id. */
+function isReferenceTo({ id, name }: Pick<Container, 'id' | 'name'>, reference: string): boolean {
+  return name === reference || (/^[0-9a-f]{12,64}$/.test(reference) && id.startsWith(reference));
+}
+
+/** What starts and stops in order because of `container:`, which compose does not count as a dependency. */
+export function containerDependencies(target: Target, observation: Observation): [string, string[]][] {
+  return Object.entries(target.model?.services ?? {}).map(([name, service]) => [
+    name,
+    containerLendersOf(service, target, observation).filter((lender) => lender !== name),
+  ]);
 }
 
 /** Services without whose containers the engine keeps none of this one's: it lets them go only after these. */
@@ -46,10 +79,11 @@ export function goesFirst(
 export function following(
   name: string,
   { action }: Decision,
-  { model, point }: Target,
+  target: Target,
   observation: Observation,
   decisions: ReadonlyMap<string, Decision>,
 ): Decision | undefined {
+  const { model, point } = target;
   const service = model?.services[name];
   const recorded = point.containers[name];
   if (!service || !recorded) return undefined;
@@ -61,7 +95,8 @@ export function following(
   }
   if (recorded.running === 0) return undefined;
   const started = (other: string) => ['up', 'start', 'restart'].includes(decisions.get(other)?.action ?? '');
-  const lenders = lendersOf(service);
+  const byService = lendersOf(service);
+  const lenders = [...byService, ...containerLendersOf(service, target, observation)];
   const lender = lenders.find((other) => decisions.get(other)?.action === 'up');
   // A container that is only started again would look for the namespaces of one that is gone.
   if (lender !== undefined && ['keep', 'reload', 'start', 'restart'].includes(action)) {
@@ -72,6 +107,8 @@ export function following(
       start: true,
       replicas,
       stop: true,
+      // Compose hashes the name and not the id: for it nothing changed.
+      ...(byService.includes(lender) ? {} : { recreate: true }),
     };
   }
   const restarting = Object.entries(service.depends_on).flatMap(([needed, { restart }]) =>

@@ -25,6 +25,12 @@ export class Tags {
   }
 }
 
+/** A reference as people may write it differently: `docker.io/library/redis` and `redis:latest` are the same. */
+export function normalReference(reference: string): string {
+  const name = reference.replace(/^(?:index\.)?docker\.io\//, '').replace(/^library\//, '');
+  return /[@:][^/]*$/.test(name) ? name : `${name}:latest`;
+}
+
 /** Is the image here, but not under the digest that its definition asks for? No tag of ours can give it that. */
 function lacksDigest(observation: Observation, { point }: Target, wanted: PointImage): boolean {
   const image = findImage(observation, point, wanted);
@@ -87,6 +93,21 @@ export function retagAfterwards(
     if (!image) return [];
     const move = tags.move(wanted.ref, image.id, `at the point the tag pointed to ${shortId(image.id)}`);
     return move ? [move] : [];
+  });
+}
+
+/** After the start, tags point where they point today: for the sake of others that use them. */
+export function returnTags(
+  observation: Observation,
+  { point }: Target,
+  services: string[],
+  tags: Tags,
+): Retag[] {
+  return services.flatMap((service) => {
+    const ref = point.images[service]?.ref;
+    const today = ref === undefined ? undefined : observation.images[ref];
+    if (ref === undefined || !today) return [];
+    return tags.move(ref, today.id, 'it is left as it is today, as asked') ?? [];
   });
 }
 

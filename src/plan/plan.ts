@@ -8,11 +8,13 @@ import {
 } from '../model/plan.js';
 import type { ComposeModel } from '../model/compose.js';
 import type { Observation } from '../model/project.js';
+import { notCoveredByPlan } from './coverage.js';
 import type { Decision, Decisions } from './decision.js';
 import { compareProject } from './facts.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
-import { fetchImage, retagAfterwards, retagForStart, Tags } from './images.js';
-import { goesFirst, tiedTo } from './followers.js';
+import { fetchImage, retagAfterwards, retagForStart, returnTags, Tags } from './images.js';
+import { containerDependencies, goesFirst, tiedTo } from './followers.js';
+import { cutOff, movedTags } from './neighbours.js';
 import {
   networkChanges,
   reconnectByHand,
@@ -43,6 +45,7 @@ export function plan(
     ? new Map()
     : decide({ observation, target, findings, files, traits, volumes }, options.services);
   const sequence = new Sequence(observation, target, traits, findings, decisions, volumes);
+  const operations = sequence.operations(files.operations, options);
   const { id, timestamp, description, kind } = target.point;
   const unchanged = [...decisions]
     .filter(([, decision]) => decision.action === 'keep')
@@ -53,10 +56,15 @@ export function plan(
     project: observation.project.name,
     target: { id, timestamp, description, kind: target.stored ? kind : 'image' },
     observation: options.fingerprint,
-    operations: sequence.operations(files.operations, options),
+    operations,
     unchanged,
     ...(target.facts ? { equal: compareProject(target.facts, observation.facts, unchanged).equal } : {}),
-    risks: risks(observation, target, findings, files, decisions, volumes, options),
+    not_covered: notCoveredByPlan(target, options),
+    risks: [
+      ...risks(observation, target, findings, files, decisions, volumes, options),
+      ...movedTags(findings, operations),
+      ...cutOff(observation, findings, decisions),
+    ],
     blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
   };
 }
@@ -84,8 +92,9 @@ class Sequence {
     this.networks = networkChanges(observation, target).filter(({ services }) =>
       services.every((service) => decisions.has(service)),
     );
-    this.running = presentDependencies(observation, target);
-    this.dependencies = target.model ? union(modelled(target.model)) : this.running;
+    const joined = containerDependencies(target, observation);
+    this.running = union([...presentDependencies(observation, target), ...joined]);
+    this.dependencies = target.model ? union([...modelled(target.model), ...joined]) : this.running;
   }
 
   operations(files: FileOperation[], options: PlanOptions): Operation[] {
@@ -109,7 +118,9 @@ class Sequence {
       ...removeNetworks(this.networks),
       ...this.starts(),
       ...this.reconnections(),
-      ...retagAfterwards(this.observation, this.target, tagged, this.tags),
+      ...(options.leaveTags && !returning
+        ? returnTags(this.observation, this.target, tagged, this.tags)
+        : retagAfterwards(this.observation, this.target, tagged, this.tags)),
       ...this.reloads(),
       ...affected.flatMap((service) => this.hooks(service, 'after')),
       ...affected.flatMap((service) => this.verify(service)),
@@ -360,7 +371,7 @@ class Sequence {
 }
 
 /** What runs by: today's model, or the point's when there is none, and what compose wrote on the containers. */
-function presentDependencies(observation: Observation, target: Target): Dependencies {
+function presentDependencies(observation: Observation, target: Target): [string, string[]][] {
   const { model, services } = observation;
   const labelled = Object.values(services).flatMap(({ name, containers }) =>
     // compose writes "redis:service_started:false,db:service_healthy:true"
@@ -372,7 +383,7 @@ function presentDependencies(observation: Observation, target: Target): Dependen
     ]),
   );
   const tied = Object.keys(services).map((name): [string, string[]] => [name, tiedTo(observation, name)]);
-  return union([...modelled(model ?? target.model), ...labelled, ...tied]);
+  return [...modelled(model ?? target.model), ...labelled, ...tied];
 }
 
 function modelled(model: ComposeModel | undefined): [string, string[]][] {

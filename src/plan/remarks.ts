@@ -215,6 +215,16 @@ export function risks(
     remark('moved', `the project was in ${point.project.directory} then`);
   }
   const chosen = options.services ?? (point.partial ? point.services : undefined);
+  if (options.kind === 'rollback') {
+    for (const service of point.failing.filter((name) => chosen?.includes(name) ?? true)) {
+      const reason = point.containers[service]?.evidence?.reason;
+      remark(
+        'point-failing',
+        `${service} was failing when the point was made${reason === undefined ? '' : `: ${reason}`}`,
+        'compose-rollback list shows points that were not',
+      );
+    }
+  }
   if (chosen) result.push(...sharedFiles(observation, files, chosen));
   return [...result, ...files.risks, ...sharedTags(target).filter(() => madeAnew(decisions).length > 0)];
 }

@@ -1,4 +1,5 @@
 import type { Operation, Plan, Remark } from '../model/plan.js';
+import { equalPart, notCoveredLines } from './coverage.js';
 import { shortId } from './target.js';
 import { ageOf, bytes, plural } from './text.js';
 
@@ -82,10 +83,14 @@ export function renderPlan(plan: Plan, now: string): string {
   if (plan.operations.length > 0) {
     lines.push('  1. Record the present as a safety point: so that this can be undone');
     lines.push(...steps(plan.operations).flatMap((step, index) => renderStep(step, index + 2)));
-  } else if (plan.risks.length + plan.blockers.length === 0) {
-    lines.push(`  Nothing to do: everything that was compared is as it was at the point${equalFacts(plan)}`);
-  } else lines.push('  Nothing that could be done');
+  } else if (plan.blockers.length > 0 || equalPart(plan) === 'what can be brought back is') {
+    lines.push('  Nothing that could be done');
+  } else lines.push(`  Nothing to do: ${equalPart(plan)} as it was at the point${equalFacts(plan)}`);
   if (plan.unchanged.length > 0) lines.push(`Untouched: ${plan.unchanged.join(', ')}`);
+  if (plan.not_covered.length > 0) {
+    lines.push('Not covered by the point, and left as it is today:');
+    lines.push(...notCoveredLines(plan.not_covered).map((line) => `  - ${line}`));
+  }
   lines.push(...renderRemarks('Risks', plan.risks), ...renderRemarks('Blocked', plan.blockers));
   return lines.join('\n');
 }

@@ -5,6 +5,7 @@ import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { pass } from '../model/verdict.js';
 import { observeForMigration, observePresent, type Workspace } from '../session/workspace.js';
+import { gatherEvidence } from './evidence.js';
 import { recordPoint } from './record.js';
 import { applyRetention } from './remove.js';
 
@@ -21,6 +22,8 @@ export interface CreateRequest {
   kind?: Exclude<PointKind, 'safety'> | undefined;
   /** Which images are archived; the configuration's `save_images` when absent. */
   saveImages?: SaveImages | undefined;
+  /** Throw `blocked`, and record nothing, when the point would not cover everything that the services use. False when absent. */
+  strict?: boolean | undefined;
 }
 
 /** Checks that need neither engine nor project. Throws `usage`, or `not-supported` for what has no implementation yet. */
@@ -44,8 +47,14 @@ export async function createPoint(workspace: Workspace, request: CreateRequest):
     pinned: request.pin ?? false,
     run: null,
   };
+  const volumes = request.includeVolumes ?? workspace.config.include_volumes;
+  const evidence = gatherEvidence(workspace, observation, request.services);
+  // Paused services answer nothing.
+  if (volumes) await evidence;
   const point = await recordPoint(workspace, observation, details, {
-    volumes: request.includeVolumes ?? workspace.config.include_volumes,
+    volumes,
+    evidence,
+    strict: request.strict,
     images: request.saveImages ?? workspace.config.save_images,
   });
   await applyRetention(workspace);

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { engineEvidence } from '../handlers/evidence.js';
 import { keptTag, type PointKind } from '../model/names.js';
 import {
   POINT_FORMAT,
@@ -43,6 +44,9 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     const image = observation.services[name]?.containers.at(-1)?.imageId ?? observation.images[ref]?.id;
     return image ? [[name, imageFacts(observation, id, ref, image)]] : [];
   });
+  const containers = present.map(
+    (service) => [service.name, containerFacts(service, observation.takenAt)] as const,
+  );
   return {
     format: POINT_FORMAT,
     id,
@@ -52,6 +56,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     name: details.name,
     pinned: details.pinned,
     services: present.map(({ name }) => name),
+    failing: containers.flatMap(([name, { evidence }]) => (evidence?.status === 'fail' ? name : [])),
     partial: details.services !== undefined,
     docker_images: Object.fromEntries(refs),
     config_hashes: {},
@@ -62,11 +67,12 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
     project: projectFacts(observation.project),
     images: Object.fromEntries(images),
     image_archives: [],
-    containers: Object.fromEntries(present.map((service) => [service.name, containerFacts(service)])),
+    containers: Object.fromEntries(containers),
     entries: [],
     outside: [],
     directories: configuration.directories,
     skipped: configuration.skipped,
+    without_data: [],
     model: { stored: '', size: 0, sha256: '' },
     facts: null,
     sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
@@ -95,7 +101,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
   };
 }
 
-function containerFacts(service: ServiceObservation): PointContainers {
+function containerFacts(service: ServiceObservation, takenAt: string): PointContainers {
   const newest = service.containers.at(-1);
   const up = service.containers.filter(({ state }) => ['running', 'paused', 'restarting'].includes(state));
   const down = service.containers.filter((container) => !up.includes(container));
@@ -109,6 +115,7 @@ function containerFacts(service: ServiceObservation): PointContainers {
     compose_version: newest?.composeVersion ?? null,
     files_hash: service.filesHash ?? null,
     matches_files: service.matchesFiles,
+    evidence: engineEvidence(service.containers, takenAt),
   };
 }
 

@@ -17,7 +17,9 @@ import type { Plan } from '../model/plan.js';
 import { filesOfServices } from '../project/binds.js';
 import type { Workspace } from '../session/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
+import { assertCovered, dataLeftOut } from './coverage.js';
 import { recordData, type RecordedData } from './data.js';
+import { withEvidence, type GatheredEvidence } from './evidence.js';
 import { entryFacts, pointOf, type PointDetails } from './facts.js';
 import { earlierArchives, saveImages } from './images.js';
 
@@ -29,6 +31,10 @@ interface Contents {
   volumes: boolean;
   /** Which images are archived. */
   images: SaveImages;
+  /** Answers of the services' checks, which may still be on their way. */
+  evidence?: Promise<GatheredEvidence> | undefined;
+  /** Throw `blocked`, and record nothing, when something is not covered. */
+  strict?: boolean | undefined;
 }
 
 /**
@@ -39,7 +45,7 @@ export async function recordPoint(
   workspace: Workspace,
   observation: Observation,
   details: Omit<PointDetails, 'user' | 'toolVersion'>,
-  { volumes, images }: Contents = { volumes: false, images: 'never' },
+  { volumes, images, evidence, strict = false }: Contents = { volumes: false, images: 'never' },
 ): Promise<Point> {
   const { engine, user, toolVersion } = workspace;
   const id = newPointId();
@@ -52,15 +58,19 @@ export async function recordPoint(
       pointOf(observation, id, { ...details, user, toolVersion }),
       writer,
     );
+    // Before services are kept from writing for the sake of their data.
+    if (strict) assertCovered(bare);
     for (const [reference, image] of keptTags(bare)) {
       // Before: an answer that is lost on its way does not mean that nothing was done.
       kept.push(reference);
       await engine.tag(image, reference);
     }
     const imaged = await withImages(workspace, writer, bare, images);
-    const point = volumes
+    const whole = volumes
       ? addTo(imaged, await recordData(workspace, observation, writer, details.services))
-      : imaged;
+      : await withoutData(workspace, observation, imaged, details.services);
+    const point = evidence ? withEvidence(whole, await evidence) : whole;
+    if (strict) assertCovered(point);
     const summary = await writer.commit(point);
     (await workspace.store.writeIndex()).insertPoint(summary);
     return point;
@@ -69,6 +79,16 @@ export async function recordPoint(
     await writer.abandon();
     throw error;
   }
+}
+
+async function withoutData(
+  workspace: Workspace,
+  observation: Observation,
+  point: Point,
+  services: string[] | undefined,
+): Promise<Point> {
+  const { skipped, without_data } = await dataLeftOut(workspace, observation, services);
+  return { ...point, without_data, skipped: [...point.skipped, ...skipped] };
 }
 
 function addTo(point: Point, data: RecordedData): Point {

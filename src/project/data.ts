@@ -24,6 +24,8 @@ interface Mount {
   kind: 'volume' | 'bind';
   /** Volume name, or absolute path. */
   source: string;
+  /** Where it is in the container. */
+  target: string;
   readOnly: boolean;
 }
 
@@ -55,7 +57,11 @@ export async function dataSources(observation: Observation, options: Options): P
     if (!first || !wanted) continue;
     const { kind, source } = first;
     if (kind === 'volume') {
-      if (ANONYMOUS.test(source)) skipped.set(source, 'an anonymous volume goes with its container');
+      if (ANONYMOUS.test(source))
+        skipped.set(
+          `${first.service}:${first.target}`,
+          'is an anonymous volume, which goes with its container',
+        );
       else sources.push({ kind, name: source, services });
       continue;
     }
@@ -75,21 +81,21 @@ function mountsOf({ services, model, project }: Observation): Mount[] {
   return Object.values(services).flatMap(({ name: service, containers }): Mount[] => {
     if (containers.length > 0) {
       return containers.flatMap(({ mounts }) =>
-        mounts.flatMap(({ type, name, source, readOnly }): Mount[] => {
+        mounts.flatMap(({ type, name, source, target, readOnly }): Mount[] => {
           if (type === 'volume' && name !== undefined)
-            return [{ service, kind: type, source: name, readOnly }];
-          return type === 'bind' ? [{ service, kind: type, source, readOnly }] : [];
+            return [{ service, kind: type, source: name, target, readOnly }];
+          return type === 'bind' ? [{ service, kind: type, source, target, readOnly }] : [];
         }),
       );
     }
     return (model?.services[service]?.volumes ?? []).flatMap(
-      ({ type, source, read_only: readOnly = false }): Mount[] => {
+      ({ type, source, target, read_only: readOnly = false }): Mount[] => {
         if (source === undefined) return [];
         if (type === 'bind')
-          return [{ service, kind: type, source: resolve(project.directory, source), readOnly }];
+          return [{ service, kind: type, source: resolve(project.directory, source), target, readOnly }];
         if (type !== 'volume') return [];
         const name = model?.volumes[source]?.name ?? `${project.name}_${source}`;
-        return [{ service, kind: type, source: name, readOnly }];
+        return [{ service, kind: type, source: name, target, readOnly }];
       },
     );
   });
@@ -110,7 +116,8 @@ async function judge(path: string, directory: string, { backupDir, listed }: Opt
     return found.isSymbolicLink() ? 'it is a symlink' : 'other';
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return 'other';
-    if (hasCode(error, 'EACCES')) return 'it cannot be looked at';
+    // A dead mount (EIO, ESTALE, ENOTCONN) is left out like any other place that cannot be read.
+    if (error instanceof Error && 'code' in error) return `it cannot be read (${String(error.code)})`;
     throw error;
   }
 }

@@ -15,6 +15,7 @@ const requestSchema = z.object({
   volumes: z.boolean(),
   outside: z.boolean(),
   git: z.boolean(),
+  leave_tags: z.boolean().default(false),
   /** The image of a run that takes one service to another image. */
   image: pointImageSchema.nullable(),
 });
@@ -22,19 +23,26 @@ const requestSchema = z.object({
 type RollbackRequestRecord = z.infer<typeof requestSchema>;
 
 export function recordRequest(
-  { services, configOnly, ...rest }: RunScope,
+  { services, configOnly, leaveTags, ...rest }: RunScope,
   image: RollbackRequestRecord['image'],
 ): RollbackRequestRecord {
-  return { services: services ?? null, config_only: configOnly, ...rest, image };
+  return {
+    services: services ?? null,
+    config_only: configOnly,
+    leave_tags: leaveTags,
+    ...rest,
+    image,
+  };
 }
 
 export function scopeOfRequest({
   services,
   config_only: configOnly,
+  leave_tags: leaveTags,
   ...rest
 }: RollbackRequestRecord): RunScope {
   const { volumes, outside, git } = rest;
-  return { services: services ?? undefined, configOnly, volumes, outside, git };
+  return { services: services ?? undefined, configOnly, volumes, outside, git, leaveTags };
 }
 
 const schemas = {

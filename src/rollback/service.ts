@@ -111,6 +111,7 @@ export function serviceAt(present: Target, service: string, image: PointImage): 
     ...present.point,
     services: [service],
     partial: true,
+    failing: [],
     replaced: [],
     directories: [],
     images: { [service]: { ...image, ref } },
@@ -125,6 +126,7 @@ export function serviceAt(present: Target, service: string, image: PointImage): 
         compose_version: facts?.compose_version ?? null,
         files_hash: facts?.files_hash ?? null,
         matches_files: facts?.matches_files ?? null,
+        evidence: null,
       },
     },
   };

@@ -1,5 +1,6 @@
 import type { Plan } from '../model/plan.js';
 import type { Proof } from '../model/run.js';
+import { equalPart, notCoveredLines } from '../plan/coverage.js';
 import { renderPlan } from '../plan/render.js';
 import { plural, utc } from '../plan/text.js';
 import type { RunWords } from '../runs/kinds.js';
@@ -25,23 +26,27 @@ export const rollbackWords: RunWords<RollbackOutcome> = {
     lines: [`Rollback point: ${target.description || target.id}`, `Created: ${utc(target.timestamp)}`],
   }),
   result: ({ kind, plan, result, run, proof }, what) => {
+    const left = notCoveredLines(plan.not_covered).map((line) => `Not covered, left as it is: ${line}`);
     if (result === 'nothing-to-do') {
-      const all = plan.risks.length === 0 ? 'everything that was compared is' : 'what can be brought back is';
       const equal = plan.equal === undefined ? '' : `, ${plural(plan.equal, 'fact')} equal`;
-      return { title: `Nothing to do: ${all} as it was at ${labelOf(plan.target)}${equal}`, next: [] };
+      return {
+        title: `Nothing to do: ${equalPart(plan)} as it was at ${labelOf(plan.target)}${equal}`,
+        next: left,
+      };
     }
     return {
       title: `${RESULTS[kind]} ${labelOf(plan.target)}`,
       next: [
         ...(proof ? describeProof(proof) : []),
         ...plan.risks.flatMap(({ code, message }) => (code === 'files-differ' ? [message] : [])),
+        ...left,
         ...(run === null ? [] : [`To take this ${what} back: compose-rollback undo ${run}`]),
       ],
     };
   },
   document: ({ plan, result, run, safety, warnings, proof }) => {
-    const { project, target } = plan;
-    return { type: 'result', result, project, target, run, safety, warnings, proof };
+    const { project, target, not_covered } = plan;
+    return { type: 'result', result, project, target, not_covered, run, safety, warnings, proof };
   },
 };
 

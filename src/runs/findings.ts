@@ -14,6 +14,7 @@ import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
 import { findLost } from './lost.js';
+import { findNeighbours } from './neighbours.js';
 import { findTakenPorts } from './ports.js';
 import { findVolumes, type Resumed } from './volumes.js';
 
@@ -25,6 +26,8 @@ export async function collectFindings(
   resumed?: Resumed,
 ): Promise<Findings> {
   const { model, point } = target;
+  // Each container of the engine is inspected, once for all checks.
+  const containers = workspace.engine.containers();
   const [
     damaged,
     { modelError, otherwiseDefined },
@@ -36,6 +39,7 @@ export async function collectFindings(
     missingBinds,
     volumes,
     pullable,
+    neighbours,
     commitMissing,
     missingBytes,
   ] = await Promise.all([
@@ -43,12 +47,13 @@ export async function collectFindings(
     resolveModel(workspace, target),
     findLost(workspace, target.facts),
     hashDefinitions(workspace, target),
-    findTakenPorts(workspace, model),
+    findTakenPorts(workspace, model, () => containers),
     findMissingExternal(workspace, model),
     findMissingVolumes(workspace, model),
     findMissingBinds(workspace, target),
-    wantsData && !configOnly ? findVolumes(workspace, target, resumed) : {},
+    wantsData && !configOnly ? findVolumes(workspace, target, resumed, containers) : {},
     findPullable(workspace, target),
+    containers.then((all) => findNeighbours(all, workspace.project.name, point)),
     git ? lacksCommit(workspace, point.metadata.git_commit) : false,
     findMissingBytes(workspace, point.sizes.total),
   ]);
@@ -64,6 +69,7 @@ export async function collectFindings(
     missingBinds,
     volumes,
     pullable,
+    neighbours,
     commitMissing,
     missingBytes,
   };

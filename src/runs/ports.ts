@@ -26,11 +26,12 @@ function published(model: ComposeModel): Published[] {
 export async function findTakenPorts(
   workspace: Workspace,
   model: ComposeModel | undefined,
+  listContainers = () => workspace.engine.containers(),
 ): Promise<Findings['takenPorts']> {
   const wanted = model ? published(model) : [];
   if (wanted.length === 0) return [];
   const [containers, listening] = await Promise.all([
-    workspace.engine.containers(),
+    listContainers(),
     workspace.identity.local ? findListeners() : new Map<number, Set<string>>(),
   ]);
   const taken = wanted.map(async (port) => {

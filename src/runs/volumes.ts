@@ -30,11 +30,12 @@ export async function findVolumes(
   workspace: Workspace,
   { point }: Target,
   resumed: Resumed | undefined,
+  everyContainer: Promise<Container[]>,
 ): Promise<Record<string, VolumeFinding>> {
   const named = new Map<string, DataName>();
   for (const { kind, name } of [...point.volume_data, ...point.replaced]) named.set(name, { kind, name });
   if (named.size === 0) return {};
-  const containers = await workspace.engine.containers();
+  const containers = await everyContainer;
   const found = [...named.values()].map(
     async (data) => [data.name, await findVolume(workspace, point, data, containers, resumed)] as const,
   );

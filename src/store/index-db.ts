@@ -18,6 +18,8 @@ export interface PointLine {
   pinned: boolean;
   project: string;
   services: string[];
+  /** Services known to be failing when it was made. */
+  failing: string[];
   /** How many images and volumes it holds. */
   images: number;
   volumes: number;
@@ -40,7 +42,11 @@ export interface AuditLine {
   record: AuditRecord;
 }
 
-type LineRow = Omit<PointLine, 'services' | 'pinned'> & { services: string; pinned: number };
+type LineRow = Omit<PointLine, 'services' | 'failing' | 'pinned'> & {
+  services: string;
+  failing: string;
+  pinned: number;
+};
 
 const MATCHING = `
   WHERE (@project IS NULL OR project = @project) AND (@kinds IS NULL OR kind IN (SELECT value FROM json_each(@kinds)))
@@ -130,8 +136,8 @@ export class IndexDb {
       if (holder && holder.id !== summary.id) throw nameTaken(summary, holder);
       this.deletePoint(summary.id);
       this.#run(
-        `INSERT INTO points (id, project, kind, name, pinned, created, timestamp, description, services, images, volumes, bytes, git_commit)
-         VALUES (@id, @project, @kind, @name, @pinned, @created, @timestamp, @description, @services, @images, @volumes, @bytes, @git_commit)`,
+        `INSERT INTO points (id, project, kind, name, pinned, created, timestamp, description, services, failing, images, volumes, bytes, git_commit)
+         VALUES (@id, @project, @kind, @name, @pinned, @created, @timestamp, @description, @services, @failing, @images, @volumes, @bytes, @git_commit)`,
         {
           id: summary.id,
           project: summary.project,
@@ -142,6 +148,7 @@ export class IndexDb {
           timestamp: summary.timestamp,
           description: summary.description,
           services: JSON.stringify(summary.services),
+          failing: JSON.stringify(summary.failing),
           images: Object.keys(summary.images).length,
           volumes: summary.volumes.length,
           bytes: summary.sizes.total,
@@ -192,12 +199,13 @@ export class IndexDb {
   pointLines(filter: PointFilter = {}): PointLine[] {
     return this.#attempt(() => {
       const select = this.#db.prepare<[object], LineRow>(
-        `SELECT id, timestamp, description, kind, name, pinned, project, services, images, volumes, bytes, git_commit
+        `SELECT id, timestamp, description, kind, name, pinned, project, services, failing, images, volumes, bytes, git_commit
          FROM points ${MATCHING}`,
       );
       return select.all(filterValues(filter)).map((row) => {
         const services: string[] = JSON.parse(row.services);
-        return { ...row, services, pinned: row.pinned !== 0 };
+        const failing: string[] = JSON.parse(row.failing);
+        return { ...row, services, failing, pinned: row.pinned !== 0 };
       });
     });
   }

@@ -46,6 +46,10 @@ export const MIGRATIONS: readonly string[] = [
     document TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE points ADD COLUMN failing TEXT NOT NULL DEFAULT '[]'; -- JSON array of names
+  UPDATE point_documents SET document = json_set(document, '$.failing', json('[]'));
+  `,
 ];
 
 export function schemaVersion(db: Database): number {

@@ -15,6 +15,7 @@ export function summaryOf(point: Point): PointSummary {
     pinned: point.pinned,
     project: point.project.name,
     services: point.services,
+    failing: point.failing,
     docker_images: point.docker_images,
     config_hashes: point.config_hashes,
     volumes: point.volumes,

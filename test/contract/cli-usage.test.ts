@@ -67,6 +67,13 @@ describe('a mistake is told in one clear line, with what to do', () => {
       2,
       /only one of them can be meant/,
     ],
+    ['a point and --healthy', ['rollback', 'latest', '--healthy'], 2, /a point and --healthy were given/],
+    [
+      'data of no healthy point',
+      ['quick-rollback', '--with-volumes', '--yes'],
+      2,
+      /says something about --healthy/,
+    ],
     ['a verify of one and all', ['verify', 'latest', '--all'], 2, /only one of them can be meant/],
     ['a drill of all', ['verify', '--all', '--drill'], 2, /--drill and --all were given/],
     ['a number that is none', ['cleanup', '--keep-last', 'ten'], 2, /'ten' is invalid. Give a whole number/],

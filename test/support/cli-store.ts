@@ -34,6 +34,7 @@ function summary(project: string, number: number, timestamp: string, description
     pinned: false,
     project,
     services,
+    failing: [],
     docker_images: of((name) => `${name}:1`),
     config_hashes: { 'compose.yaml': `sha256:${'c'.repeat(64)}` },
     volumes: [],

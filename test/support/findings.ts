@@ -14,6 +14,7 @@ export const noFindings: Findings = {
   otherwiseDefined: [],
   volumes: {},
   pullable: [],
+  neighbours: [],
   commitMissing: false,
   missingBytes: 0,
 };

@@ -79,6 +79,7 @@ export function containerOf(service: string, more: Partial<Container> = {}): Con
     networkMode: 'shop_default',
     user: '',
     needs: [],
+    joins: [],
     health: 'none',
     settings: {},
     ...more,

@@ -28,6 +28,7 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
     name: null,
     pinned: false,
     services: services.map(({ name }) => name),
+    failing: [],
     partial: false,
     docker_images: Object.fromEntries(ran.map(([name, image]) => [name, image.ref])),
     config_hashes: {},
@@ -52,6 +53,7 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
     outside: recordedEntries(configuration.outside),
     directories: configuration.directories,
     skipped: [],
+    without_data: [],
     model: { stored: 'model.json', size: 0, sha256: sha256('') },
     facts: null,
     sizes: { configs: 0, images: 0, volumes: 0, total: 0 },
@@ -100,6 +102,7 @@ function recordedContainers(containers: Container[], filesHash: string | undefin
     compose_version: containers[0]?.composeVersion ?? null,
     files_hash: filesHash ?? null,
     matches_files: null,
+    evidence: null,
   };
 }
 

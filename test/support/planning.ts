@@ -262,6 +262,7 @@ export function aContainer(service: string, number: number, overrides: Partial<C
     networkMode: 'shop_default',
     user: '',
     needs: [],
+    joins: [],
     health: 'none',
     settings: {},
     ...overrides,
@@ -321,6 +322,7 @@ export const options: PlanOptions = {
   volumes: true,
   outside: false,
   git: false,
+  leaveTags: false,
   fingerprint: 'now',
   now: NOW,
 };
@@ -347,6 +349,7 @@ export function aPlan(parts: Partial<Plan> = {}): Plan {
     observation: 'now',
     operations: [],
     unchanged: [],
+    not_covered: [],
     risks: [],
     blockers: [],
     ...parts,

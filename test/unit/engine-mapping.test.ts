@@ -85,6 +85,12 @@ const labelled = (Labels: Record<string, string>): ContainerDocument => ({
 });
 
 describe('toContainer', () => {
+  it('names the containers whose namespaces it lives in, each once', () => {
+    const HostConfig = { NetworkMode: 'container:a1', PidMode: 'container:a1', IpcMode: 'container:b2' };
+    expect(toContainer({ ...bare, HostConfig }).joins).toEqual(['a1', 'b2']);
+    expect(toContainer({ ...bare, HostConfig: { NetworkMode: 'host', PidMode: '' } }).joins).toEqual([]);
+  });
+
   it('maps a running compose container', () => {
     expect(toContainer(running)).toEqual({
       id: 'c1',
@@ -120,6 +126,7 @@ describe('toContainer', () => {
       networkMode: 'shop_default',
       user: '999:999',
       needs: [],
+      joins: [],
       health: 'healthy',
       settings: {
         'environment.A': '1',

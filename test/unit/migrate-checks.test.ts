@@ -235,6 +235,7 @@ describe('the backup', () => {
     pinned: true,
     project: 'shop',
     services: [],
+    failing: [],
     images: 0,
     volumes: 0,
     bytes: 0,

@@ -14,6 +14,48 @@ function operations(services: Record<string, ServiceSpec>, now: Record<string, S
   return planned(aPresent({ services: present }), aPoint({ services })).operations;
 }
 
+describe('a service in a namespace of a container, by its name or id', () => {
+  const named = { more: { container_name: 'the-vpn' } };
+  const inside = (mode: string, reference: string): ServiceSpec => ({
+    more: { [mode]: `container:${reference}` },
+  });
+
+  it.each([
+    ['network_mode', 'the-vpn'],
+    ['pid', 'the-vpn'],
+    ['ipc', 'shop-vpn-1'],
+  ])('%s: container:%s is made anew with it, even though its definition stays', (mode, reference) => {
+    const plan = operations({ vpn: named, app: inside(mode, reference), web: {} }, { vpn: changed });
+    expect(outline(plan)).toEqual(['stop app', 'stop vpn', 'up vpn', 'up app', 'verify app', 'verify vpn']);
+    expect(plan[3]).toMatchObject({ kind: 'up', services: ['app'], recreate: true });
+    expect(plan[0]?.cause).toBe('it lives in vpn, which is made anew');
+  });
+
+  it('an id, or the beginning of one', () => {
+    const id = 'b75a44c0cb7f5438e8fb652aa516702da77300fc5fbcc68c3a1b9a8739e27411';
+    const services = { vpn: {}, app: inside('network_mode', id.slice(0, 12)) };
+    const present = aPresent({ services: { ...services, vpn: changed } });
+    Object.assign(present.services['vpn']?.containers[0] ?? {}, { id });
+    expect(outline(planned(present, aPoint({ services })).operations)).toContain('up app');
+  });
+
+  it('is restarted with it', () => {
+    const plan = operations(
+      { vpn: named, app: inside('network_mode', 'the-vpn') },
+      { vpn: { states: ['exited'] } },
+    );
+    expect(outline(plan)).toEqual(['stop app', 'start vpn', 'start app', 'verify app', 'verify vpn']);
+  });
+
+  it("stays when the container is somebody else's", () => {
+    expect(outline(operations({ vpn: {}, app: inside('pid', 'other-vpn-1') }, { vpn: changed }))).toEqual([
+      'stop vpn',
+      'up vpn',
+      'verify vpn',
+    ]);
+  });
+});
+
 describe('a service in the network of another', () => {
   const services = { vpn: {}, app: { lender: 'vpn' }, web: {} };
 

@@ -59,6 +59,7 @@ describe('a moved tag', () => {
         { ...verified, service: 'api' },
       ],
       unchanged: ['prometheus', 'redis'],
+      not_covered: [],
       risks: [],
       blockers: [],
     });

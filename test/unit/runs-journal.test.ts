@@ -74,6 +74,7 @@ describe('of a rollback', () => {
       volumes: true,
       outside: false,
       git: false,
+      leaveTags: false,
     });
     expect(forwardOperations(journal, 'doing').map(({ kind }) => kind)).toEqual(['stop', 'start', 'start']);
     expect(forwardOperations(journal, 'done').map(({ kind }) => kind)).toEqual(['stop']);

@@ -4,7 +4,7 @@ import SqliteDatabase from 'better-sqlite3';
 import * as fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import { IndexDb } from '../../src/store/index-db.js';
-import { migrate, schemaVersion } from '../../src/store/migrations.js';
+import { migrate, MIGRATIONS, schemaVersion } from '../../src/store/migrations.js';
 import { Store } from '../../src/store/store.js';
 import { makeSummary, pointId, temporaryDirectory } from '../support/store.js';
 
@@ -223,8 +223,24 @@ it('brings an older file up to date when it is written, and only a copy of it wh
   expect(await readFile(file, 'utf8')).toBe('');
   (await IndexDb.openToWrite(file)).close();
   const db = new SqliteDatabase(file);
-  expect(schemaVersion(db)).toBe(1);
+  expect(schemaVersion(db)).toBe(MIGRATIONS.length);
   db.close();
+});
+
+it('no service of a point in an older index is known to be failing', async () => {
+  const file = join(await temporaryDirectory(), 'index.db');
+  await writeFile(file, '');
+  const db = new SqliteDatabase(file);
+  migrate(db, MIGRATIONS.slice(0, 1));
+  db.exec(`
+    INSERT INTO points VALUES ('rb-000000000001', 'shop', 'manual', NULL, 0, 1, '', '', '[]', 0, 0, 0, NULL);
+    INSERT INTO point_documents VALUES ('rb-000000000001', '{"id":"rb-000000000001"}');
+  `);
+  db.close();
+  const index = await IndexDb.openToRead(file);
+  expect(index.pointLines().map(({ failing }) => failing)).toEqual([[]]);
+  expect(index.points()).toEqual([{ id: 'rb-000000000001', failing: [] }]);
+  index.close();
 });
 
 it('applies each migration once, in order, whole or not at all', () => {

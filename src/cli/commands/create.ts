@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
-import { bytes, plural } from '../../index.js';
+import { bytes, notCoveredBy, notCoveredLines, plural } from '../../index.js';
 import { parseNames } from '../arguments.js';
+import { failingLines } from '../points.js';
 import { openQuietProgress } from '../progress/progress.js';
 import type { Session } from '../session.js';
 import { printable } from '../text.js';
@@ -10,6 +11,7 @@ interface Options {
   services?: string[];
   name?: string;
   pin?: true;
+  strict?: true;
   saveImages?: 'auto' | 'always' | 'never';
 }
 
@@ -20,6 +22,7 @@ export function define(command: Command, session: () => Session): void {
     .addOption(new Option('--services <a,b>', 'only these services').argParser(parseNames))
     .option('--name <name>', 'a name to call the point by; unique in the project')
     .option('--pin', 'keep it whatever its age')
+    .option('--strict', 'record nothing unless the point covers everything that the services use')
     .addOption(
       new Option(
         '--save-images <when>',
@@ -55,5 +58,7 @@ async function create(session: Session, description: string | undefined, options
     output.note('! No containers: only the configuration was recorded');
   }
   output.note(...point.warnings.map((warning) => `! ${printable(warning)}`));
-  output.note(...point.skipped.map(({ path, reason }) => printable(`! ${path} is not recorded: ${reason}`)));
+  output.note(...failingLines(point).map((line) => `! ${line}`));
+  const left = notCoveredLines(notCoveredBy(point));
+  output.note(...left.map((line) => printable(`! Not covered: ${line}`)));
 }

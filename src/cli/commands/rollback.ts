@@ -1,18 +1,26 @@
 import type { Command } from 'commander';
 import { RollbackError } from '../../index.js';
-import { addRunOptions, addScopeOptions, type RunOptions, type ScopeOptions } from '../arguments.js';
+import {
+  addHealthyOptions,
+  addRunOptions,
+  addScopeOptions,
+  type HealthyOptions,
+  type RunOptions,
+  type ScopeOptions,
+} from '../arguments.js';
+import { assertHealthyOptions, findHealthyPoint } from '../healthy.js';
 import { pointChoice } from '../points.js';
 import { assertCanAsk, pick } from '../prompt.js';
 import { assertConfirmable, performRun } from '../runs.js';
 import type { Session } from '../session.js';
 
-interface Options extends RunOptions, ScopeOptions {
+interface Options extends RunOptions, ScopeOptions, HealthyOptions {
   toSnapshot?: string;
 }
 
 export function define(command: Command, session: () => Session): void {
   command.argument('[point]', 'id, unique prefix of one, name, latest, latest~1; asked for when absent');
-  addScopeOptions(addRunOptions(command))
+  addHealthyOptions(addScopeOptions(addRunOptions(command)))
     .option('--to-snapshot <name>', 'the point with this name')
     .addHelpText(
       'after',
@@ -26,25 +34,32 @@ async function rollback(session: Session, named: string | undefined, options: Op
     dryRun = false,
     detailedExitcode,
     toSnapshot,
+    healthy,
     services,
     configOnly,
-    volumes,
     outside,
     git,
+    leaveTags,
   } = options;
-  if (named !== undefined && toSnapshot !== undefined) {
-    throw new RollbackError('usage', 'a point and --to-snapshot were given; only one of them can be meant', {
-      hint: 'leave one of them out',
-    });
-  }
+  assertOnePoint({ 'a point': named, '--to-snapshot': toSnapshot, '--healthy': healthy });
+  assertHealthyOptions(options);
   const confirmation = { yes: session.globals.yes, dryRun, what: 'rollback' };
   assertConfirmable(session, confirmation);
-  const point = named ?? toSnapshot ?? (await choose(session));
-  const scope = { services, configOnly, volumes, outside, git, returnOnFailure: options.return };
+  const point = named ?? toSnapshot ?? (healthy ? await findHealthyPoint(session) : await choose(session));
+  const volumes = options.volumes && (!healthy || options.withVolumes === true);
+  const scope = { services, configOnly, volumes, outside, git, leaveTags, returnOnFailure: options.return };
   await performRun(session, {
     ...confirmation,
     detailedExitcode,
     start: (library, run) => session.manager(library).rollback(point, { ...scope, ...run }),
+  });
+}
+
+function assertOnePoint(given: Record<string, string | true | undefined>): void {
+  const names = Object.keys(given).filter((name) => given[name] !== undefined);
+  if (names.length < 2) return;
+  throw new RollbackError('usage', `${names.join(' and ')} were given; only one of them can be meant`, {
+    hint: 'leave one of them out',
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { ageOf, bytes, type Point } from '../../index.js';
+import { ageOf, bytes, notCoveredBy, type Point } from '../../index.js';
+import { failingLines } from '../points.js';
 import type { Session } from '../session.js';
 import { columns, indented, printable, utc } from '../text.js';
 
@@ -22,10 +23,11 @@ async function show(session: Session, selector: string): Promise<void> {
       point.outside.map(({ path }) => path),
     ),
   );
+  output.print(...section('Failing at that time', failingLines(point)));
   output.print(
     ...section(
-      'Not recorded',
-      point.skipped.map(({ path, reason }) => `${path}: ${reason}`),
+      'Not covered',
+      notCoveredBy(point).map(({ what, reason }) => `${what}: ${reason}`),
     ),
   );
   output.print(...section('Warnings', point.warnings));
