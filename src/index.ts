@@ -52,7 +52,7 @@ export type { ReindexReport } from './store/reindex.js';
 export { describe } from './plan/render.js';
 export { renderPlan, renderResult, renderWarning, resultDocument } from './kinds.js';
 export { leftToDo, renderReadiness } from './migrate/validate/report.js';
-export { ageOf, bytes, plural, utc } from './plan/text.js';
+export { aged, ageOf, bytes, isInFuture, plural, utc } from './plan/text.js';
 
 /** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */
 export const loadDocuments = (): Promise<Documents> => import('./model/documents.js');

@@ -13,6 +13,7 @@ const { shape } = pointSchema;
 const pointSummarySchema = z.object({
   ...z.object(shape).pick({
     id: true,
+    sequence: true,
     timestamp: true,
     description: true,
     kind: true,
@@ -36,6 +37,7 @@ const pointSummarySchema = z.object({
 
 const runSummarySchema = z.object({
   id: z.string(),
+  sequence: z.int().nonnegative(),
   kind: z.string(),
   project: z.string(),
   started: z.iso.datetime(),

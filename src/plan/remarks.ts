@@ -11,7 +11,7 @@ import { hasDrifted } from './definitions.js';
 import { compareVolume } from './facts.js';
 import { networkBlockers, networkChanges, networkRisks } from './networks.js';
 import { impossibleFacts } from './override.js';
-import { ageOf } from './text.js';
+import { aged, isInFuture, utc } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
 
@@ -103,7 +103,7 @@ export function risks(
   options: PlanOptions,
 ): Remark[] {
   const { point } = target;
-  const age = ageOf(point.timestamp, options.now);
+  const age = aged(point.timestamp, options.now, 'old');
   const result: Remark[] = [];
   const remark = (code: string, message: string, hint: string | null = null) =>
     result.push({ code, message, hint });
@@ -115,8 +115,16 @@ export function risks(
     const what = replaced.length === 1 ? replaced[0]?.path : `${replaced.length} configuration files`;
     remark(
       'files-replaced',
-      `changes to ${what} made since the point (${age} old) are replaced`,
+      `changes to ${what} made since the point (${age}) are replaced`,
       'the safety point keeps them: undo brings them back',
+    );
+  }
+  const acts = [...decisions.values()].some(({ action }) => action !== 'keep');
+  if (isInFuture(point.timestamp, options.now) && (acts || files.operations.length + volumes.length > 0)) {
+    remark(
+      'clock',
+      `the point is dated ${utc(point.timestamp)}, in the future: the clock is wrong, or was when the point was made`,
+      'the order of points does not depend on it',
     );
   }
   for (const [service, decision] of decisions) {

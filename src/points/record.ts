@@ -56,11 +56,12 @@ export async function recordPoint(
       await engine.tag(image, reference);
     }
     const imaged = await withImages(workspace, writer, bare, images);
-    const point = volumes
+    const complete = volumes
       ? addTo(imaged, await recordData(workspace, observation, writer, details.services))
       : imaged;
-    const summary = await writer.commit(point);
-    (await workspace.store.writeIndex()).insertPoint(summary);
+    const index = await workspace.store.writeIndex();
+    const point = { ...complete, sequence: index.takePlace() };
+    index.insertPoint(await writer.commit(point));
     return point;
   } catch (error) {
     for (const reference of kept) await engine.untag(reference);

@@ -54,8 +54,9 @@ async function list(session: Session, { sizes, kind, safety }: Options): Promise
   }
   const usage = sizes && (await manager.usage());
   const bold = (text: string) => output.style('bold', text);
+  const now = new Date().toISOString();
   const blocks = points.map((point, index) =>
-    pointBlock(point, { number: index + 1, bold, size: sizeOf(usage, point.id) }).join('\n'),
+    pointBlock(point, { number: index + 1, bold, now, size: sizeOf(usage, point.id) }).join('\n'),
   );
   output.print(`Found ${points.length} rollback point(s):\n`, blocks.join('\n\n'));
   if (usage) output.print('', `All points, of every kind: ${bytes(usage.total)}`);
