@@ -3,7 +3,8 @@
 import type { Documents } from './model/documents.js';
 
 export { RollbackManager } from './manager.js';
-export type { ConfirmDeletion, ListRequest } from './manager.js';
+export type { BackupDirReport, ConfirmDeletion, ListRequest } from './manager.js';
+export type { BackupDirMove } from './session/move-place.js';
 export { Migration } from './migration.js';
 export type { FinalizeReport, FinalizeRequest, Leftovers } from './migrate/move/finalize.js';
 export type { MoveOutcome } from './migrate/move/move.js';

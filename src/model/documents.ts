@@ -345,6 +345,11 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
     audit: z.int(),
     damaged: z.array(z.object({ what: z.string(), problem: z.string() })),
   }),
+  'backup-dir-show': z.object({
+    path: z.string(),
+    origin: z.enum(['flag', 'environment', 'setting', 'found', 'recorded', 'folder-gone', 'undecided']),
+  }),
+  'backup-dir-move': z.object({ from: z.string(), to: z.string() }),
   'migrate-backup': backupSchema,
   'migrate-diagnose': diagnosisSchema,
   'migrate-recover': recoverSchema,
