@@ -37,9 +37,16 @@ export function isOnMount(mounts: readonly Mount[], path: string): boolean {
   return mounts.some(({ point }) => point !== '/' && (path === point || path.startsWith(`${point}/`)));
 }
 
-/** @throws RollbackError `usage` when the backup directory would vanish with this container */
-export async function assertOutlivesContainer(engine: Engine, backupDir: string): Promise<void> {
-  const mounts = parseMounts(await readMounts());
+/**
+ * @param mountinfo the process' own when absent
+ * @throws RollbackError `usage` when the backup directory would vanish with this container
+ */
+export async function assertOutlivesContainer(
+  engine: Pick<Engine, 'containers'>,
+  backupDir: string,
+  mountinfo?: string,
+): Promise<void> {
+  const mounts = parseMounts(mountinfo ?? (await readMounts()));
   const own = ownContainerId(mounts);
   if (own === undefined || isOnMount(mounts, await realpathOfExisting(backupDir))) return;
   // An engine that runs in this same container does not know it, and all of its containers vanish as well.
@@ -47,7 +54,7 @@ export async function assertOutlivesContainer(engine: Engine, backupDir: string)
   throw new RollbackError(
     'usage',
     `the backup directory ${quoted(backupDir)} would vanish with this container; nothing was made`,
-    { hint: `mount a directory of the host there, or name one that is mounted with --backup-dir` },
+    { hint: 'mount a directory of the host there, or name one that is mounted with --backup-dir' },
   );
 }
 

@@ -97,14 +97,15 @@ async function withOtherLocks(
   act: () => Promise<void>,
 ): Promise<void> {
   const points = (await store.readIndex())?.points() ?? [];
-  const keys = points.map((point) => JSON.stringify([point.metadata.engine.id, point.project]));
-  const own = JSON.stringify([identity.id, project.name]);
+  const holders = points.map((point) => ({ engineId: point.metadata.engine.id, project: point.project }));
+  const keyOf = (holder: (typeof holders)[number]) => JSON.stringify(holder);
+  const others = new Map(holders.map((holder) => [keyOf(holder), holder]));
+  others.delete(keyOf({ engineId: identity.id, project: project.name }));
   const locks: Lock[] = [];
   try {
-    for (const key of [...new Set(keys)].filter((one) => one !== own).toSorted()) {
-      const [engineId = '', other = ''] = JSON.parse(key) as [string, string];
-      locks.push(await acquireLock({ engineId, project: other, command: 'backup-dir move' }));
-    }
+    // In one order for everybody, see `holdLocks`.
+    for (const [, other] of [...others].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      locks.push(await acquireLock({ ...other, command: 'backup-dir move' }));
     await act();
   } finally {
     for (const lock of locks) await lock.release();

@@ -29,6 +29,8 @@ services:
   }));
 }
 
+const shown = async (stack: Stack) => (await ok(stack, 'backup-dir', 'show')).stdout;
+
 const stateOf = (stack: Stack) => environmentOf(stack)['COMPOSE_ROLLBACK_STATE_DIR'] ?? '';
 
 /** What a build of the project puts into the image: paths below the context. */
@@ -69,7 +71,7 @@ test('the first point of a project that is its own build context goes elsewhere,
   await composeAs(stack, {}, 'up', '--detach', '--build');
   const before = await builtFiles(stack.directory);
   const { stderr } = await ok(stack, 'create');
-  const { path } = (await json(stack, 'backup-dir', 'show')) as { path: string };
+  const path = await shown(stack);
   expect(path.startsWith(`${stateOf(stack)}/${stack.name}-`)).toBe(true);
   expect(stderr).toContain(`! points are kept in "${path}"`);
   expect(await builtFiles(stack.directory)).toEqual(before);
@@ -101,8 +103,8 @@ test('points that are in a build context are never moved silently: each command 
     expect((await ok(stack, ...command)).stderr).toContain(warning);
   expect((await builtFiles(stack.directory)).some((path) => path.includes(point))).toBe(true);
 
-  const { from, to } = (await json(stack, 'backup-dir', 'move')) as { from: string; to: string };
-  expect([from, to.startsWith(stateOf(stack))]).toEqual([stack.path('rollback/backups'), true]);
+  await ok(stack, 'backup-dir', 'move');
+  expect((await shown(stack)).startsWith(stateOf(stack))).toBe(true);
   expect(await readdir(stack.directory)).not.toContain('rollback');
   expect((await ok(stack, 'status')).stderr).not.toContain(warning);
   expect((await ok(stack, 'list', '--quiet')).stdout).toContain(point);
