@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, onTestFinished, vi } from 'vitest';
 import { RunLog } from '../../src/runs/log.js';
 import { listRuns } from '../../src/runs/unfinished.js';
 import type { Store } from '../../src/store/store.js';
@@ -74,14 +74,14 @@ it('runs of a clock that goes back stay in order through a lost index and an ind
     git: false,
     image: null,
   };
-  const realNow = Date.now;
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
   for (const [place, run] of ids.entries()) {
-    Date.now = () => realNow() - place * 3_600_000;
+    vi.setSystemTime(new Date(Date.UTC(2026, 0, 1) - place * 3_600_000));
     const beginning = { run, kind: 'rollback', target: pointId(1), safety: pointId(2), undoes: null };
     const log = await RunLog.begin({ store, project, user: 'me' }, beginning, { plan, request });
     await log.end('done', 'fine', []);
   }
-  Date.now = realNow;
   const newestFirst = ids.toReversed();
   expect((await listRuns(store, 'shop')).map(({ id }) => id)).toEqual(newestFirst);
   store.close();
