@@ -51,8 +51,8 @@ async function list(session: Session, { sizes, kind, safety }: Options): Promise
   if (points.length === 0) {
     output.print('Found 0 rollback points.');
     if (kind !== undefined) return;
-    output.note(...(await placesSeen(manager)));
     output.note('Make one with: compose-rollback create "Before the next change"');
+    output.note(...(await placesSeen(manager)));
     return;
   }
   const usage = sizes && (await manager.usage());
