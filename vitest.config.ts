@@ -31,6 +31,7 @@ const isSample = env['KILLS'] === undefined && env['FAULTS'] === undefined;
 /** End-to-end tests of our own work, which is the same whatever the engine: they run on one. */
 const ENGINE_BLIND = [
   'broken-present',
+  'build-context',
   'configuration',
   'corrupted',
   'dry-run',

@@ -3,7 +3,8 @@
 import type { Documents } from './model/documents.js';
 
 export { RollbackManager } from './manager.js';
-export type { ConfirmDeletion, ListRequest } from './manager.js';
+export type { BackupDirReport, ConfirmDeletion, ListRequest } from './manager.js';
+export type { BackupDirMove } from './session/move-place.js';
 export { Migration } from './migration.js';
 export type { FinalizeReport, FinalizeRequest, Leftovers } from './migrate/move/finalize.js';
 export type { MoveOutcome } from './migrate/move/move.js';
@@ -53,7 +54,7 @@ export { notCoveredBy, notCoveredLines } from './plan/coverage.js';
 export { describe } from './plan/render.js';
 export { renderPlan, renderResult, renderWarning, resultDocument } from './kinds.js';
 export { leftToDo, renderReadiness } from './migrate/validate/report.js';
-export { ageOf, bytes, plural, utc } from './plan/text.js';
+export { aged, ageOf, bytes, isInFuture, plural, utc } from './plan/text.js';
 
 /** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */
 export const loadDocuments = (): Promise<Documents> => import('./model/documents.js');

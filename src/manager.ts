@@ -25,13 +25,21 @@ import type { ReindexReport } from './store/reindex.js';
 import type { StoreUsage } from './store/usage.js';
 import { Access } from './runs/access.js';
 import { RUN_KINDS } from './kinds.js';
-import { locatePlace, openBareStore, userName } from './session/locate.js';
+import { findPlace, locatePlace, openBareStore, userName } from './session/locate.js';
+import type { PlaceOrigin } from './session/backup-place.js';
+import type { BackupDirMove } from './session/move-place.js';
 
 export interface ListRequest {
   /** Only points of these kinds; manual, deploy and migration when absent. */
   kinds?: readonly PointKind[] | undefined;
   /** Safety points too. */
   safety?: boolean | undefined;
+}
+
+export interface BackupDirReport {
+  /** Absolute; nothing is there yet when `origin` is `undecided`. */
+  path: string;
+  origin: PlaceOrigin;
 }
 
 /** Runs by the commands that begin them, for the audit trail. */
@@ -270,6 +278,29 @@ export class RollbackManager {
     } finally {
       store.close();
     }
+  }
+
+  /** Where the points are, and who said so. Asks no engine. */
+  async backupDirectory(): Promise<BackupDirReport> {
+    const { path, origin } = await findPlace(this.options);
+    return { path, origin };
+  }
+
+  /**
+   * Moves the points to a directory that does not exist yet (relative to where the project is looked for), or into the state directory; killed at any
+   * instant, they are whole in one of the two. Throws `usage`, `locked`, `blocked` while a run is unfinished, `failed`.
+   */
+  async moveBackupDirectory(directory?: string): Promise<BackupDirMove> {
+    const { assertFinished, moveBackupPlace } = await import('./work.js');
+    return this.access.change(
+      'backup-dir move',
+      () => [],
+      async (workspace) => {
+        await assertFinished(workspace);
+        return moveBackupPlace(workspace, this.options, directory);
+      },
+      { observes: false },
+    );
   }
 
   private async list<T>(

@@ -26,5 +26,6 @@ export { serviceTarget } from './rollback/service.js';
 export { abort, resume } from './runs/recover.js';
 export { undo } from './runs/undo.js';
 export { assertFinished } from './runs/unfinished.js';
+export { moveBackupPlace } from './session/move-place.js';
 export { openFiles } from './session/open.js';
 export { handlerContext, observePresent, withLabels } from './session/workspace.js';

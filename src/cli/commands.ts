@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { define as abort } from './commands/abort.js';
+import { define as backupDir } from './commands/backup-dir.js';
 import { define as cleanup } from './commands/cleanup.js';
 import { define as completion } from './commands/completion.js';
 import { define as create } from './commands/create.js';
@@ -154,6 +155,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'make the index again from the points',
     group: CARE,
     define: reindex,
+  },
+  {
+    name: 'backup-dir',
+    summary: 'show where the points are, or move them',
+    group: CARE,
+    define: backupDir,
   },
   {
     name: 'history',

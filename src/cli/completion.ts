@@ -162,6 +162,8 @@ async function argumentsOf(
       const runs = await library().runs();
       return only(runs.map(({ id, kind, target }) => [id, `${kind} to ${target}`]));
     }
+    case 'directory':
+      return { candidates: [], directive: DIRECTIVES.directories };
     case 'document': {
       const { loadDocuments } = await import('../index.js');
       return only((await loadDocuments()).DOCUMENT_NAMES.map((name) => [name, '']));

@@ -1,4 +1,4 @@
-import { ageOf, plural, type Point, type PointLine, type PointSummary } from '../index.js';
+import { aged, isInFuture, plural, type Point, type PointLine, type PointSummary } from '../index.js';
 import { printable, utc } from './text.js';
 
 /** Points as a person reads them in lists. */
@@ -6,16 +6,18 @@ import { printable, utc } from './text.js';
 export interface BlockOptions {
   number: number;
   bold: (text: string) => string;
+  /** UTC. */
+  now: string;
   /** What it takes on the disk. */
   size?: string | undefined;
 }
 
-export function pointBlock(point: PointLine, { number, bold, size }: BlockOptions): string[] {
+export function pointBlock(point: PointLine, { number, bold, now, size }: BlockOptions): string[] {
   const margin = ' '.repeat(String(number).length + 2);
   const facts: [string, string | undefined][] = [
     ['Description', point.description || undefined],
     ['Name', point.name ?? undefined],
-    ['Created', utc(point.timestamp)],
+    ['Created', utc(point.timestamp) + clockRemark(point, now)],
     ['Kind', point.kind === 'manual' ? undefined : point.kind],
     ['Services', point.services.join(', ') || 'none'],
     ['Failing', point.failing.join(', ') || undefined],
@@ -33,9 +35,13 @@ export function pointBlock(point: PointLine, { number, bold, size }: BlockOption
   ];
 }
 
+/** The order of points is not the clock's, so that a wrong time only has to be named. */
+const clockRemark = ({ timestamp }: PointLine, now: string) =>
+  isInFuture(timestamp, now) ? ' (in the future: the clock is wrong, or was then)' : '';
+
 /** One line for a choice, at most `width` characters: `rb-a1b2c3d4e5f6  2 hours ago  4 images  Before v2.0`. */
 export function pointChoice(point: PointLine, now: string, width: number): string {
-  const age = `${ageOf(point.timestamp, now)} ago`;
+  const age = aged(point.timestamp, now, 'ago');
   const failing = point.failing.length > 0 ? `[failing: ${point.failing.join(', ')}] ` : '';
   const label = printable(failing + (point.description || point.name || ''));
   const line =
@@ -59,6 +65,6 @@ export function pointLabel({ id, description }: { id: string; description: strin
 /** What is about to be deleted, one line a point. */
 export function goingLine(point: PointSummary, now: string): string {
   const kind = point.kind === 'manual' ? '' : `  [${point.kind}]`;
-  const text = `${point.id}  ${ageOf(point.timestamp, now)} old${kind}  ${printable(point.description)}`;
+  const text = `${point.id}  ${aged(point.timestamp, now, 'old')}${kind}  ${printable(point.description)}`;
   return `  ${text.trimEnd()}`;
 }

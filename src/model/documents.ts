@@ -13,6 +13,7 @@ const { shape } = pointSchema;
 const pointSummarySchema = z.object({
   ...z.object(shape).pick({
     id: true,
+    sequence: true,
     timestamp: true,
     description: true,
     kind: true,
@@ -37,6 +38,7 @@ const pointSummarySchema = z.object({
 
 const runSummarySchema = z.object({
   id: z.string(),
+  sequence: z.int().nonnegative(),
   kind: z.string(),
   project: z.string(),
   started: z.iso.datetime(),
@@ -345,6 +347,11 @@ export const DOCUMENTS: Readonly<Record<string, z.ZodType>> = {
     audit: z.int(),
     damaged: z.array(z.object({ what: z.string(), problem: z.string() })),
   }),
+  'backup-dir-show': z.object({
+    path: z.string(),
+    origin: z.enum(['flag', 'environment', 'setting', 'found', 'recorded', 'folder-gone', 'undecided']),
+  }),
+  'backup-dir-move': z.object({ from: z.string(), to: z.string() }),
   'migrate-backup': backupSchema,
   'migrate-diagnose': diagnosisSchema,
   'migrate-recover': recoverSchema,

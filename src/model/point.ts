@@ -126,6 +126,8 @@ const containersSchema = z.object({
 export const pointSchema = z.object({
   format: z.literal(POINT_FORMAT),
   id: z.string().regex(POINT_ID),
+  /** Place in the order of its store: the later the higher, whatever the clock said. 0 in earlier points, which come before all others, by their time. */
+  sequence: z.int().nonnegative().default(0),
   timestamp: z.iso.datetime(),
   description: z.string(),
   kind: z.enum(POINT_KINDS),
@@ -228,6 +230,7 @@ export const sealedPointSchema = z.object({
   ...pointSchema.pick({
     format: true,
     id: true,
+    sequence: true,
     timestamp: true,
     description: true,
     kind: true,
@@ -283,6 +286,8 @@ export type PointModel = z.infer<typeof pointModelSchema>;
 /** What the index holds of a point, enough to list it without opening its directory. */
 export interface PointSummary {
   id: string;
+  /** Place in the order of its store; equal ones follow their time. */
+  sequence: number;
   timestamp: string;
   description: string;
   kind: PointKind;

@@ -18,6 +18,8 @@ export const beginSchema = z.looseObject({
   type: z.literal('begin'),
   at,
   run: z.string().regex(RUN_ID),
+  /** Place in the order of its store, counted together with its points; 0 in earlier journals, which come before, by their time. */
+  sequence: z.int().nonnegative().default(0),
   /** Name of a kind of run. */
   kind: z.string(),
   project: z.string(),
@@ -107,6 +109,8 @@ export interface RunOutcome<P extends RunPlan = RunPlan> {
 /** What the index holds of a run. */
 export interface RunSummary {
   id: string;
+  /** Place in the order of its store; equal ones follow their time. */
+  sequence: number;
   /** Name of a kind of run: `rollback`, `service`, `undo`, `to-podman`, `to-docker`. */
   kind: string;
   project: string;

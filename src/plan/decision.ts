@@ -21,3 +21,8 @@ export type Decision =
   | { action: 'cannot'; cause: string };
 
 export type Decisions = ReadonlyMap<string, Decision>;
+
+/** Services whose containers are made anew. */
+export function madeAnew(decisions: Decisions): string[] {
+  return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
+}

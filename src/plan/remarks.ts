@@ -1,17 +1,19 @@
-import { splitKey } from '../model/facts.js';
 import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import { GONE, type FileChanges } from './files.js';
 import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
 import { recordsContainers } from './services.js';
-import type { Decision, Decisions } from './decision.js';
-import { anonymousVolume, summarise } from './changes.js';
-import { hasDrifted, isSameDefinition } from './definitions.js';
-import { compareVolume } from './facts.js';
+import { madeAnew, type Decision, type Decisions } from './decision.js';
+import {
+  definitionRisks,
+  lostRisks,
+  outsideBlockers,
+  overrideBlockers,
+  volumeSettingsBlockers,
+} from './fact-remarks.js';
 import { networkBlockers, networkChanges, networkRisks } from './networks.js';
-import { impossibleFacts } from './override.js';
-import { ageOf } from './text.js';
+import { aged, isInFuture, utc } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
 import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
 
@@ -104,7 +106,7 @@ export function risks(
   options: PlanOptions,
 ): Remark[] {
   const { point } = target;
-  const age = ageOf(point.timestamp, options.now);
+  const age = aged(point.timestamp, options.now, 'old');
   const result: Remark[] = [];
   const remark = (code: string, message: string, hint: string | null = null) =>
     result.push({ code, message, hint });
@@ -114,12 +116,20 @@ export function risks(
     const what = replaced.length === 1 ? replaced[0]?.path : `${replaced.length} configuration files`;
     remark(
       'files-replaced',
-      `changes to ${what} made since the point (${age} old) are replaced`,
+      `changes to ${what} made since the point (${age}) are replaced`,
       'the safety point keeps them: undo brings them back',
     );
   }
   if (files.unsteady.length > 0 && (files.operations.length > 0 || madeAnew(decisions).length > 0)) {
     remark('unsteady', `written by services all the time, and left alone: ${files.unsteady.join(', ')}`);
+  }
+  const acts = [...decisions.values()].some(({ action }) => action !== 'keep');
+  if (isInFuture(point.timestamp, options.now) && (acts || files.operations.length + volumes.length > 0)) {
+    remark(
+      'clock',
+      `the point is dated ${utc(point.timestamp)}, in the future: the clock is wrong, or was when the point was made`,
+      'the order of points does not depend on it',
+    );
   }
   for (const [service, decision] of decisions) {
     if (decision.action === 'remove') {
@@ -171,37 +181,8 @@ export function risks(
   if (differing.length > 0 && madeAnew(decisions).length > 0) {
     remark('variables-differ', `set as they were at the point, not as today: ${differing.join(', ')}`);
   }
-  for (const service of madeAnew(decisions)) {
-    const { from } = madeDecision(decisions, service);
-    if (from === 'facts') {
-      remark(
-        'files-differ',
-        `${service} is made as it ran; the next docker compose up replaces it, because its files say otherwise`,
-        `edit the files to keep it: compose-rollback show ${point.id} tells what ran`,
-      );
-    } else if (hasDrifted(point, service)) {
-      remark(
-        'drifted',
-        `${service} ran with other settings at the point than its files give; it starts as the files say`,
-      );
-    } else if (findings.otherwiseDefined.includes(service)) {
-      remark(
-        'files-differ',
-        `${service} is made as the files said at the point; the next docker compose up replaces it, because they say otherwise here today`,
-      );
-    }
-  }
-  const outside = outsideChanges(observation, target, files, decisions);
-  if (outside && observation.provider.readsModels) {
-    const services = outside.services.join(', ');
-    const made = `${services} ${outside.services.length > 1 ? 'are' : 'is'} made as recorded`;
-    remark(
-      'files-differ',
-      `${made}; the next docker compose up makes it otherwise, because ${outside.cause}`,
-      'add --outside to restore it too',
-    );
-  }
   result.push(
+    ...definitionRisks(observation, target, findings, files, decisions),
     ...networkRisks(networkChanges(observation, target)),
     ...lostRisks(target, findings, decisions),
   );
@@ -229,115 +210,9 @@ export function risks(
   return [...result, ...files.risks, ...sharedTags(target).filter(() => madeAnew(decisions).length > 0)];
 }
 
-/** What the point's facts name and the engine no longer has. */
-function lostRisks({ facts }: Target, findings: Findings, decisions: Decisions): Remark[] {
-  return madeAnew(decisions).flatMap((service) => {
-    const own = Object.entries(facts?.services[service]?.at(-1) ?? {});
-    return own.flatMap(([key, { value }]): Remark[] => {
-      const [kind, name = ''] = splitKey(key);
-      const volume = anonymousVolume(value);
-      if (kind === 'network' && findings.lostNetworks.includes(name)) {
-        const message = `${service} was connected to network ${name} by hand, which is gone`;
-        return [{ code: 'network-gone', message, hint: null }];
-      }
-      if (volume === undefined || !findings.lostVolumes.includes(volume)) return [];
-      const message = `what ${service} had in ${name} is gone: its volume there had no name`;
-      return [
-        { code: 'anonymous-gone', message, hint: 'give it one in the compose file to keep what is in it' },
-      ];
-    });
-  });
-}
-
-/** A definition made of facts needs a provider that takes it, and facts that it can express. */
-function overrideBlockers({ provider }: Observation, target: Target, decisions: Decisions): Remark[] {
-  return [...decisions].flatMap(([service, decision]): Remark[] => {
-    if (decision.action !== 'up' || decision.from !== 'facts') return [];
-    const ran = `${service} ran otherwise than its files say`;
-    if (!provider.readsModels) {
-      const message = `${ran}, and ${provider.name} makes services from files only`;
-      return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, or use docker compose' }];
-    }
-    const impossible = impossibleFacts(target.facts?.services[service]?.at(-1) ?? {});
-    if (impossible.length === 0) return [];
-    const message = `${ran}, and nothing but files can give it its ${impossible.join(', ')}`;
-    return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, then try again' }];
-  });
-}
-
-/** A volume is never made anew silently: its data would be gone. */
-function volumeSettingsBlockers({ facts: present }: Observation, { facts: recorded }: Target): Remark[] {
-  if (!recorded) return [];
-  return Object.keys(recorded.volumes).flatMap((volume): Remark[] => {
-    const { differences } = compareVolume(recorded, present, volume);
-    const grave = differences.filter(({ key }) => splitKey(key)[0] !== 'label');
-    if (grave.length === 0) return [];
-    return [
-      {
-        code: 'volume-differs',
-        message: `volume ${volume} has another ${summarise(grave)} than at the point, and making it anew would lose its data`,
-        hint: 'copy its data away and remove the volume, then try again',
-      },
-    ];
-  });
-}
-
 /** The image that a container of the service runs and that no safety point can keep. */
 function lostImage({ services, images }: Observation, service: string): string | undefined {
   return services[service]?.containers.find(({ imageId }) => !images[imageId])?.imageId;
-}
-
-function madeDecision(decisions: Decisions, service: string): { from?: 'facts' } {
-  const decision = decisions.get(service);
-  return decision?.action === 'up' ? decision : {};
-}
-
-function madeAnew(decisions: Decisions): string[] {
-  return [...decisions].filter(([, decision]) => decision.action === 'up').map(([service]) => service);
-}
-
-/** Services that the files as they are left would make otherwise than they were: known before anything stops. */
-function outsideChanges(
-  observation: Observation,
-  { point, model }: Target,
-  { left, operations }: FileChanges,
-  decisions: Decisions,
-): { services: string[]; cause: string } | undefined {
-  const { files, env_files: envFiles } = point.project;
-  const inputs = new Set(['.env', ...files, ...envFiles]);
-  // A file that services only mount does not change how they are made.
-  const first = point.outside.find(
-    (entry) =>
-      left.includes(entry.path) &&
-      (operations.length === 0 || inputs.has((entry.type === 'file' && entry.via) || entry.path)),
-  );
-  if (!first || !observation.model) return undefined;
-  const [now, then] = [observation.model.services, model?.services ?? {}];
-  const concerned = [...decisions].filter(([, { action }]) => action === 'up' || action === 'cannot');
-  const changed = concerned
-    .map(([service]) => service)
-    .filter((service) => !isSameDefinition(now[service], then[service]));
-  if (changed.length === 0) return undefined;
-  const via = first.type === 'file' && first.via ? ` (${first.via} leads there)` : '';
-  return { services: changed, cause: `${first.path}${via} differs and is left alone` };
-}
-
-/** Without a provider that takes the recorded model, only the files can make a service what it was. */
-function outsideBlockers(
-  observation: Observation,
-  target: Target,
-  files: FileChanges,
-  decisions: Decisions,
-): Remark[] {
-  const changes = outsideChanges(observation, target, files, decisions);
-  if (!changes || observation.provider.readsModels) return [];
-  return [
-    {
-      code: 'outside-needed',
-      message: `${changes.services.join(', ')} cannot be made as at the point: ${changes.cause}`,
-      hint: 'add --outside to restore it too',
-    },
-  ];
 }
 
 /** What this provider, or this engine, could do only by half. */

@@ -1,7 +1,7 @@
 import type { Operation, Plan, Remark } from '../model/plan.js';
 import { equalPart, notCoveredLines } from './coverage.js';
 import { shortId } from './target.js';
-import { ageOf, bytes, plural } from './text.js';
+import { aged, bytes, plural } from './text.js';
 
 /** One operation in one line, without its cause: for progress and for plans. */
 export function describe(operation: Operation): string {
@@ -78,7 +78,7 @@ const GROUPS: { kinds: Operation['kind'][]; title: (count: number) => string }[]
 export function renderPlan(plan: Plan, now: string): string {
   const { target } = plan;
   const lines = [
-    `Rollback plan: ${target.description || target.id} (${target.id}, ${ageOf(target.timestamp, now)} old)`,
+    `Rollback plan: ${target.description || target.id} (${target.id}, ${aged(target.timestamp, now, 'old')})`,
   ];
   if (plan.operations.length > 0) {
     lines.push('  1. Record the present as a safety point: so that this can be undone');

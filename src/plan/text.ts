@@ -15,6 +15,19 @@ export function ageOf(then: string, now: string): string {
   return plural(seconds, 'second');
 }
 
+/** Clocks of two machines may differ by so much without anything being wrong. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
+/** True for a time that a wrong clock gave: that of then, or that of now. */
+export function isInFuture(then: string, now: string): boolean {
+  return Date.parse(then) - Date.parse(now) > CLOCK_TOLERANCE_MS;
+}
+
+/** `2 hours old` or `2 hours ago`. A time in the future has no age. */
+export function aged(then: string, now: string, word: 'ago' | 'old'): string {
+  return isInFuture(then, now) ? 'dated in the future' : `${ageOf(then, now)} ${word}`;
+}
+
 /** `run-… (rollback to rb-…) was killed halfway`. */
 export function killedWords({ id, kind, target }: { id: string; kind: string; target: string }): string {
   return `${id} (${kind} to ${target}) was killed halfway`;

@@ -147,7 +147,7 @@ export function volumeRisks(decisions: VolumeDecision[], age: string): Remark[] 
     const size = bytes(recorded.bytes);
     const replaced = {
       code: 'data-replaced',
-      message: `the data in ${volume} is replaced by that of the point (${size}, ${age} old)`,
+      message: `the data in ${volume} is replaced by that of the point (${size}, ${age})`,
       hint: 'the safety point keeps it: undo brings it back',
     };
     if (finding.driver !== 'api') return [replaced];

@@ -36,7 +36,8 @@ export async function exportPoint(
   force: boolean,
 ): Promise<ExportReport> {
   const { id } = await findPoint(store, project, selector);
-  const point = await store.read(id);
+  // Its place in the order is this store's matter: the same point gives the same archive, wherever it is.
+  const point = { ...(await store.read(id)), sequence: 0 };
   const records = recordsOf(point);
   const manifest = manifestOf(point, records);
   const archive = writeTar(filesOf(store, manifest, records), (preceding) => ({

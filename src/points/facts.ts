@@ -50,6 +50,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
   return {
     format: POINT_FORMAT,
     id,
+    sequence: 0,
     timestamp: observation.takenAt,
     description: details.description,
     kind: details.kind,

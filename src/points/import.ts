@@ -204,7 +204,8 @@ async function adapted(
     throw notAnArchive(what, 'its record is of other files');
   }
   const name = request.name ?? point.name;
-  const holder = name === null ? undefined : (await store.writeIndex()).pointByName(project.name, name);
+  const index = await store.writeIndex();
+  const holder = name === null ? undefined : index.pointByName(project.name, name);
   if (holder) {
     throw new RollbackError(
       'usage',
@@ -214,8 +215,9 @@ async function adapted(
       },
     );
   }
-  if (name === point.name && project.name === point.project.name) return point;
-  return { ...point, name, project: { ...point.project, name: project.name } };
+  // Its place in the other store means nothing here. It stands where its time says: an old point must not become `latest`.
+  const sequence = index.placeAt(project.name, point.timestamp);
+  return { ...point, name, sequence, project: { ...point.project, name: project.name } };
 }
 
 /** The next entry, which has to be this file of the point. */

@@ -69,7 +69,7 @@ const SETTINGS = `# Settings of compose-rollback. Everything is optional; take a
 # The same keys may stand below x-rollback: in the compose file, and those of one service in its labels
 # (rollback.port: "8080"). Later wins: this file, x-rollback, labels.
 
-# Where points are kept, relative to this file.
+# Where points are kept, relative to this file; a state directory when a build of the project would read rollback/backups.
 # backup_dir: rollback/backups
 
 # How many points are kept. Each setting counts its own kind; pinned points stay and do not count.

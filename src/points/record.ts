@@ -69,10 +69,11 @@ export async function recordPoint(
     const whole = volumes
       ? addTo(imaged, await recordData(workspace, observation, writer, details.services))
       : await withoutData(workspace, observation, imaged, details.services);
-    const point = evidence ? withEvidence(whole, await evidence) : whole;
-    if (strict) assertCovered(point);
-    const summary = await writer.commit(point);
-    (await workspace.store.writeIndex()).insertPoint(summary);
+    const complete = evidence ? withEvidence(whole, await evidence) : whole;
+    if (strict) assertCovered(complete);
+    const index = await workspace.store.writeIndex();
+    const point = { ...complete, sequence: index.takePlace() };
+    index.insertPoint(await writer.commit(point));
     return point;
   } catch (error) {
     for (const reference of kept) await engine.untag(reference);

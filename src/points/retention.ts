@@ -47,6 +47,7 @@ export function selectOld(
   );
 }
 
+/** The order of the index: the clock only decides among points that have no place of their own. */
 function newestFirst(points: PointSummary[]): PointSummary[] {
-  return points.toSorted((a, b) => b.timestamp.localeCompare(a.timestamp));
+  return points.toSorted((a, b) => b.sequence - a.sequence || b.timestamp.localeCompare(a.timestamp));
 }

@@ -78,19 +78,20 @@ export class Access {
    * trail. Opens everything anew after it has waited for a lock.
    */
   async locking<T>(action: string, open: (under: UnderLock<T>) => Promise<T>): Promise<T> {
-    const { endLeftoverChildren, holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } =
-      await import('./opening.js');
+    const opening = await import('./opening.js');
+    const { endLeftoverChildren, holdLocks, prefetchModel, retryWhileLocked, settleLeftovers } = opening;
     const { lockTimeoutMs: timeoutMs, signal } = this.options;
     const under: UnderLock<T> = ([first, ...others], subjects, act, { observes = true } = {}) =>
-      holdLocks([first, ...others], action, () =>
-        this.audited(action, first, subjects, async () => {
+      holdLocks([first, ...others], action, async () => {
+        await opening.settleBackupPlace(first, this.options);
+        return await this.audited(action, first, subjects, async () => {
           for (const workspace of [first, ...others]) await endLeftoverChildren(workspace);
           // Reading the compose files takes processes of the provider, which go on while the containers are settled.
           if (observes) prefetchModel(first);
           for (const workspace of [first, ...others]) await settleLeftovers(workspace);
           return act();
-        }),
-      );
+        });
+      });
     return retryWhileLocked(action, { timeoutMs, signal }, () => open(under));
   }
 

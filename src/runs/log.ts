@@ -34,7 +34,15 @@ export class RunLog {
     { plan, ...details }: { plan: RunPlan; [key: string]: unknown },
   ): Promise<RunLog> {
     const started = now();
-    const record = { at: started, project: project.name, user, ...(await ownProcess()), ...beginning };
+    const sequence = (await store.writeIndex()).takePlace();
+    const record = {
+      at: started,
+      project: project.name,
+      user,
+      sequence,
+      ...(await ownProcess()),
+      ...beginning,
+    };
     const journal = await Journal.begin(store.dir, {
       type: 'begin',
       ...record,
@@ -45,6 +53,7 @@ export class RunLog {
     const summary: RunSummary = {
       ...rest,
       id,
+      sequence,
       project: project.name,
       user,
       started,

@@ -19,7 +19,9 @@ export async function listRuns(store: Store, project: string): Promise<RunSummar
     const run = await summaryByJournal(store, id);
     if (run?.project === project) runs.push(run);
   }
-  return missing.length === 0 ? runs : runs.toSorted((a, b) => b.started.localeCompare(a.started));
+  return missing.length === 0
+    ? runs
+    : runs.toSorted((a, b) => b.sequence - a.sequence || b.started.localeCompare(a.started));
 }
 
 /** Undefined for a journal that cannot be read, which the next tidying reports. */

@@ -3,18 +3,16 @@ import { resolve } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import type { Project, ProjectSelection } from '../model/project.js';
 import { withoutKeys } from '../model/secrets.js';
-import { readBackupDir } from '../project/config.js';
 import { givenName, locateProject, nameOfDirectory } from '../project/locate.js';
 import { locateIfAny, mayHaveOtherName } from '../project/refine.js';
 import { Store } from '../store/store.js';
 import type { EncryptionSettings } from '../store/store-key.js';
 import type { KeyAccess } from '../store/user-key.js';
+import { findBackupPlace, remarksOn, type BackupPlace } from './backup-place.js';
 import type { ManagerOptions } from './options.js';
 import type { RunFacts } from './workspace.js';
 
 /** Finds a project and its store from files alone. Light: `list` loads this and no engine. */
-
-const DEFAULT_BACKUP_DIR = 'rollback/backups';
 
 export interface OpenedStore {
   store: Store;
@@ -49,7 +47,8 @@ export function userName(): string {
 export async function openStore(options: ManagerOptions, runFacts: RunFacts): Promise<OpenedStore> {
   const selection = selectionOf(options);
   const located = await locateIfAny(selection);
-  const store = await storeOf(options, selection, located);
+  const warn = (message: string) => options.onEvent?.({ type: 'warning', message });
+  const store = await storeOf(options, selection, located, { warn });
   if (!located && selection.projectName !== undefined && !(await store.readIndex())) {
     const { openWorkspace } = await import('./open.js');
     const { project, store: elsewhere } = await openWorkspace(options, runFacts);
@@ -74,8 +73,10 @@ export async function storeOf(
   settings: { encryption?: EncryptionSettings | undefined; warn?: (message: string) => void } = {},
 ): Promise<Store> {
   const directory = located?.directory ?? startOf(selection);
-  const path = await backupDirOf(options, { directory, files: located?.files ?? [] });
-  return Store.open(path, { ...settings, access: keyAccess(options, selection) });
+  const name = located?.name ?? givenName(selection);
+  const place = await findBackupPlace(options, selection, { directory, files: located?.files ?? [], name });
+  for (const remark of remarksOn(place)) settings.warn?.(remark);
+  return Store.open(place.path, { ...settings, access: keyAccess(options, selection) });
 }
 
 /** What opens encrypted points. Only this sees it: no child does. */
@@ -88,20 +89,20 @@ function keyAccess(
 
 export const startOf = ({ cwd, projectDirectory = '.' }: ProjectSelection) => resolve(cwd, projectDirectory);
 
-async function backupDirOf(
-  options: ManagerOptions,
-  project: Pick<Project, 'directory' | 'files'>,
-): Promise<string> {
-  const chosen = options.backupDir ?? (await readBackupDir(project)) ?? DEFAULT_BACKUP_DIR;
-  return resolve(project.directory, chosen);
+/** The backup directory of the selected project, from files alone. Throws `project-not-found`. */
+export async function findPlace(options: ManagerOptions): Promise<BackupPlace> {
+  const selection = selectionOf(options);
+  return await findBackupPlace(options, selection, await locateProject(selection));
 }
 
 /** Where a project's settings and points belong (absolute), without asking any engine. Throws `project-not-found`. */
 export async function locatePlace(
   options: ManagerOptions,
 ): Promise<{ directory: string; backupDir: string }> {
-  const project = await locateProject(selectionOf(options));
-  return { directory: project.directory, backupDir: await backupDirOf(options, project) };
+  const selection = selectionOf(options);
+  const project = await locateProject(selection);
+  const { path } = await findBackupPlace(options, selection, project);
+  return { directory: project.directory, backupDir: path };
 }
 
 /** The project whose points the store holds: the last resort when the compose file is gone, or too broken to tell its name. */

@@ -11,7 +11,10 @@ export interface ManagerOptions {
   projectDirectory?: string | undefined;
   profiles?: string[] | undefined;
   envFiles?: string[] | undefined;
-  /** Relative to the project; `rollback/backups` when neither this nor the configuration says. */
+  /**
+   * Relative to the project. When neither this nor COMPOSE_ROLLBACK_BACKUP_DIR nor the configuration says: where the points are already, else
+   * `rollback/backups`, or the state directory when a build of the project would take that into its image.
+   */
   backupDir?: string | undefined;
   /** An age identity file that opens encrypted points; relative to where the project is looked for. */
   identityFile?: string | undefined;

@@ -15,6 +15,7 @@ import { observe, type ObserveInput } from '../project/observe.js';
 import { beginReading, type EarlyReading } from '../project/reading.js';
 import { readConfig } from '../project/config.js';
 import type { Store } from '../store/store.js';
+import { warnAboutBuildContexts } from './settle-place.js';
 
 /** One project, opened on its engine with its store: what every use-case works with. */
 export interface Workspace {
@@ -79,19 +80,21 @@ export function observeForMigration(workspace: Workspace): Promise<Observation> 
   return observeWith(workspace, { migrationFiles: workspace.config.migration_files });
 }
 
-function observeWith(
+async function observeWith(
   workspace: Workspace,
   more: Pick<ObserveInput, 'target' | 'contents' | 'migrationFiles'>,
 ): Promise<Observation> {
   const { prefetched, ...given } = workspace;
   workspace.prefetched = undefined;
-  return observe({
+  const observation = await observe({
     ...given,
     backupDir: workspace.store.path,
     ...more,
     ...(prefetched?.containers ? { containers: prefetched.containers } : {}),
     ...(prefetched?.reading ? { early: prefetched.reading } : {}),
   });
+  await warnAboutBuildContexts(workspace, observation.model);
+  return observation;
 }
 
 /** The workspace with the configuration that the services' labels add to the files'. */

@@ -1,8 +1,9 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import { POINT_ID, quoted, RUN_ID } from '../model/names.js';
-import { explained, hasErrno } from './files.js';
+import { explained, hasErrno, lstatIfThere } from './files.js';
 import { assertSafe } from './paths.js';
 
 const OURS =
@@ -55,10 +56,16 @@ function checked(id: string, shape: RegExp): string {
   });
 }
 
-/** For reading: undefined when there is none; makes nothing. Throws `unsafe` when it is not safe to use. */
+/**
+ * For reading: undefined when there is none; makes nothing. Throws `unsafe` when it is not safe to use, `failed` when it is another user's.
+ */
 export async function findBackupDir(path: string): Promise<BackupDir | undefined> {
   const dir = BackupDir.at(path);
-  return (await assertSafe(dir.path, 'directory')) ? dir : undefined;
+  return await withOwnerNamed(dir.path, 'read', async () => {
+    if (!(await assertSafe(dir.path, 'directory'))) return undefined;
+    await access(dir.path, constants.R_OK | constants.X_OK);
+    return dir;
+  });
 }
 
 /**
@@ -67,14 +74,54 @@ export async function findBackupDir(path: string): Promise<BackupDir | undefined
  */
 export async function openBackupDir(path: string): Promise<BackupDir> {
   const dir = BackupDir.at(path);
-  return await explained('make the backup directory', async () => {
-    await mkdir(dirname(dir.path), { recursive: true });
-    await unlessThere(mkdir(dir.path, { mode: 0o700 }));
-    await assertSafe(dir.path, 'directory');
-    await assertOursOrEmpty(dir.path);
-    await unlessThere(writeFile(join(dir.path, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 }));
-    return dir;
-  });
+  return await explained('make the backup directory', () =>
+    withOwnerNamed(dir.path, 'written', async () => {
+      await mkdir(dirname(dir.path), { recursive: true });
+      await unlessThere(mkdir(dir.path, { mode: 0o700 }));
+      await assertSafe(dir.path, 'directory');
+      await assertOursOrEmpty(dir.path);
+      await access(dir.path, constants.W_OK | constants.X_OK);
+      await unlessThere(writeFile(join(dir.path, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 }));
+      return dir;
+    }),
+  );
+}
+
+/** What the system denies is told with the owner: that other user, or another directory, is what helps. */
+async function withOwnerNamed<T>(path: string, done: 'read' | 'written', act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (hasErrno(error, 'EROFS')) {
+      throw new RollbackError(
+        'failed',
+        `the backup directory ${quoted(path)} is on a read-only file system`,
+        {
+          hint: 'choose a directory that can be written with --backup-dir, or with backup_dir in rollback.yaml',
+          cause: error,
+        },
+      );
+    }
+    if (!hasErrno(error, 'EACCES', 'EPERM')) throw error;
+    const [place, owner] = await ownerOf(path);
+    const whose = `it belongs to ${owner === 0 ? 'root' : `user ${owner}`}`;
+    const why = place === path ? whose : `${quoted(place)} is in the way, and ${whose}`;
+    throw new RollbackError('failed', `the backup directory ${quoted(path)} cannot be ${done}: ${why}`, {
+      hint: 'call compose-rollback as that user, or choose another directory with --backup-dir',
+      cause: error,
+    });
+  }
+}
+
+/** The user id of what is at the path, or of the nearest folder above it that can be looked at. */
+async function ownerOf(path: string): Promise<[place: string, owner: number]> {
+  try {
+    const found = await lstatIfThere(path);
+    if (found) return [path, found.uid];
+  } catch (error) {
+    if (!hasErrno(error, 'EACCES', 'EPERM')) throw error;
+  }
+  return await ownerOf(dirname(path));
 }
 
 /** Our `.gitignore` in a project's root would hide the whole project from git. */

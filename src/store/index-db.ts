@@ -50,7 +50,7 @@ type LineRow = Omit<PointLine, 'services' | 'failing' | 'pinned'> & {
 
 const MATCHING = `
   WHERE (@project IS NULL OR project = @project) AND (@kinds IS NULL OR kind IN (SELECT value FROM json_each(@kinds)))
-  ORDER BY created DESC, id DESC LIMIT @limit OFFSET @skip`;
+  ORDER BY sequence DESC, created DESC, id DESC LIMIT @limit OFFSET @skip`;
 
 function filterValues(filter: PointFilter) {
   return {
@@ -62,7 +62,8 @@ function filterValues(filter: PointFilter) {
 }
 
 /**
- * `index.db`: a mirror of points, runs and the audit trail for fast queries; `reindex` makes it again. Lists are newest first. All methods
+ * `index.db`: a mirror of points, runs and the audit trail for fast queries; `reindex` makes it again. Lists are newest first, by the place that
+ * `takePlace` gave, not by the clock. All methods
  * throw `damaged` when the file is not what it should be, `failed` when it cannot be used.
  *
  * It keeps SQLite's rollback journal, not a WAL: reading then never writes anything, side files included, and works on read-only media.
@@ -129,6 +130,23 @@ export class IndexDb {
     return this.#attempt(() => this.#db.transaction(work).immediate());
   }
 
+  /**
+   * The next place in the order of points and runs, never given twice, whichever processes ask. Points and journals carry theirs, so that
+   * `reindex` brings the order back.
+   */
+  takePlace(): number {
+    return this.#attempt(() =>
+      Number(this.#db.prepare('UPDATE sequence SET last = last + 1 RETURNING last').pluck().get()),
+    );
+  }
+
+  /** The place of the newest point of a project that is not younger than `timestamp`; 0 when there is none. */
+  placeAt(project: string, timestamp: string): number {
+    const sql =
+      'SELECT coalesce(max(sequence), 0) FROM points WHERE project = @project AND created <= @created';
+    return Number(this.#texts(sql, { project, created: Date.parse(timestamp) })[0]);
+  }
+
   /** A point that is there already is replaced. Throws `usage` when another one of the project has its name. */
   insertPoint(summary: PointSummary): void {
     this.transaction(() => {
@@ -136,8 +154,8 @@ export class IndexDb {
       if (holder && holder.id !== summary.id) throw nameTaken(summary, holder);
       this.deletePoint(summary.id);
       this.#run(
-        `INSERT INTO points (id, project, kind, name, pinned, created, timestamp, description, services, failing, images, volumes, bytes, git_commit)
-         VALUES (@id, @project, @kind, @name, @pinned, @created, @timestamp, @description, @services, @failing, @images, @volumes, @bytes, @git_commit)`,
+        `INSERT INTO points (id, project, kind, name, pinned, created, timestamp, description, services, failing, images, volumes, bytes, git_commit, sequence)
+         VALUES (@id, @project, @kind, @name, @pinned, @created, @timestamp, @description, @services, @failing, @images, @volumes, @bytes, @git_commit, @sequence)`,
         {
           id: summary.id,
           project: summary.project,
@@ -153,8 +171,10 @@ export class IndexDb {
           volumes: summary.volumes.length,
           bytes: summary.sizes.total,
           git_commit: summary.metadata.git_commit,
+          sequence: summary.sequence,
         },
       );
+      this.#raiseSequence(summary);
       const document = JSON.stringify(summary);
       this.#run('INSERT INTO point_documents VALUES (@id, @document)', { id: summary.id, document });
     });
@@ -239,12 +259,21 @@ export class IndexDb {
 
   /** A run that is there already is replaced. */
   insertRun(summary: RunSummary): void {
-    this.#run('INSERT OR REPLACE INTO runs VALUES (@id, @project, @started, @document)', {
-      id: summary.id,
-      project: summary.project,
-      started: Date.parse(summary.started),
-      document: JSON.stringify(summary),
+    this.transaction(() => {
+      this.#run('INSERT OR REPLACE INTO runs VALUES (@id, @project, @started, @document, @sequence)', {
+        id: summary.id,
+        project: summary.project,
+        started: Date.parse(summary.started),
+        document: JSON.stringify(summary),
+        sequence: summary.sequence,
+      });
+      this.#raiseSequence(summary);
     });
+  }
+
+  /** An index that was lost, or is older than the points, must not give their places again. */
+  #raiseSequence({ sequence }: { sequence: number }): void {
+    this.#run('UPDATE sequence SET last = @sequence WHERE last < @sequence', { sequence });
   }
 
   /** Throws `no-such-run`. */
@@ -263,7 +292,7 @@ export class IndexDb {
   runs(filter: { project?: string; limit?: number } = {}): RunSummary[] {
     return this.#documents(
       `SELECT document FROM runs WHERE (@project IS NULL OR project = @project)
-       ORDER BY started DESC, id DESC LIMIT @limit`,
+       ORDER BY sequence DESC, started DESC, id DESC LIMIT @limit`,
       { project: filter.project ?? null, limit: filter.limit ?? -1 },
     );
   }
@@ -271,7 +300,7 @@ export class IndexDb {
   /** Begun and without an end: killed, unless its process still works. */
   unfinishedRuns(project: string): RunSummary[] {
     return this.#documents(
-      `SELECT document FROM runs WHERE project = @project AND document ->> 'ended' IS NULL ORDER BY started DESC`,
+      `SELECT document FROM runs WHERE project = @project AND document ->> 'ended' IS NULL ORDER BY sequence DESC, started DESC`,
       { project },
     );
   }

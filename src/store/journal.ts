@@ -111,6 +111,7 @@ export function runSummary(records: readonly JournalRecord[]): RunSummary | unde
   const end = records.find((record) => record.type === 'end');
   return {
     id: begin.run,
+    sequence: begin.sequence,
     kind: begin.kind,
     project: begin.project,
     started: begin.at,

@@ -47,6 +47,19 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   `,
   `
+  -- The order is a counter's, which only grows: clocks go back. 0 for what was made before there was one.
+  CREATE TABLE sequence (last INTEGER NOT NULL) STRICT;
+  INSERT INTO sequence VALUES (0);
+  ALTER TABLE points ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+  UPDATE point_documents SET document = json_set(document, '$.sequence', 0);
+  UPDATE runs SET document = json_set(document, '$.sequence', 0);
+  DROP INDEX points_by_age;
+  DROP INDEX runs_by_age;
+  CREATE INDEX points_by_age ON points (sequence DESC, created DESC, id DESC);
+  CREATE INDEX runs_by_age ON runs (sequence DESC, started DESC, id DESC);
+  `,
+  `
   ALTER TABLE points ADD COLUMN failing TEXT NOT NULL DEFAULT '[]'; -- JSON array of names
   UPDATE point_documents SET document = json_set(document, '$.failing', json('[]'));
   `,

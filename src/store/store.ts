@@ -41,14 +41,14 @@ export interface StoreOptions {
  * missing.
  */
 export class Store {
-  readonly dir: BackupDir;
+  #dir: BackupDir;
   readonly #options: StoreOptions;
   #reading: IndexDb | undefined;
   #writing: IndexDb | undefined;
   #key: Promise<StoreKey> | undefined;
 
   private constructor(dir: BackupDir, options: StoreOptions) {
-    this.dir = dir;
+    this.#dir = dir;
     this.#options = options;
   }
 
@@ -58,8 +58,20 @@ export class Store {
     return new Store(found ?? BackupDir.at(path), options);
   }
 
+  get dir(): BackupDir {
+    return this.#dir;
+  }
+
   get path(): string {
     return this.dir.path;
+  }
+
+  /** Goes on in another directory. Indexes that were handed out before are closed. */
+  relocate(path: string): void {
+    if (path === this.path) return;
+    this.close();
+    this.#key = undefined;
+    this.#dir = BackupDir.at(path);
   }
 
   /** Undefined when nothing was ever stored. Throws `damaged` when the index is lost or broken, `not-supported` when it is newer. */

@@ -8,6 +8,7 @@ export function summaryOf(point: Point): PointSummary {
   ]);
   return {
     id: point.id,
+    sequence: point.sequence,
     timestamp: point.timestamp,
     description: point.description,
     kind: point.kind,

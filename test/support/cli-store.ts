@@ -27,6 +27,7 @@ function summary(project: string, number: number, timestamp: string, description
     Object.fromEntries(services.map((name) => [name, value(name)]));
   return {
     id: `rb-${String(number).padStart(12, '0')}`,
+    sequence: number,
     timestamp,
     description,
     kind: 'manual',

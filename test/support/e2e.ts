@@ -70,7 +70,8 @@ export interface CliResult {
 /** What our program has in its environment besides what the tests have. */
 export function environmentOf(stack: Stack): Record<string, string> {
   const name = COMPOSE_V1 === undefined ? {} : { COMPOSE_PROJECT_NAME: stack.name };
-  return { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, ...name };
+  const state = join(stack.locks, 'state');
+  return { COMPOSE_ROLLBACK_LOCK_DIR: stack.locks, COMPOSE_ROLLBACK_STATE_DIR: state, ...name };
 }
 
 /** `compose-rollback ARGV…` in the stack's directory, without a terminal. A failure is a result, not an error. */
@@ -275,7 +276,9 @@ export async function keptTags(
   stack: Stack,
   names?: Record<string, string>,
 ): Promise<Record<string, string>> {
-  const paths = await readdir(stack.directory, { recursive: true });
+  const folders = [stack.directory, stack.locks]; // points may also be in the state directory, beside the locks
+  const listings = folders.map((folder) => readdir(folder, { recursive: true }));
+  const paths = (await Promise.all(listings)).flat();
   const points = new Set(paths.flatMap((path) => /rb-[0-9a-f]{12}/.exec(path)?.[0] ?? []));
   const kept: [string, string][] = [];
   const own = new Set<string>();

@@ -22,6 +22,7 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
   const point: Point = {
     format: 1,
     id: POINT,
+    sequence: 1,
     timestamp: THEN,
     description: 'Before v2',
     kind: 'manual',

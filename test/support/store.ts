@@ -39,6 +39,7 @@ export function makePoint(number: number, changes: Partial<Point> = {}): Point {
   return {
     format: 1,
     id: pointId(number),
+    sequence: number,
     timestamp: new Date(1_700_000_000_000 + (number % 1e9) * 1000).toISOString(),
     description: `point ${number}`,
     kind: 'manual',
@@ -98,6 +99,7 @@ export const makeBegin = (run: string, changes: Partial<BeginRecord> = {}): Begi
   type: 'begin',
   at: '2025-11-05T17:30:00.000Z',
   run,
+  sequence: 1,
   kind: 'rollback',
   project: 'shop',
   user: 'root',

@@ -32,8 +32,8 @@ describe('a description', () => {
 });
 
 describe('the documents', () => {
-  // Those of `migrate` print documents of their own.
-  const SILENT = ['schema', 'completion', 'migrate'];
+  // Those of `migrate` and `backup-dir` print documents of their own.
+  const SILENT = ['schema', 'completion', 'migrate', 'backup-dir'];
 
   it.each(COMMANDS.map(({ name }) => name).filter((name) => !SILENT.includes(name)))(
     '%s has a JSON Schema',

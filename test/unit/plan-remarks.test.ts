@@ -166,6 +166,17 @@ describe('blockers', () => {
 });
 
 describe('risks', () => {
+  it('name a point from the future, and say nothing of it when there is nothing to do', () => {
+    const timestamp = '2025-11-06T00:00:00Z';
+    expect(planned(aPresent(now), aPoint(then, { timestamp })).risks).toContainEqual({
+      code: 'clock',
+      message:
+        'the point is dated 2025-11-06 00:00:00 UTC, in the future: the clock is wrong, or was when the point was made',
+      hint: 'the order of points does not depend on it',
+    });
+    expect(planned(aPresent(then), aPoint(then, { timestamp })).risks).toEqual([]);
+  });
+
   it('name an image that runs and that no safety point can keep', () => {
     const lost = (name: string): Stack => ({
       services: { api: { image: name }, redis: {} },

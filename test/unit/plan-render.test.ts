@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/model/plan.js';
 import { describe as describeOperation, renderPlan } from '../../src/plan/render.js';
-import { ageOf, plural } from '../../src/plan/text.js';
+import { aged, ageOf, plural } from '../../src/plan/text.js';
 import { aPoint } from '../support/mirror.js';
 import { sha256 } from '../support/file-specs.js';
 import { aPlan, aPresent, imageId, NOW, planned, THEN, traitsOf, type Stack } from '../support/planning.js';
@@ -167,6 +167,11 @@ describe('ages', () => {
     ['2025-11-05T17:00:00Z', '0 seconds'],
   ])('at %s it is %s', (now, age) => {
     expect(ageOf(THEN, now)).toBe(age);
+  });
+
+  it('a time in the future has none, but clocks of two machines may differ a little', () => {
+    expect(aged(THEN, '2025-11-05T17:29:30Z', 'ago')).toBe('0 seconds ago');
+    expect(aged(THEN, '2025-11-05T17:28:59Z', 'old')).toBe('dated in the future');
   });
 
   it('count in the singular and the plural', () => {

@@ -102,10 +102,15 @@ describe('whatever points there are', () => {
     kind: fc.constantFrom(...POINT_KINDS),
     pinned: fc.boolean(),
     isNeeded: fc.boolean(),
+    /** Whatever the clock said. */
+    time: fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('2100-01-01') }),
   });
   /** Points by number, in any order, and the ids of those that are needed. */
   const stores = fc.array(facts, { maxLength: 40 }).chain((all) => {
-    const points = all.map(({ kind, pinned }, number) => point(number, kind, pinned));
+    const points = all.map(({ kind, pinned, time }, number) => ({
+      ...point(number, kind, pinned),
+      timestamp: time.toISOString(),
+    }));
     const needed = new Set(all.flatMap(({ isNeeded }, number) => (isNeeded ? [pointId(number)] : [])));
     const shuffled = fc.shuffledSubarray(points, { minLength: points.length });
     return shuffled.map((inAnyOrder) => ({ points: inAnyOrder, needed }));
@@ -122,10 +127,9 @@ describe('whatever points there are', () => {
   it('a point is removed exactly when it may go and enough newer points of its quota stay', () => {
     fc.assert(
       fc.property(stores, quotas, ({ points, needed }, limits) => {
-        const removed = points.filter(({ id, kind, pinned, timestamp }) => {
+        const removed = points.filter(({ id, kind, pinned, sequence }) => {
           const newer = points.filter(
-            (other) =>
-              SETTINGS[other.kind] === SETTINGS[kind] && !other.pinned && other.timestamp > timestamp,
+            (other) => SETTINGS[other.kind] === SETTINGS[kind] && !other.pinned && other.sequence > sequence,
           );
           return !pinned && !needed.has(id) && newer.length >= limits[SETTINGS[kind]];
         });

@@ -9,6 +9,7 @@ import { verifyPoints } from '../../src/points/verify.js';
 import type { Store } from '../../src/store/store.js';
 import { filesOf } from '../support/e2e.js';
 import { isMissing } from '../support/needs.js';
+import { pointId } from '../support/store.js';
 import { exported, importInto, namesIn, pathsIn, pointIn, storeAt, travellers } from '../support/travel.js';
 
 const run = promisify(execFile);
@@ -32,11 +33,39 @@ test('a point that went to another store is the same to the byte, and goes on fr
     bytes: expect.any(Number),
     images: [],
   });
-  expect(await filesOf(there.pointDir(point.id))).toEqual(await filesOf(here.pointDir(point.id)));
-  expect(await there.read(point.id)).toEqual(point);
+  const records = { 'point.json': expect.any(String), 'point.json.sha256': expect.any(String) };
+  expect(await filesOf(there.pointDir(point.id))).toEqual({
+    ...(await filesOf(here.pointDir(point.id))),
+    ...records,
+  });
+  expect(await there.read(point.id)).toEqual({ ...point, sequence: 0 });
   expect(await namesIn(there)).toEqual([point.id]);
   expect(await verifyPoints(there, 'shop')).toMatchObject([{ sound: true, files: 5 }]);
   expect((await exported(there, 'stable')).equals(archive)).toBe(true);
+});
+
+test('an imported point stands where its time says: an old one does not become the newest, a younger one does', async () => {
+  const ids = async () => (await there.readIndex())?.points().map(({ id }) => id);
+  const at = (minute: number) => `2023-11-14T22:${minute}:00.000Z`;
+  // The clock of this machine went back an hour between its points.
+  await pointIn(there, 10, { sequence: 4, timestamp: at(50) });
+  await pointIn(there, 11, { sequence: 5, timestamp: '2023-11-14T21:55:00.000Z' });
+  await there.tidy();
+  for (const [number, minute] of [
+    [2, 40],
+    [3, 55],
+    [4, 30],
+  ] as const) {
+    const traveller = await pointIn(here, number, { sequence: 900 + number, timestamp: at(minute) });
+    await here.tidy();
+    await importInto(there, await exported(here, traveller.id));
+  }
+  // The last two are younger than the newest by the time it has, and stand by their time among themselves.
+  const expected = [3, 2, 4, 11, 10].map(pointId);
+  expect(await ids()).toEqual(expected);
+  await there.reindex();
+  expect(await ids()).toEqual(expected);
+  expect((await there.writeIndex()).takePlace()).toBe(6);
 });
 
 test.skipIf(isMissing('tar'))('it is a plain tar that tells its own checksum', async () => {

@@ -12,13 +12,13 @@ async function newStore(): Promise<Store> {
   return Store.open(join(await temporaryDirectory(), 'backups'));
 }
 
-it('lists newest first, by project, by kind, so many', async () => {
+it('lists points without a place by their time, by project, by kind, so many', async () => {
   const index = await IndexDb.empty();
   // Fractions of a second are optional in RFC 3339, and do not sort as text.
-  index.insertPoint(makeSummary(1, { timestamp: '2025-01-01T00:00:00Z' }));
-  index.insertPoint(makeSummary(2, { timestamp: '2025-01-01T00:00:00.500Z', kind: 'safety' }));
-  index.insertPoint(makeSummary(3, { timestamp: '2025-01-01T00:00:01Z', project: 'other' }));
-  index.insertPoint(makeSummary(4, { timestamp: '2024-01-01T00:00:00Z' }));
+  index.insertPoint(makeSummary(1, { sequence: 0, timestamp: '2025-01-01T00:00:00Z' }));
+  index.insertPoint(makeSummary(2, { sequence: 0, timestamp: '2025-01-01T00:00:00.500Z', kind: 'safety' }));
+  index.insertPoint(makeSummary(3, { sequence: 0, timestamp: '2025-01-01T00:00:01Z', project: 'other' }));
+  index.insertPoint(makeSummary(4, { sequence: 0, timestamp: '2024-01-01T00:00:00Z' }));
   const ids = (filter?: Parameters<IndexDb['points']>[0]) => index.points(filter).map((point) => point.id);
   expect(ids()).toEqual([3, 2, 1, 4].map(pointId));
   expect(ids({ project: 'shop' })).toEqual([2, 1, 4].map(pointId));
@@ -90,6 +90,7 @@ it('pins, and forgets', async () => {
 const run = (number: number) => ({
   id: `run-${String(number).padStart(12, '0')}`,
   kind: 'rollback' as const,
+  sequence: number,
   project: 'shop',
   started: new Date(number * 1000).toISOString(),
   ended: null,
@@ -227,13 +228,41 @@ it('brings an older file up to date when it is written, and only a copy of it wh
   db.close();
 });
 
+it('puts what an index had before the counter before everything that has a place, by its time', async () => {
+  const file = join(await temporaryDirectory(), 'index.db');
+  const old = new SqliteDatabase(file);
+  migrate(old, MIGRATIONS.slice(0, 1));
+  for (const number of [2, 1]) {
+    const { sequence: _, ...summary } = makeSummary(number);
+    const values = { ...summary, created: number, document: JSON.stringify(summary) };
+    old
+      .prepare(
+        "INSERT INTO points VALUES (@id, 'shop', 'manual', NULL, 0, @created, @timestamp, '', '[]', 0, 0, 0, NULL)",
+      )
+      .run({ id: values.id, created: values.created, timestamp: values.timestamp });
+    old.prepare('INSERT INTO point_documents VALUES (@id, @document)').run({
+      id: values.id,
+      document: values.document,
+    });
+  }
+  old.close();
+  const index = await IndexDb.openToWrite(file);
+  index.insertPoint(makeSummary(3, { sequence: index.takePlace(), timestamp: '1970-01-01T00:00:00.000Z' }));
+  expect(index.points().map(({ id, sequence }) => [id, sequence])).toEqual([
+    [pointId(3), 1],
+    [pointId(2), 0],
+    [pointId(1), 0],
+  ]);
+  index.close();
+});
+
 it('no service of a point in an older index is known to be failing', async () => {
   const file = join(await temporaryDirectory(), 'index.db');
   await writeFile(file, '');
   const db = new SqliteDatabase(file);
-  migrate(db, MIGRATIONS.slice(0, 1));
+  migrate(db, MIGRATIONS.slice(0, 2));
   db.exec(`
-    INSERT INTO points VALUES ('rb-000000000001', 'shop', 'manual', NULL, 0, 1, '', '', '[]', 0, 0, 0, NULL);
+    INSERT INTO points VALUES ('rb-000000000001', 'shop', 'manual', NULL, 0, 1, '', '', '[]', 0, 0, 0, NULL, 0);
     INSERT INTO point_documents VALUES ('rb-000000000001', '{"id":"rb-000000000001"}');
   `);
   db.close();

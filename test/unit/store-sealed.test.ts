@@ -262,7 +262,7 @@ it('keeps a safety point open for as long as going back may need it', async () =
     message: null,
   } as const;
   const ids = { target: pointId(9), safety: pointId(1), started: '2025-11-05T17:30:00.000Z' };
-  index.insertRun({ ...run, ...ids, ended: null, result: null });
+  index.insertRun({ ...run, ...ids, sequence: 1, ended: null, result: null });
   await into.tidy();
   expect(await into.isSealed({ id: pointId(1) })).toBe(false);
   const at = '2025-11-05T17:31:00.000Z';
@@ -274,6 +274,7 @@ it('keeps a safety point open for as long as going back may need it', async () =
 
   const later = {
     id: 'run-000000000002',
+    sequence: 2,
     started: '2025-11-05T18:30:00.000Z',
     ended: at,
     result: 'done',

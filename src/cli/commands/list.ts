@@ -1,8 +1,9 @@
 import { Option, type Command } from 'commander';
 import type { PointKind, PointSummary, RollbackManager, StoreUsage } from '../../index.js';
-import { bytes, parsePointKind, POINT_KINDS } from '../../index.js';
+import { bytes, parsePointKind, POINT_KINDS, RollbackError } from '../../index.js';
 import { parseNames } from '../arguments.js';
 import { pointBlock } from '../points.js';
+import { printable } from '../text.js';
 import type { Session } from '../session.js';
 
 interface Options {
@@ -49,16 +50,29 @@ async function list(session: Session, { sizes, kind, safety }: Options): Promise
   }
   if (points.length === 0) {
     output.print('Found 0 rollback points.');
-    if (kind === undefined) output.note('Make one with: compose-rollback create "Before the next change"');
+    if (kind !== undefined) return;
+    output.note('Make one with: compose-rollback create "Before the next change"');
+    output.note(...(await placesSeen(manager)));
     return;
   }
   const usage = sizes && (await manager.usage());
   const bold = (text: string) => output.style('bold', text);
+  const now = new Date().toISOString();
   const blocks = points.map((point, index) =>
-    pointBlock(point, { number: index + 1, bold, size: sizeOf(usage, point.id) }).join('\n'),
+    pointBlock(point, { number: index + 1, bold, now, size: sizeOf(usage, point.id) }).join('\n'),
   );
   output.print(`Found ${points.length} rollback point(s):\n`, blocks.join('\n\n'));
   if (usage) output.print('', `All points, of every kind: ${bytes(usage.total)}`);
+}
+
+/** Empty when only the engine could tell where that would be. */
+async function placesSeen(manager: RollbackManager): Promise<string[]> {
+  try {
+    return [printable(`Looked in ${(await manager.backupDirectory()).path}`)];
+  } catch (error) {
+    if (error instanceof RollbackError) return [];
+    throw error;
+  }
 }
 
 /** `1.2 MB, and 34.0 MB shared with other points`. */

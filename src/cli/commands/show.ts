@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ageOf, bytes, notCoveredBy, type Point } from '../../index.js';
+import { aged, bytes, notCoveredBy, type Point } from '../../index.js';
 import { failingLines } from '../points.js';
 import type { Session } from '../session.js';
 import { columns, indented, printable, utc } from '../text.js';
@@ -43,7 +43,7 @@ function facts(point: Point): string[] {
   const rows: [string, string | null][] = [
     ['Description', point.description || null],
     ['Name', point.name],
-    ['Created', `${utc(point.timestamp)} (${ageOf(point.timestamp, new Date().toISOString())} ago)`],
+    ['Created', `${utc(point.timestamp)} (${aged(point.timestamp, new Date().toISOString(), 'ago')})`],
     ['Kind', point.kind],
     ['Pinned', point.pinned ? 'yes' : null],
     ['Project', `${project.name} in ${project.directory}`],

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ageOf, plural, type Status } from '../../index.js';
+import { aged, plural, type Status } from '../../index.js';
 import { differenceLines } from '../differences.js';
 import { pointLabel } from '../points.js';
 import type { Session } from '../session.js';
@@ -44,8 +44,8 @@ function pointLines({ points, latest, changes }: Status): string[] {
   if (points === 0) return ['No rollback points yet. Make one with: compose-rollback create'];
   const count = plural(points, 'rollback point');
   if (!latest) return [`${count}, but no manual or deploy point to compare with.`];
-  const age = ageOf(latest.timestamp, new Date().toISOString());
-  const summary = `${count}, the latest ${age} old: ${pointLabel(latest)}`;
+  const age = aged(latest.timestamp, new Date().toISOString(), 'old');
+  const summary = `${count}, the latest ${age}: ${pointLabel(latest)}`;
   if (changes.length === 0) return [summary, 'Nothing changed since.'];
   return [summary, 'Changed since:', ...differenceLines(changes)];
 }

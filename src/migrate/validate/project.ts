@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { RollbackError } from '../../model/errors.js';
 import type { Check } from '../../model/readiness.js';
-import { ageOf, bytes } from '../../plan/text.js';
+import { aged, bytes } from '../../plan/text.js';
 import { isMissing } from '../../project/paths.js';
 import { isAtLeast } from '../../model/versions.js';
 import { checksOf, result, when, type Result } from './checks.js';
@@ -156,7 +156,7 @@ function pointResult(backup: Source['backup'], changed: number): Result {
   if (!backup)
     return result('backup.point', why, '', { grade: 'note', finding: 'there is no backup yet', fix });
   const { id, timestamp } = backup;
-  const age = `${ageOf(timestamp, new Date().toISOString())} old`;
+  const age = aged(timestamp, new Date().toISOString(), 'old');
   const stale = Date.parse(timestamp) < changed;
   const newer = `the newest backup (${id}) is ${age}, and the compose files changed since`;
   return result('backup.point', why, `the newest backup (${id}) is ${age}`, when(stale, 'note', newer, fix));
