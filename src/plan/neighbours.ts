@@ -6,8 +6,17 @@ import { shortId } from './target.js';
 
 /** What a plan does to containers that are not this project's. */
 
+export function affectedNeighbours(
+  observation: Observation,
+  findings: Findings,
+  decisions: Decisions,
+  operations: Operation[],
+): Remark[] {
+  return [...movedTags(findings, operations), ...cutOff(observation, findings, decisions)];
+}
+
 /** Tags that others use and that point to another image afterwards. */
-export function movedTags({ neighbours }: Findings, operations: Operation[]): Remark[] {
+function movedTags({ neighbours }: Findings, operations: Operation[]): Remark[] {
   // A tag may be moved for the start, and back after it.
   const last = new Map(
     operations.flatMap((operation) =>
@@ -35,7 +44,7 @@ export function movedTags({ neighbours }: Findings, operations: Operation[]): Re
 }
 
 /** Containers of others that live in the namespaces of a container that goes away or stops. */
-export function cutOff({ services }: Observation, { neighbours }: Findings, decisions: Decisions): Remark[] {
+function cutOff({ services }: Observation, { neighbours }: Findings, decisions: Decisions): Remark[] {
   return [...decisions].flatMap(([service, decision]) => {
     const effect = EFFECTS[decision.action];
     if (effect === undefined || (decision.action === 'up' && !decision.stop)) return [];

@@ -14,7 +14,7 @@ import { compareProject } from './facts.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
 import { fetchImage, retagAfterwards, retagForStart, returnTags, Tags } from './images.js';
 import { containerDependencies, goesFirst, tiedTo } from './followers.js';
-import { cutOff, movedTags } from './neighbours.js';
+import { affectedNeighbours } from './neighbours.js';
 import {
   networkChanges,
   reconnectByHand,
@@ -60,11 +60,9 @@ export function plan(
     unchanged,
     ...(target.facts ? { equal: compareProject(target.facts, observation.facts, unchanged).equal } : {}),
     not_covered: notCoveredByPlan(target, options),
-    risks: [
-      ...risks(observation, target, findings, files, decisions, volumes, options),
-      ...movedTags(findings, operations),
-      ...cutOff(observation, findings, decisions),
-    ],
+    risks: risks(observation, target, findings, files, decisions, volumes, options).concat(
+      affectedNeighbours(observation, findings, decisions, operations),
+    ),
     blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
   };
 }
@@ -103,6 +101,7 @@ class Sequence {
     const tagged = concerned.filter((service) => options.services?.includes(service) ?? true);
     // On the way back nothing is asked of services that are failing.
     const returning = options.kind === 'return';
+    const retags = options.leaveTags && !returning ? returnTags : retagAfterwards;
     const checkout = options.git ? this.checkout() : [];
     const changed = new Set(files.map((file) => file.path));
     const again = checkout.length > 0 ? allFiles(this.target).filter((file) => !changed.has(file.path)) : [];
@@ -118,9 +117,7 @@ class Sequence {
       ...removeNetworks(this.networks),
       ...this.starts(),
       ...this.reconnections(),
-      ...(options.leaveTags && !returning
-        ? returnTags(this.observation, this.target, tagged, this.tags)
-        : retagAfterwards(this.observation, this.target, tagged, this.tags)),
+      ...retags(this.observation, this.target, tagged, this.tags),
       ...this.reloads(),
       ...affected.flatMap((service) => this.hooks(service, 'after')),
       ...affected.flatMap((service) => this.verify(service)),
