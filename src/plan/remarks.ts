@@ -77,7 +77,8 @@ export function blockers(
     ...overrideBlockers(observation, target, decisions),
     ...volumeSettingsBlockers(observation, target),
   );
-  if (!returning) result.push(...outsideBlockers(observation, target, files, decisions));
+  const canUseFacts = target.facts !== undefined && observation.provider.readsModels;
+  if (!returning && !canUseFacts) result.push(...outsideBlockers(observation, target, files, decisions));
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',

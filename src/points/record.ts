@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { ProjectFacts } from '../model/facts.js';
 import { keptTag } from '../model/names.js';
@@ -15,6 +14,7 @@ import type { ConfigEntry, Observation } from '../model/project.js';
 import { sealContents } from '../project/contents.js';
 import type { Plan } from '../model/plan.js';
 import { filesOfServices } from '../project/binds.js';
+import { realpathOfExisting } from '../project/paths.js';
 import type { Workspace } from '../session/workspace.js';
 import type { PointWriter } from '../store/point-writer.js';
 import { assertCovered, dataLeftOut } from './coverage.js';
@@ -129,7 +129,7 @@ export function keptTags(point: Point): Map<string, string> {
 
 async function store(observation: Observation, bare: Point, writer: PointWriter): Promise<Point> {
   const { configuration, project } = observation;
-  const root = await realpath(project.directory);
+  const root = await realpathOfExisting(project.directory);
   const recorded = await storeEntries(writer, configuration.entries, (entry) => ({
     source: join(root, entry.path),
     within: root,

@@ -33,7 +33,7 @@ export interface ConfigurationInput {
   alsoDirectories?: string[];
   /** The same for paths outside the project (absolute). */
   alsoOutside?: string[];
-  /** When the observation began, in milliseconds of the epoch; now when absent. */
+  /** When the observation began, in milliseconds of the epoch: files that were written since are unsteady. None when absent. */
   began?: number;
 }
 
@@ -48,7 +48,7 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   const collector = await Collector.open(project.directory, {
     backupDir,
     writable,
-    began: input.began ?? Date.now(),
+    began: input.began ?? Infinity,
   });
 
   const listed = [...sources.files, ...loadedByDefault(project), ...dotEnv(project), ...sources.envFiles];

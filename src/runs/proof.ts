@@ -55,8 +55,9 @@ export async function proveFiles(
 }
 
 function isRecorded(entry: PointEntry, found: ConfigEntry): boolean {
-  if (entry.type !== found.type) return false;
-  if (entry.type === 'absent' || found.type === 'absent') return true;
+  // A directory that holds things of others stays, as the plan says.
+  if (entry.type === 'absent') return found.type === 'absent' || found.type === 'directory';
+  if (found.type !== entry.type) return false;
   if (!isOwner(entry.owner, found.owner)) return false;
   switch (entry.type) {
     case 'file':

@@ -161,13 +161,19 @@ describe('the paths of a target', () => {
   });
 
   test('that always change are marked, and those that change while they are read', async () => {
-    const folder = await makeFolder({ 'compose.yaml': '', log: '', steady: '', future: '' });
-    await utimes(folder.at('future'), new Date(), new Date(Date.now() + 60_000));
+    const folder = await makeFolder({ 'compose.yaml': '', log: '', steady: '', written: '' });
+    for (const path of ['log', 'steady']) await utimes(folder.at(path), 1000, 1000);
+    await utimes(folder.at('written'), 3000, 3000);
     const { entries } = await configurationOf(folder, {
-      alsoPaths: ['log', 'steady', 'future'],
+      alsoPaths: ['log', 'steady', 'written'],
       unsteady: ['log'],
+      began: 2_000_000,
     });
-    expect(entries.flatMap((entry) => ('unsteady' in entry ? entry.path : []))).toEqual(['future', 'log']);
+    expect(entries.flatMap((entry) => ('unsteady' in entry ? entry.path : []))).toEqual([
+      'compose.yaml',
+      'log',
+      'written',
+    ]);
   });
 
   test.runIf(process.getuid?.() === 0)(
