@@ -55,7 +55,7 @@ export class RollbackManager {
   async createRollbackPoint(request: CreateRequest = {}): Promise<Point> {
     const { assertCreatable, assertFinished, createPoint } = await import('./work.js');
     assertCreatable(request);
-    return this.access.change(
+    return this.access.ofPresent().change(
       'create',
       ({ id }) => [id],
       async (workspace) => {
@@ -124,7 +124,7 @@ export class RollbackManager {
 
   async status(): Promise<Status> {
     const { readStatus } = await import('./work.js');
-    return this.access.look(readStatus);
+    return this.access.ofPresent().look(readStatus);
   }
 
   /** Who did what, when, with what result; newest first. */

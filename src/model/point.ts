@@ -144,6 +144,8 @@ export const pointSchema = z.object({
   volumes: z.array(z.string()),
   project: z.object({
     name: z.string(),
+    /** Who named it; null where older versions made the point. */
+    name_origin: z.enum(['given', 'written', 'folder']).nullable().default(null),
     /** Absolute, on the machine where the point was made. */
     directory: z.string(),
     /** Compose files in order: relative to the directory when inside it, else absolute. */

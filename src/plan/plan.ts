@@ -24,6 +24,7 @@ import {
 } from './networks.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
+import { strangerBlockers } from './strangers.js';
 import { absolutePath, boundPaths, decide, isUp } from './services.js';
 import { usualReplicas, type Target, type Traits } from './target.js';
 import { decideVolumes, exchange, keeping, staging, type VolumeDecision } from './volumes.js';
@@ -65,7 +66,10 @@ export function plan(
       ...movedTags(findings, operations),
       ...cutOff(observation, findings, decisions),
     ],
-    blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
+    blockers: [
+      ...(options.configOnly ? [] : strangerBlockers(observation, findings, decisions)),
+      ...blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
+    ],
   };
 }
 
@@ -203,7 +207,7 @@ class Sequence {
   }
 
   private removed(service: string): boolean {
-    return goesFirst(this.observation, service, this.decisions.get(service));
+    return goesFirst(this.observation, this.target, service, this.decisions.get(service));
   }
 
   private onContainers(

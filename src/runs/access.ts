@@ -1,5 +1,6 @@
 import { messageOf, RollbackError } from '../model/errors.js';
 import { killedWords } from '../plan/text.js';
+import type { Subject } from '../session/choose-name.js';
 import { openStore, type OpenedStore } from '../session/locate.js';
 import type { ManagerOptions } from '../session/options.js';
 import type { RunFacts, Workspace } from '../session/workspace.js';
@@ -23,11 +24,17 @@ export class Access {
   constructor(
     readonly options: ManagerOptions,
     readonly kinds: RunKinds,
+    private readonly subject: Subject = 'points',
   ) {}
 
   /** The same with other options: on another engine, or without events. */
   at(options: ManagerOptions): Access {
-    return new Access(options, this.kinds);
+    return new Access(options, this.kinds, this.subject);
+  }
+
+  /** The same for a command that works with the present of the project: its containers tell its name before its points do. */
+  ofPresent(): Access {
+    return new Access(this.options, this.kinds, 'present');
   }
 
   /** The same without events, for a first look of a command that opens the project again. */
@@ -39,6 +46,7 @@ export class Access {
   async read<T>(act: (opened: OpenedStore) => Promise<T> | T): Promise<T> {
     const opened = await openStore(this.options, this.runFacts);
     try {
+      if (opened.notice !== undefined) this.warn(opened.notice);
       await this.warnAboutUnfinishedRun(opened.store, opened.project);
       return await act(opened);
     } finally {
@@ -100,7 +108,10 @@ export class Access {
     act: (workspace: Workspace) => Promise<T>,
   ): Promise<T> {
     const { openWorkspace } = await import('./opening.js');
-    const workspace = await openWorkspace(this.options, this.runFacts, settings);
+    const workspace = await openWorkspace(this.options, this.runFacts, {
+      subject: this.subject,
+      ...settings,
+    });
     try {
       await this.warnAboutUnfinishedRun(workspace.store, workspace.project.name);
       return await act(workspace);

@@ -7,10 +7,12 @@ import type { ComposeModel } from '../model/compose.js';
 import { parseServiceConfig, type Config, type ServiceConfig } from '../model/config.js';
 import type { Container, EngineIdentity, EngineKind } from '../model/engine.js';
 import type { EventSink } from '../model/events.js';
+import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Observation, Project } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
 import { contentTargetsOf } from '../project/contents.js';
+import { readContainers } from '../project/containers.js';
 import { observe, type ObserveInput } from '../project/observe.js';
 import { beginReading, type EarlyReading } from '../project/reading.js';
 import { readConfig } from '../project/config.js';
@@ -55,7 +57,7 @@ export interface Relocated {
 
 export interface Prefetched {
   reading: EarlyReading | undefined;
-  /** All containers of the project; read by the observation when absent. */
+  /** All containers that carry the project's name; read by the observation when absent. */
   containers?: Container[];
 }
 
@@ -94,6 +96,15 @@ function observeWith(
   });
 }
 
+/** For a target that carries another name of the project: containers of that name which run from the project's folder are the project's too. */
+export function withNameOf(workspace: Workspace, { project: { name } }: Pick<Point, 'project'>): Workspace {
+  const { project, prefetched } = workspace;
+  if (name === project.name || name === project.alias) return workspace;
+  // What was read early is of one name.
+  const reading = prefetched && { reading: prefetched.reading };
+  return { ...workspace, project: { ...project, alias: name }, prefetched: reading };
+}
+
 /** The workspace with the configuration that the services' labels add to the files'. */
 export async function withLabels(workspace: Workspace, model: ComposeModel | undefined): Promise<Workspace> {
   if (!model) return workspace;
@@ -126,8 +137,8 @@ export function handlerContext(
     // A rootless engine has addresses and processes of its own.
     local: identity.local && !identity.rootless,
     containers: async () => {
-      const all = await engine.containers({ project: project.name });
-      return all.filter((container) => container.service === service && !container.oneOff);
+      const { replicas } = await readContainers(engine, project);
+      return replicas.filter((container) => container.service === service);
     },
     sibling: (other) => handlerContext(workspace, other, model),
     model: model?.services[service],
