@@ -62,6 +62,7 @@ export class RollbackManager {
         await assertFinished(workspace);
         return createPoint(workspace, request);
       },
+      { strict: true },
     );
   }
 
@@ -255,7 +256,7 @@ export class RollbackManager {
         'import',
         ({ id, already }) => (already ? [] : [id]),
         (workspace) => importPoint(workspace, archive, request),
-        { fallbackName: archive.manifest.project, observes: false },
+        { fallbackName: archive.manifest.project, observes: false, strict: true },
       );
     } finally {
       await archive.entries.return(undefined);

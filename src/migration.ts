@@ -39,6 +39,7 @@ export class Migration {
         await assertFinished(workspace);
         return makeBackup(workspace, request);
       },
+      { strict: true },
     );
   }
 

@@ -177,10 +177,10 @@ async function takeReading(
 
 /** Under the name that it runs by now. */
 function presentProject(project: Project, replicas: Container[]): Project {
-  const { alias } = project;
+  const { alias, ...present } = project;
   return alias !== undefined && replicas.some((one) => one.project === alias)
-    ? { ...project, name: alias }
-    : project;
+    ? { ...present, name: alias }
+    : present;
 }
 
 /** The project's containers; the images of its replicas are asked for at once. */

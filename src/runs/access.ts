@@ -3,6 +3,7 @@ import { killedWords } from '../plan/text.js';
 import type { Subject } from '../session/choose-name.js';
 import { openStore, type OpenedStore } from '../session/locate.js';
 import type { ManagerOptions } from '../session/options.js';
+import type { OpenSettings } from '../session/open.js';
 import type { RunFacts, Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
 import type { RunKinds } from './kinds.js';
@@ -66,16 +67,18 @@ export class Access {
    * With the engine, the project's lock, and a line in the audit trail, whatever the end; doing nothing leaves none. What `act` observes is read
    * under the lock, after the leftovers of dead processes were settled.
    * @param subjects ids of points and runs for the audit trail; none when nothing was done
-   * @param settings `observes`: `act` observes the project, so that reading its files starts at once; true when absent
+   * @param settings `observes`: `act` observes the project, so that reading its files starts at once; true when absent. `strict`: refuse settings that make
+   * no sense; false when absent
    */
   async change<T>(
     action: string,
     subjects: (result: T) => string[],
     act: (workspace: Workspace) => Promise<T>,
-    settings: { fallbackName?: string; observes?: boolean } = {},
+    settings: { fallbackName?: string; observes?: boolean; strict?: boolean } = {},
   ): Promise<T> {
+    const { fallbackName, strict } = settings;
     return this.locking(action, (under) =>
-      this.open({ fallbackName: settings.fallbackName }, (workspace) =>
+      this.open({ fallbackName, strict }, (workspace) =>
         under([workspace], subjects, () => act(workspace), settings),
       ),
     );
@@ -103,10 +106,7 @@ export class Access {
   }
 
   /** Opens the project and closes it after `act`. */
-  async open<T>(
-    settings: { prefetch?: boolean; fallbackName?: string | undefined },
-    act: (workspace: Workspace) => Promise<T>,
-  ): Promise<T> {
+  async open<T>(settings: OpenSettings, act: (workspace: Workspace) => Promise<T>): Promise<T> {
     const { openWorkspace } = await import('./opening.js');
     const workspace = await openWorkspace(this.options, this.runFacts, {
       subject: this.subject,

@@ -16,6 +16,7 @@ import {
   withNameOf,
   type Workspace,
 } from '../session/workspace.js';
+import { withRecordedSettings } from '../session/recorded-settings.js';
 import { collectFindings } from './findings.js';
 import type { Resumed } from './volumes.js';
 
@@ -36,7 +37,7 @@ export async function prepare(
   { kind, ...scope }: RunScope & Pick<PlanOptions, 'kind'>,
   resumed?: Resumed,
 ): Promise<PreparedPlan> {
-  const workspace = withNameOf(caller, recorded.point);
+  const workspace = await withRecordedSettings(withNameOf(caller, recorded.point), recorded.point);
   const target = asRecordedHere(workspace, recorded);
   workspace.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs' });
   assertServices(scope.services, target);

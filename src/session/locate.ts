@@ -9,8 +9,7 @@ import { givenName, locateProject, nameOfDirectory } from '../project/locate.js'
 import { isInside, realpathOfExisting } from '../project/paths.js';
 import { whereIs } from '../project/places.js';
 import { locateIfAny, mayHaveOtherName } from '../project/refine.js';
-import { Store } from '../store/store.js';
-import type { EncryptionSettings } from '../store/store-key.js';
+import { Store, type StoreOptions } from '../store/store.js';
 import type { KeyAccess } from '../store/user-key.js';
 import { chooseName, type KnownNames, type RecordedName } from './choose-name.js';
 import type { ManagerOptions } from './options.js';
@@ -91,7 +90,7 @@ export async function storeOf(
   options: ManagerOptions,
   selection: ProjectSelection,
   located: Project | undefined,
-  settings: { encryption?: EncryptionSettings | undefined; warn?: (message: string) => void } = {},
+  settings: Omit<StoreOptions, 'access' | 'create'> = {},
 ): Promise<Store> {
   const directory = located?.directory ?? startOf(selection);
   const path = await backupDirOf(options, { directory, files: located?.files ?? [] });

@@ -6,10 +6,11 @@ import type { ComposeProvider } from '../engine/provider.js';
 import { findProvider, providerOf } from '../engine/providers.js';
 import { HandlerRegistry } from '../handlers/registry.js';
 import type { Config } from '../model/config.js';
+import type { EventSink } from '../model/events.js';
 import { RollbackError } from '../model/errors.js';
 import type { Project, ProjectSelection } from '../model/project.js';
 import { VERSION } from '../model/version.js';
-import { readConfig } from '../project/config.js';
+import { readConfig, type SettingsProblem } from '../project/config.js';
 import { locateProject } from '../project/locate.js';
 import { beginReading, readModel, type EarlyReading, type Reading } from '../project/reading.js';
 import { locateIfAny } from '../project/refine.js';
@@ -19,7 +20,7 @@ import type { Subject } from './choose-name.js';
 import { selectionOf, storeOf, userName } from './locate.js';
 import type { ManagerOptions } from './options.js';
 import { resolveProject } from './resolve.js';
-import type { RunFacts, Workspace } from './workspace.js';
+import { withKnownHandlers, type RunFacts, type Workspace } from './workspace.js';
 
 /** Opens a project on its engine: chooses the implementations and puts them together. */
 
@@ -31,6 +32,8 @@ export interface OpenSettings {
    * commands that change nothing: a plan that is carried out is made from what is read under the lock. False when absent.
    */
   prefetch?: boolean | undefined;
+  /** Refuse settings that make no sense; else they are reported and left out. False when absent: a broken present never blocks. */
+  strict?: boolean | undefined;
   /** What the command works with, which decides when the points of a folder and its containers tell different names. `points` when absent. */
   subject?: Subject | undefined;
 }
@@ -63,15 +66,18 @@ export async function openWorkspace(
     engine.identity(),
     resolveProject(options, selection, engine, { located, fallbackName, subject }),
   ]);
+  const problems: SettingsProblem[] = [];
   const [config, provider] = await Promise.all([
-    readConfig(project),
+    readConfig(project, settings.strict ? undefined : (problem) => problems.push(problem)),
     providerOf(project.name, containers, engine, found, { endpoint, env }),
   ]);
   if (provider !== found) early?.cancel();
-  const emit = options.onEvent ?? (() => undefined);
-  for (const message of notices) emit({ type: 'warning', message });
+  const emit = withoutRepeatedWarnings(options.onEvent);
+  for (const message of [...notices, ...problems.map((problem) => problem.message)])
+    emit({ type: 'warning', message });
   const store = await storeOf(options, selection, project, {
     encryption: encryptionOf(config, project),
+    keepsEncrypting: problems.length > 0,
     warn: (message) => emit({ type: 'warning', message }),
   });
   const relocation =
@@ -89,15 +95,28 @@ export async function openWorkspace(
     });
   const handlers = new HandlerRegistry();
   for (const handler of options.handlers ?? []) handlers.register(handler);
+  const named = Object.values(config.services).flatMap(({ handler }) => handler ?? []);
+  if (settings.strict) named.forEach((name) => handlers.get(name));
+  const warn = (message: string) => emit({ type: 'warning', message });
+  const services = withKnownHandlers(handlers, config.services, warn);
   return {
     project,
-    config: { ...config, max_rollback_points: options.maxRollbackPoints ?? config.max_rollback_points },
+    config: {
+      ...config,
+      services,
+      max_rollback_points: options.maxRollbackPoints ?? config.max_rollback_points,
+    },
     engine,
     endpoint,
     identity,
     provider,
     store,
     handlers,
+    settings: problems.some(({ isUnreadable }) => isUnreadable)
+      ? 'unreadable'
+      : problems.length > 0
+        ? 'partial'
+        : 'whole',
     env,
     user: userName(),
     toolVersion: VERSION,
@@ -121,6 +140,16 @@ async function prepareProvider(
   provider.version().catch(() => undefined);
   const early = prefetch && located && beginReading(provider, located, selection.env, prefetch);
   return { provider, located, early };
+}
+
+/** Settings and labels are read again with each plan. */
+function withoutRepeatedWarnings(sink: EventSink = () => undefined): EventSink {
+  const told = new Set<string>();
+  return (event) => {
+    if (event.type === 'warning' && told.has(event.message)) return;
+    if (event.type === 'warning') told.add(event.message);
+    sink(event);
+  };
 }
 
 function encryptionOf({ encryption }: Config, { directory }: Project): EncryptionSettings | undefined {

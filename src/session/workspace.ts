@@ -15,7 +15,8 @@ import { contentTargetsOf } from '../project/contents.js';
 import { readContainers } from '../project/containers.js';
 import { observe, type ObserveInput } from '../project/observe.js';
 import { beginReading, type EarlyReading } from '../project/reading.js';
-import { readConfig } from '../project/config.js';
+import { readLabels } from '../project/config.js';
+import { quoted } from '../model/names.js';
 import type { Store } from '../store/store.js';
 
 /** One project, opened on its engine with its store: what every use-case works with. */
@@ -29,6 +30,8 @@ export interface Workspace {
   provider: ComposeProvider;
   store: Store;
   handlers: HandlerRegistry;
+  /** The settings that could be read; `partial` when some of them make no sense, `unreadable` when a file of them is no YAML. */
+  settings: 'whole' | 'partial' | 'unreadable';
   /** The environment we were called in. */
   env: Record<string, string | undefined>;
   /** Who calls, for the audit trail. */
@@ -108,8 +111,26 @@ export function withNameOf(workspace: Workspace, { project: { name } }: Pick<Poi
 /** The workspace with the configuration that the services' labels add to the files'. */
 export async function withLabels(workspace: Workspace, model: ComposeModel | undefined): Promise<Workspace> {
   if (!model) return workspace;
-  const { services } = await readConfig(workspace.project, model);
-  return { ...workspace, config: { ...workspace.config, services } };
+  const { config, handlers, emit } = workspace;
+  const warn = (message: string) => emit({ type: 'warning', message });
+  const services = await readLabels(config.services, model, warn);
+  return { ...workspace, config: { ...config, services: withKnownHandlers(handlers, services, warn) } };
+}
+
+/** Settings of services without handlers that nobody knows: a label may name one of another program. */
+export function withKnownHandlers(
+  handlers: HandlerRegistry,
+  services: Config['services'],
+  warn: (message: string) => void,
+): Config['services'] {
+  const kinds = handlers.kinds();
+  const checked = Object.entries(services).map(([name, service]) => {
+    const { handler, ...rest } = service;
+    if (handler === undefined || kinds.includes(handler)) return [name, service] as const;
+    warn(`service ${name}: there is no handler ${quoted(handler)}; it is left out`);
+    return [name, rest] as const;
+  });
+  return Object.fromEntries(checked);
 }
 
 const DEFAULT_SERVICE_CONFIG: ServiceConfig = parseServiceConfig({});
