@@ -17,7 +17,7 @@ export function strangerBlockers(
     result.push({
       code: 'other-folder',
       message: `${namesOf(others)} ${others.length > 1 ? 'are' : 'is'} of another project that is called ${project.name} too and runs from ${folders.join(', ')}: compose would take ${others.length > 1 ? 'them' : 'it'} for its own`,
-      hint: 'give one of the two a name of its own, with a top-level name: in its compose file, or stop the other one first',
+      hint: 'give one of the two a name of its own, with a top-level name: in its compose file, or take the other one down first',
     });
   }
   const copies = strangers.filter(

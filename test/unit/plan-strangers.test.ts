@@ -32,7 +32,7 @@ describe('strangers', () => {
         code: 'other-folder',
         message:
           'shop-db-9 is of another project that is called shop too and runs from /other/shop: compose would take it for its own',
-        hint: 'give one of the two a name of its own, with a top-level name: in its compose file, or stop the other one first',
+        hint: 'give one of the two a name of its own, with a top-level name: in its compose file, or take the other one down first',
       },
     ]);
   });
