@@ -271,6 +271,8 @@ export const pointModelSchema = z.object({
   /** The resolved compose model as the provider gave it; null when the files did not parse. */
   model: z.unknown(),
   model_error: z.string().nullable(),
+  /** Text of the project's `rollback.yaml`; null without one, or where it was no YAML. */
+  settings: z.string().nullable().default(null),
   variables: z.array(
     z.object({
       name: z.string(),

@@ -9,7 +9,7 @@ import { fieldOf, isRecord, parseYaml, readText, topLevelText } from './yaml.js'
 
 /** The user's settings: `rollback.yaml`, `x-rollback:` in compose files, `rollback.*` labels; later wins. */
 
-export const CONFIG_FILES = ['rollback.yaml', 'rollback.yml'];
+const CONFIG_FILES = ['rollback.yaml', 'rollback.yml'];
 const EXTENSION = 'x-rollback';
 const LABEL_PREFIX = 'rollback.';
 
@@ -150,6 +150,11 @@ async function fileSources(project: Place): Promise<Source[]> {
     if (value !== undefined) sources.push({ where: `${EXTENSION} in ${basename(file)}`, value });
   }
   return sources;
+}
+
+/** The settings file as it is; null without one. */
+export async function readSettingsText(directory: string): Promise<string | null> {
+  return (await readOwnFile(directory))?.text ?? null;
 }
 
 async function readOwnFile(directory: string): Promise<{ file: string; text: string } | undefined> {

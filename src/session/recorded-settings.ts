@@ -1,8 +1,7 @@
-import { text } from 'node:stream/consumers';
 import type { Config } from '../model/config.js';
 import { RollbackError } from '../model/errors.js';
 import type { Point } from '../model/point.js';
-import { CONFIG_FILES, parseConfig } from '../project/config.js';
+import { parseConfig } from '../project/config.js';
 import { withKnownHandlers, type Workspace } from './workspace.js';
 
 /**
@@ -18,7 +17,7 @@ export async function withRecordedSettings(workspace: Workspace, point: Point): 
     warn(`point ${point.id} recorded no settings: the built-in ones are used`);
     return workspace;
   }
-  warn(`services are judged by the settings that point ${point.id} recorded, without hooks`);
+  warn(`services are judged by the settings that point ${point.id} recorded, and no hook is run`);
   const services: Config['services'] = { ...config.services };
   for (const [name, service] of Object.entries(recorded.services)) {
     services[name] ??= { ...service, before_rollback: [], after_rollback: [] };
@@ -26,11 +25,10 @@ export async function withRecordedSettings(workspace: Workspace, point: Point): 
   return { ...workspace, config: { ...config, services: withKnownHandlers(handlers, services, warn) } };
 }
 
-async function readRecorded({ store }: Workspace, point: Point) {
-  const entry = point.entries.find(({ path, type }) => type === 'file' && CONFIG_FILES.includes(path));
-  if (!entry) return undefined;
+async function readRecorded({ store }: Workspace, point: Point): Promise<Config | undefined> {
   try {
-    return await parseConfig(await text(await store.openFile(point, { path: entry.path, outside: false })));
+    const { settings } = await store.readModel(point);
+    return settings === null ? undefined : await parseConfig(settings);
   } catch (error) {
     if (error instanceof RollbackError) return undefined;
     throw error;
