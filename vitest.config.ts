@@ -46,6 +46,7 @@ const ENGINE_BLIND = [
   'migrate-backup',
   'migrate-quadlet',
   'other-folder',
+  'ownership',
   'plugin',
   'profiles',
   'readme',
