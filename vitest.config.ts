@@ -47,6 +47,7 @@ const ENGINE_BLIND = [
   'migrate-backup',
   'migrate-quadlet',
   'other-folder',
+  'ownership',
   'plugin',
   'profiles',
   'readme',

@@ -63,13 +63,14 @@ export class RollbackManager {
   async createRollbackPoint(request: CreateRequest = {}): Promise<Point> {
     const { assertCreatable, assertFinished, createPoint } = await import('./work.js');
     assertCreatable(request);
-    return this.access.change(
+    return this.access.ofPresent().change(
       'create',
       ({ id }) => [id],
       async (workspace) => {
         await assertFinished(workspace);
         return createPoint(workspace, request);
       },
+      { strict: true },
     );
   }
 
@@ -132,7 +133,7 @@ export class RollbackManager {
 
   async status(): Promise<Status> {
     const { readStatus } = await import('./work.js');
-    return this.access.look(readStatus);
+    return this.access.ofPresent().look(readStatus);
   }
 
   /** Who did what, when, with what result; newest first. */
@@ -263,7 +264,7 @@ export class RollbackManager {
         'import',
         ({ id, already }) => (already ? [] : [id]),
         (workspace) => importPoint(workspace, archive, request),
-        { fallbackName: archive.manifest.project, observes: false },
+        { fallbackName: archive.manifest.project, observes: false, strict: true },
       );
     } finally {
       await archive.entries.return(undefined);

@@ -25,7 +25,7 @@ export class Migration {
   private readonly access: Access;
 
   constructor(private readonly options: ManagerOptions = {}) {
-    this.access = new Access(options, RUN_KINDS);
+    this.access = new Access(options, RUN_KINDS).ofPresent();
   }
 
   /** Records the project as a pinned point that `.docker-backup` leads to; or only tells what would be recorded, and whether the backup that is there is whole. */
@@ -39,6 +39,7 @@ export class Migration {
         await assertFinished(workspace);
         return makeBackup(workspace, request);
       },
+      { strict: true },
     );
   }
 

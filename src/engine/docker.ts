@@ -31,6 +31,7 @@ import {
 import { demultiplex, progressOf } from './docker-stream.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine, ExecOptions, ExecResult } from './engine.js';
+import { withOwnHash } from './inherited.js';
 import { parseTag } from './reference.js';
 
 /** Inspections under way at once. Over ssh each is a connection of its own, and sshd takes ten at most. */
@@ -78,7 +79,8 @@ export class DockerEngine extends DockerNetworks implements Engine {
   async container(id: string): Promise<Container | undefined> {
     const document = await this.asked(() => this.containerAt(id).inspect(), 404);
     if (!document) return undefined;
-    const container = toContainer(document, { podman: this.isPodman });
+    const imageOf = (image: string) => this.asked(() => this.imageAt(image).inspect(), 404);
+    const container = await withOwnHash(toContainer(document, { podman: this.isPodman }), imageOf);
     return { ...container, imageRef: this.nameOf(container.imageRef) };
   }
 

@@ -168,13 +168,15 @@ export class PodmanCompose extends ComposeBase implements ComposeProvider {
   }
 }
 
-/** Of these services, in the order in which they were named. */
+/** Replicas of these services, in the order in which they were named. Others of the name block a run before anything is asked of a provider. */
 async function containersOf(
   engine: Engine,
   { name }: ComposeRequest,
   services: string[],
 ): Promise<Container[]> {
-  const containers = (await engine.containers({ project: name })).filter(({ oneOff }) => !oneOff);
+  const containers = (await engine.containers({ project: name })).filter(
+    ({ configHash, oneOff }) => configHash !== undefined && !oneOff,
+  );
   return services.flatMap((service) => containers.filter((container) => container.service === service));
 }
 

@@ -224,6 +224,7 @@ export class PodmanEngine extends DockerEngine {
  */
 const BESIDE_DEFINITION =
   /^(?:-d$|--pull(?:=|$)|--name=|--requires=|com\.docker\.compose\.(?:project\.config_files|container-number)=|io\.podman\.compose\.(?:config-hash|version)=)/;
+const PROJECT_LABEL = /^(?:--label=)?io\.podman\.compose\.project=/;
 /** As Docker gives, and compose. */
 const GRACE_SECONDS = 10;
 /** To catch what runs for a few milliseconds at a time. */
@@ -236,7 +237,7 @@ const OWN_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
 
 /**
  * What podman-compose leaves away as a label: the command by which it made a container says how, and its environment what files and shell gave it. Undefined
- * for what the API made.
+ * for what the API made, and for a command that does not name the project: that one is somebody's own, of an image that carries the labels.
  */
 function hashOfCommand({
   CreateCommand,
@@ -244,6 +245,7 @@ function hashOfCommand({
 }: z.infer<typeof containerSchema>['Config']): string | undefined {
   const [, verb, ...words] = CreateCommand ?? [];
   if (verb !== 'run' && verb !== 'create') return undefined;
+  if (!words.some((word) => PROJECT_LABEL.test(word))) return undefined;
   const definition = words
     .filter((word, index) => !BESIDE_DEFINITION.test(word) && words[index - 1] !== '--pull')
     .map(inOrder);

@@ -82,6 +82,11 @@ export interface Container {
   /** Entrypoint and arguments as they run. */
   command: string[];
   mounts: ContainerMount[];
+  /**
+   * The directory that it was started from and that is gone, when it mounts something of it: it runs on, and cannot be started again. Set for a project's own
+   * containers alone, whose mounts are told where they are now.
+   */
+  movedFrom?: string;
   ports: PublishedPort[];
   /** Ports the image or the model exposes, published or not, e.g. `6379/tcp`. */
   exposed: string[];

@@ -197,6 +197,8 @@ export interface Findings {
   definitions: Record<string, string>;
   /** Published ports of the point's services that someone outside the project holds. */
   takenPorts: { service: string; port: string; holder: string }[];
+  /** Names that containers of the point's services need and other containers have; the holder by its id. */
+  takenNames: { service: string; name: string; holder: string; project: string | null }[];
   /** Networks and volumes the point's model calls external and the engine does not have. */
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */

@@ -146,6 +146,8 @@ export const pointSchema = z.object({
   volumes: z.array(z.string()),
   project: z.object({
     name: z.string(),
+    /** Who named it; null where older versions made the point. */
+    name_origin: z.enum(['given', 'written', 'folder']).nullable().default(null),
     /** Absolute, on the machine where the point was made. */
     directory: z.string(),
     /** Compose files in order: relative to the directory when inside it, else absolute. */
@@ -272,6 +274,8 @@ export const pointModelSchema = z.object({
   /** The resolved compose model as the provider gave it; null when the files did not parse. */
   model: z.unknown(),
   model_error: z.string().nullable(),
+  /** Text of the project's `rollback.yaml`; null without one, or where it was no YAML. */
+  settings: z.string().nullable().default(null),
   variables: z.array(
     z.object({
       name: z.string(),

@@ -1,6 +1,7 @@
 import type { ComposeModel } from './compose.js';
 import type { Container, EngineIdentity, Image } from './engine.js';
 import type { ProjectFacts } from './facts.js';
+import type { Stranger } from './ownership.js';
 
 /** How a person says which project is meant: compose's own flags and environment. */
 export interface ProjectSelection {
@@ -15,9 +16,19 @@ export interface ProjectSelection {
   env: Record<string, string | undefined>;
 }
 
+/** Who named a project: a flag or the environment, its compose files or `.env`, or nobody, so that it is called after its folder. */
+export type NameOrigin = 'given' | 'written' | 'folder';
+
 /** One compose project, found. All paths absolute. */
 export interface Project {
   name: string;
+  /** Where the name comes from; `folder` when absent. */
+  nameOrigin?: NameOrigin;
+  /**
+   * Another name that containers of this folder may run under: the one that its files give now, or gave before. Containers that were started from this
+   * very folder under that name are the project's too.
+   */
+  alias?: string;
   /** Compose's project directory: relative paths start here. */
   directory: string;
   /** Compose files in the order they are merged; with `origin: default` those that exist, else as told. */
@@ -141,6 +152,8 @@ export interface Observation {
   modelError: string | undefined;
   /** Services of the model with active profiles, and those that have containers, by name. */
   services: Record<string, ServiceObservation>;
+  /** Containers that carry the project's name and are not its own. */
+  strangers: Stranger[];
   configuration: Configuration;
   variables: InterpolationVariable[];
   /** Images by every id and reference that matters, in the containers and in the target point; null: not there. */

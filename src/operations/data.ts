@@ -18,6 +18,7 @@ import { foreign, volumePlace, type ArchiveOptions, type Contents, type Place } 
 import { countEntries } from '../volumes/entries.js';
 import { siblingPath } from '../volumes/host-siblings.js';
 import { HostDriver } from '../volumes/host.js';
+import { readContainers, type ProjectIdentity } from '../project/containers.js';
 import type { Workspace } from '../session/workspace.js';
 
 /** The data of volumes and directories, for those who record and restore it. */
@@ -56,7 +57,7 @@ export function namespaceOf({ kind, rootless, local }: EngineIdentity): Pick<Pla
 }
 
 /** What of a workspace decides how data is copied. */
-type Surroundings = Pick<Workspace, 'engine' | 'identity'> & { project: Pick<Project, 'name'> };
+type Surroundings = Pick<Workspace, 'engine' | 'identity'> & { project: ProjectIdentity };
 
 /** Directly where we may, which is fast and exact; through the engine where we may not. */
 export async function chooseCopier(workspace: Surroundings, place: Place): Promise<Copier> {
@@ -77,11 +78,11 @@ export async function chooseCopier(workspace: Surroundings, place: Place): Promi
 
 /** Images that a helper container can be made from: those of the project, and, when nothing of it is left, those that points keep. */
 async function localImages({ engine, project }: Surroundings): Promise<string[]> {
-  const [containers, kept] = await Promise.all([
-    engine.containers({ project: project.name }),
+  const [{ replicas }, kept] = await Promise.all([
+    readContainers(engine, project),
     engine.references(KEPT_REPOSITORY),
   ]);
-  const ids = [...new Set([...containers, ...kept].map(({ imageId }) => imageId))];
+  const ids = [...new Set([...replicas, ...kept].map(({ imageId }) => imageId))];
   // The engine may have lost the record of an image that runs.
   const found = await Promise.all(ids.map((id) => engine.image(id)));
   return ids.filter((_, index) => found[index] !== undefined);

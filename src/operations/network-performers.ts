@@ -1,4 +1,5 @@
 import type { OperationOf } from '../model/plan.js';
+import { readContainers } from '../project/containers.js';
 import type { Workspace } from '../session/workspace.js';
 import { DONE, type Performers } from './executor.js';
 
@@ -7,10 +8,8 @@ type NetworkPerformers = Pick<Performers, 'disconnect' | 'remove-network' | 'con
 /** How containers are taken out of networks and connected again. */
 export function networkPerformers({ engine, project }: Workspace): NetworkPerformers {
   const containersOf = async (services: string[]) => {
-    const all = await engine.containers({ project: project.name });
-    return all.filter(
-      ({ service, oneOff }) => service !== undefined && services.includes(service) && !oneOff,
-    );
+    const { replicas } = await readContainers(engine, project);
+    return replicas.filter(({ service }) => service !== undefined && services.includes(service));
   };
 
   /** Undefined for one that is gone meanwhile: nothing is to be connected then. */

@@ -9,6 +9,7 @@ import type { InterpolationVariable, Project } from '../model/project.js';
 import { isSameRelease } from '../model/versions.js';
 import { canReadModelOf, isSameDefinition } from '../plan/definitions.js';
 import { modelFromFacts } from '../plan/override.js';
+import { readContainers } from '../project/containers.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 
 /** What the services are made from. */
@@ -108,8 +109,8 @@ async function upFromFiles(
     scale: { ...options.scale, ...there },
   });
   if (!options.start) return;
-  const made = await engine.containers({ project: project.name });
-  const ours = made.filter(({ service, oneOff }) => service && services.includes(service) && !oneOff);
+  const { replicas } = await readContainers(engine, project);
+  const ours = replicas.filter(({ service }) => service !== undefined && services.includes(service));
   await Promise.all(ours.map(({ id }) => engine.start(id)));
 }
 
@@ -128,8 +129,8 @@ async function asTheyAre(
   request: ComposeRequest,
   services: string[],
 ): Promise<Record<string, number> | undefined> {
-  const [all, hashes] = await Promise.all([
-    engine.containers({ project: project.name }),
+  const [{ replicas }, hashes] = await Promise.all([
+    readContainers(engine, project),
     provider.hashes(request),
   ]);
   const isCurrent = async (container: Container, hash: string | undefined) =>
@@ -137,7 +138,7 @@ async function asTheyAre(
 
   const counts: Record<string, number> = {};
   for (const service of services) {
-    const containers = all.filter((container) => container.service === service && !container.oneOff);
+    const containers = replicas.filter((container) => container.service === service);
     const current = await Promise.all(containers.map((container) => isCurrent(container, hashes[service])));
     if (containers.length === 0 || current.includes(false)) return undefined;
     counts[service] = containers.length;

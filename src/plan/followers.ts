@@ -2,6 +2,7 @@ import type { ComposeService } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
 import type { Observation } from '../model/project.js';
 import type { Decision } from './decision.js';
+import { otherNameOf } from './moved.js';
 import type { Target } from './target.js';
 
 /** Services whose network, process or IPC namespace, or whose volumes, this one uses by their names as services. */
@@ -60,6 +61,7 @@ export function tiedTo({ services }: Observation, name: string): string[] {
 /** Whether its containers go before others are made: the provider cannot replace them, or the engine ties them to others. */
 export function goesFirst(
   observation: Observation,
+  target: Target,
   service: string,
   decision: Decision | undefined,
 ): boolean {
@@ -68,7 +70,9 @@ export function goesFirst(
   if (!decision.stop || (services[service]?.containers ?? []).length === 0) return false;
   const ties = (one: string, other: string) => tiedTo(observation, one).includes(other);
   return (
-    !provider.replaces || Object.keys(services).some((other) => ties(service, other) || ties(other, service))
+    !provider.replaces ||
+    otherNameOf(service, observation, target) !== undefined ||
+    Object.keys(services).some((other) => ties(service, other) || ties(other, service))
   );
 }
 

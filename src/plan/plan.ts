@@ -24,6 +24,7 @@ import {
 } from './networks.js';
 import { needs, waves, type Dependencies } from './order.js';
 import { blockers, risks } from './remarks.js';
+import { strangerBlockers } from './strangers.js';
 import { absolutePath, boundPaths, decide, isUp } from './services.js';
 import { usualReplicas, type Target, type Traits } from './target.js';
 import { decideVolumes, exchange, keeping, staging, type VolumeDecision } from './volumes.js';
@@ -47,9 +48,7 @@ export function plan(
   const sequence = new Sequence(observation, target, traits, findings, decisions, volumes);
   const operations = sequence.operations(files.operations, options);
   const { id, timestamp, description, kind } = target.point;
-  const unchanged = [...decisions]
-    .filter(([, decision]) => decision.action === 'keep')
-    .map(([service]) => service);
+  const unchanged = [...decisions].flatMap(([service, { action }]) => (action === 'keep' ? service : []));
   return {
     format: PLAN_FORMAT,
     kind: options.kind,
@@ -63,7 +62,10 @@ export function plan(
     risks: risks(observation, target, findings, files, decisions, volumes, options).concat(
       affectedNeighbours(observation, findings, decisions, operations),
     ),
-    blockers: blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
+    blockers: [
+      ...(options.configOnly ? [] : strangerBlockers(observation, findings, decisions)),
+      ...blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
+    ],
   };
 }
 
@@ -200,7 +202,7 @@ class Sequence {
   }
 
   private removed(service: string): boolean {
-    return goesFirst(this.observation, service, this.decisions.get(service));
+    return goesFirst(this.observation, this.target, service, this.decisions.get(service));
   }
 
   private onContainers(

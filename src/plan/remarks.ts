@@ -147,7 +147,7 @@ export function risks(
       );
     }
     if (decision.action === 'cannot') remark('cannot-make', `${service} is left as it is: ${decision.cause}`);
-    const left = decision.action === 'up' ? anonymousVolumes(observation, service, decision) : [];
+    const left = decision.action === 'up' ? anonymousVolumes(observation, target, service, decision) : [];
     if (left.length > 0) {
       remark(
         'anonymous-volumes',
@@ -222,7 +222,7 @@ function providerBlockers(observation: Observation, target: Target, decisions: D
   return [...decisions].flatMap(([service, decision]): Remark[] => {
     const tied = Object.keys(services).filter(
       (other) =>
-        goesFirst(observation, service, decision) &&
+        goesFirst(observation, target, service, decision) &&
         !decisions.has(other) &&
         tiedTo(observation, other).includes(service),
     );
@@ -248,11 +248,16 @@ function providerBlockers(observation: Observation, target: Target, decisions: D
 }
 
 /** Where a container that goes before the next one is made leaves a volume behind that nothing names. */
-function anonymousVolumes(observation: Observation, service: string, decision: Decision): string[] {
-  if (!goesFirst(observation, service, decision)) return [];
+function anonymousVolumes(
+  observation: Observation,
+  target: Target,
+  service: string,
+  decision: Decision,
+): string[] {
+  if (!goesFirst(observation, target, service, decision)) return [];
   const mounts = (observation.services[service]?.containers ?? []).flatMap((container) => container.mounts);
   const anonymous = mounts.filter(({ type, name }) => type === 'volume' && /^[0-9a-f]{64}$/.test(name ?? ''));
-  return [...new Set(anonymous.map(({ target }) => target))];
+  return [...new Set(anonymous.map((mount) => mount.target))];
 }
 
 /** What the engine calls a volume of the compose files. */

@@ -8,6 +8,7 @@ import type { Decision, Decisions } from './decision.js';
 import { compareHashes, hashOf, isSameDefinition, recordedFilesHash, recordedHash } from './definitions.js';
 import { needsFacts, serviceDifferences, summarise } from './changes.js';
 import { following, lendersOf } from './followers.js';
+import { otherNameOf, replacedWhenMoved } from './moved.js';
 import { networkChanges } from './networks.js';
 import { isImage, shortId, sourceOf, variableDifferences, type Target, type Traits } from './target.js';
 import { volumesUnder, type VolumeDecision } from './volumes.js';
@@ -52,6 +53,8 @@ export function decide(situation: Situation, only: string[] | undefined): Decisi
   for (const { network, services } of networkChanges(observation, target)) {
     for (const name of services) moveToNewNetwork(decisions, point.containers[name], name, network);
   }
+  for (const [name, decision] of decisions)
+    decisions.set(name, replacedWhenMoved(name, decision, observation, target));
   // Followers have followers: until nobody follows any more.
   for (let moved = true; moved;) {
     moved = false;
@@ -171,6 +174,7 @@ function serveOn(
     containers.every(
       (container) =>
         container.state === 'running' &&
+        container.project === point.project.name &&
         (!image || isImage(observation, point, container.imageId, image)) &&
         (hash === null || container.configHash === hash),
     ) &&
@@ -187,6 +191,8 @@ function reasonToMakeAnew(
 ): string | undefined {
   const { observation, target } = situation;
   if (containers.length === 0) return 'it has no container';
+  const otherName = otherNameOf(name, observation, target);
+  if (otherName !== undefined) return `it runs as project ${otherName}`;
   const image = target.point.images[name];
   const other =
     image && containers.find((container) => !isImage(observation, target.point, container.imageId, image));

@@ -175,6 +175,7 @@ function projectFacts(project: Project): Point['project'] {
     path.startsWith(`${project.directory}/`) ? path.slice(project.directory.length + 1) : path;
   return {
     name: project.name,
+    name_origin: project.nameOrigin ?? null,
     directory: project.directory,
     files: project.files.map(relative),
     files_named: project.origin !== 'default',
@@ -186,9 +187,10 @@ function projectFacts(project: Project): Point['project'] {
 /** The project as a point recorded it, where it is today. */
 export function projectOf(point: Point, directory: string): Project {
   const absolute = (path: string) => (path.startsWith('/') ? path : `${directory}/${path}`);
-  const { name, files, profiles, env_files } = point.project;
+  const { name, name_origin, files, profiles, env_files } = point.project;
   return {
     name,
+    ...(name_origin && { nameOrigin: name_origin }),
     directory,
     files: files.map(absolute),
     origin: 'point',

@@ -11,6 +11,7 @@ import {
   type SaveImages,
 } from '../model/point.js';
 import type { ConfigEntry, Observation } from '../model/project.js';
+import { readSettingsText } from '../project/config.js';
 import { sealContents } from '../project/contents.js';
 import type { Plan } from '../model/plan.js';
 import { filesOfServices } from '../project/binds.js';
@@ -53,11 +54,8 @@ export async function recordPoint(
   const writer = await workspace.store.begin(id, { seal: details.kind !== 'safety' });
   const kept: string[] = [];
   try {
-    const bare = await store(
-      observation,
-      pointOf(observation, id, { ...details, user, toolVersion }),
-      writer,
-    );
+    const unstored = pointOf(observation, id, { ...details, user, toolVersion });
+    const bare = await store(workspace, observation, unstored, writer);
     // Before services are kept from writing for the sake of their data.
     if (strict) assertCovered(bare);
     for (const [reference, image] of keptTags(bare)) {
@@ -127,7 +125,12 @@ export function keptTags(point: Point): Map<string, string> {
   return new Map(tags);
 }
 
-async function store(observation: Observation, bare: Point, writer: PointWriter): Promise<Point> {
+async function store(
+  { settings, project: { directory } }: Workspace,
+  observation: Observation,
+  bare: Point,
+  writer: PointWriter,
+): Promise<Point> {
   const { configuration, project } = observation;
   const root = await realpathOfExisting(project.directory);
   const recorded = await storeEntries(writer, configuration.entries, (entry) => ({
@@ -146,6 +149,7 @@ async function store(observation: Observation, bare: Point, writer: PointWriter)
     format: POINT_FORMAT,
     model: observation.model ?? null,
     model_error: observation.modelError ?? null,
+    settings: settings === 'unreadable' ? null : await readSettingsText(directory),
     variables: observation.variables,
   } satisfies PointModel);
   const sealed = sealContents(observation.facts, randomBytes(32).toString('hex'));

@@ -83,7 +83,9 @@ async function readIfSound({ store }: Workspace, id: string): Promise<Point | Se
  * cannot go now is told, and goes the next time.
  */
 export async function applyRetention(workspace: Workspace): Promise<void> {
-  const { store, config, project } = workspace;
+  const { store, config, project, settings } = workspace;
+  // How many are to be kept may be among what could not be read.
+  if (settings !== 'whole') return;
   const points = (await store.readIndex())?.points({ project: project.name }) ?? [];
   try {
     const surplus = selectSurplus(points, (setting) => config[setting], await keptPoints(workspace));

@@ -17,25 +17,111 @@ type Place = Pick<Project, 'directory' | 'files'>;
 
 /** Settings as one place gave them. */
 interface Source {
-  /** For messages: `rollback.yaml`, `x-rollback in compose.yaml`, `the labels of service api`. */
+  /** For messages: `rollback.yaml`, `x-rollback in compose.yaml`, `label rollback.port of service api`. */
   where: string;
   value: unknown;
+  /** Why there is no value: the file is no YAML. */
+  error?: string | undefined;
 }
 
-/** Throws `config-invalid` with the file, the key and what is allowed. Labels are read from the model. */
-export async function readConfig(project: Place, model?: ComposeModel): Promise<Config> {
+interface LabelSource extends Source {
+  service: string;
+  key: string;
+}
+
+/** Settings that make no sense and are left out. */
+export interface SettingsProblem {
+  message: string;
+  /** The file cannot be read at all, and nothing is left of its settings. */
+  isUnreadable: boolean;
+}
+
+/**
+ * The settings of the files.
+ * @param report takes what makes no sense and is left out; without it that is thrown as `config-invalid` with the file, the key and what is allowed
+ */
+export async function readConfig(
+  project: Place,
+  report?: (problem: SettingsProblem) => void,
+): Promise<Config> {
   const { configSchema } = await import('../model/config.js'); // not at the top: `list` loads this module for readBackupDir
-  const sources = [...(await fileSources(project)), ...(await labelSources(model))];
-  for (const source of sources) {
-    const result = configSchema.safeParse(source.value);
-    if (!result.success) throw invalid(source, result.error.issues, configSchema);
+  const values = (await fileSources(project)).map((source) => {
+    const isUnreadable = source.error !== undefined;
+    const { valid, problem } = isUnreadable
+      ? { valid: {}, problem: notYaml(source.where, source.error ?? '') }
+      : validPart(source, configSchema);
+    if (problem && !report) throw problem;
+    if (problem) report?.({ message: leftOut(problem), isUnreadable });
+    return valid;
+  });
+  return configSchema.parse(values.reduce(merge, {}));
+}
+
+/**
+ * The settings of services, with what their labels add. Labels of that prefix are not ours alone: one that makes no sense is left out.
+ * @param report takes what is left out
+ */
+export async function readLabels(
+  services: Config['services'],
+  model: ComposeModel,
+  report: (message: string) => void,
+): Promise<Config['services']> {
+  const { configSchema } = await import('../model/config.js');
+  const result = { ...services };
+  for (const { service, key, ...source } of await labelSources(model)) {
+    const { valid, problem } = validPart(source, configSchema);
+    if (problem) report(leftOut(problem));
+    const read = problem ? undefined : configSchema.parse(valid).services[service];
+    if (!read) continue;
+    const setting = Object.fromEntries(Object.entries(read).filter(([name]) => name === key));
+    const known = Object.hasOwn(result, service) ? result[service] : undefined;
+    result[service] = known ? { ...known, ...setting } : read;
   }
-  return configSchema.parse(sources.map(({ value }) => value).reduce(merge, {}));
+  return result;
+}
+
+/** The settings that a text gives, as far as they make sense. */
+export async function parseConfig(text: string): Promise<Config> {
+  const { configSchema } = await import('../model/config.js');
+  const { documents } = await parseYaml(text);
+  const source = { where: 'rollback.yaml', value: documents[0] ?? {} };
+  return configSchema.parse(validPart(source, configSchema).valid);
+}
+
+const leftOut = ({ message, details }: RollbackError) =>
+  `${[message, ...details].join('; ')}; it is left out`;
+
+/** The value without what the schema refuses, and what that is. */
+function validPart(
+  source: Source,
+  schema: z.ZodType,
+): { valid: unknown; problem: RollbackError | undefined } {
+  let problem: RollbackError | undefined;
+  let valid = source.value;
+  for (;;) {
+    const result = schema.safeParse(valid);
+    if (result.success) return { valid, problem };
+    problem ??= invalid(source, result.error.issues, schema);
+    valid = result.error.issues.reduce(withoutIssue, valid);
+  }
+}
+
+function withoutIssue(value: unknown, issue: Issue): unknown {
+  if (issue.code !== 'unrecognized_keys') return without(value, issue.path);
+  return issue.keys.reduce((rest, key) => without(rest, [...issue.path, key]), value);
+}
+
+/** A list with something wrong in it goes as a whole, and so does what is no map at all. */
+function without(value: unknown, [key, ...path]: PropertyKey[]): unknown {
+  if (!isRecord(value) || typeof key !== 'string' || !Object.hasOwn(value, key)) return {};
+  const { [key]: inner, ...rest } = value;
+  if (path.length === 0 || !isRecord(inner)) return rest;
+  return { ...rest, [key]: without(inner, path) };
 }
 
 /**
  * Where the settings put the backup directory, absolute; undefined when they do not say. Loads the YAML library only when the line
- * is not plainly there. Throws `config-invalid` for a broken `rollback.yaml`, as `readConfig` does.
+ * is not plainly there.
  */
 export async function readBackupDir(project: Place): Promise<string | undefined> {
   const own = await readOwnFile(project.directory);
@@ -55,8 +141,7 @@ async function fileSources(project: Place): Promise<Source[]> {
   const own = await readOwnFile(project.directory);
   if (own) {
     const { documents, error } = await parseYaml(own.text);
-    if (error !== undefined) throw notYaml(own.file, error);
-    sources.push({ where: own.file, value: documents[0] ?? {} });
+    sources.push({ where: own.file, value: documents[0] ?? {}, error });
   }
   for (const file of project.files) {
     const text = await readText(file);
@@ -65,6 +150,11 @@ async function fileSources(project: Place): Promise<Source[]> {
     if (value !== undefined) sources.push({ where: `${EXTENSION} in ${basename(file)}`, value });
   }
   return sources;
+}
+
+/** The settings file as it is; null without one. */
+export async function readSettingsText(directory: string): Promise<string | null> {
+  return (await readOwnFile(directory))?.text ?? null;
 }
 
 async function readOwnFile(directory: string): Promise<{ file: string; text: string } | undefined> {
@@ -82,19 +172,17 @@ async function extensionOf(text: string): Promise<unknown> {
 }
 
 /** `rollback.port: "8080"`: what follows the dot is a key of the service's settings, its value is YAML. */
-async function labelSources(model: ComposeModel | undefined): Promise<Source[]> {
-  const sources: Source[] = [];
-  for (const [service, { labels }] of Object.entries(model?.services ?? {})) {
-    const ours = Object.entries(labels).filter(([name]) => name.startsWith(LABEL_PREFIX));
-    if (ours.length === 0) continue;
-    const settings: Record<string, unknown> = {};
-    for (const [name, text] of ours) {
+async function labelSources(model: ComposeModel): Promise<LabelSource[]> {
+  const sources: LabelSource[] = [];
+  for (const [service, { labels }] of Object.entries(model.services)) {
+    for (const [name, text] of Object.entries(labels)) {
+      if (!name.startsWith(LABEL_PREFIX)) continue;
       const key = name.slice(LABEL_PREFIX.length);
-      const value = (await parseYaml(text)).documents[0];
-      settings[key] =
-        key === 'needs' && !Array.isArray(value) ? text.split(',').map((one) => one.trim()) : value;
+      const read = (await parseYaml(text)).documents[0];
+      const value = key === 'needs' && !Array.isArray(read) ? text.split(',').map((one) => one.trim()) : read;
+      const where = `label ${quoted(name)} of service ${service}`;
+      sources.push({ where, service, key, value: { services: { [service]: { [key]: value } } } });
     }
-    sources.push({ where: `the labels of service ${service}`, value: { services: { [service]: settings } } });
   }
   return sources;
 }

@@ -34,7 +34,7 @@ export async function locateProject(selection: ProjectSelection): Promise<Projec
   const directory = selection.projectDirectory === undefined ? dirname(first) : start;
   const lookup = await environmentOf(selection, [...dotEnvFiles(selection, envFiles, start, directory)]);
   return {
-    name: await nameProject(selection, found.files, directory, lookup),
+    ...(await nameProject(selection, found.files, directory, lookup)),
     directory,
     files: found.files,
     origin: found.origin,
@@ -165,18 +165,20 @@ async function nameProject(
   files: string[],
   directory: string,
   lookup: Lookup,
-): Promise<string> {
-  const given = givenName(selection) ?? (lookup('COMPOSE_PROJECT_NAME') || undefined);
-  if (given !== undefined) return validName(given);
+): Promise<Pick<Project, 'name' | 'nameOrigin'>> {
+  const given = givenName(selection);
+  if (given !== undefined) return { name: validName(given), nameOrigin: 'given' };
+  const set = lookup('COMPOSE_PROJECT_NAME');
+  if (set) return { name: validName(set), nameOrigin: 'written' };
   const texts = await Promise.all(files.map((file) => readText(file)));
   const names = await Promise.all(
     texts.map(async (text) => (text === undefined ? undefined : topLevelText(text, 'name'))),
   );
   const written = names.findLast((name) => name !== undefined && name !== '');
   const name = written === undefined ? '' : normaliseName(interpolate(written, lookup));
-  if (name !== '') return name;
+  if (name !== '') return { name, nameOrigin: 'written' };
   const fallback = nameOfDirectory(directory);
-  if (fallback !== '') return fallback;
+  if (fallback !== '') return { name: fallback, nameOrigin: 'folder' };
   throw new RollbackError('usage', `the folder ${quoted(directory)} gives no name for the project`, {
     hint: 'name it with -p NAME, or with a top-level name: in the compose file',
   });

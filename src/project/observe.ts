@@ -6,8 +6,8 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Config } from '../model/config.js';
 import type { Container, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
-import { isHalfMade } from '../model/half-made.js';
 import { quoted } from '../model/names.js';
+import type { Stranger } from '../model/ownership.js';
 import type { Point, PointEntry } from '../model/point.js';
 import type { Observation, Project, ServiceObservation } from '../model/project.js';
 import { filesOfServices } from './binds.js';
@@ -15,6 +15,7 @@ import { readComposeFiles } from './compose-files.js';
 import { readConfiguration } from './configuration.js';
 import type { ContentTargets } from './contents.js';
 import { readFacts } from './facts.js';
+import { containersNamed, sortContainers, type ProjectContainers } from './containers.js';
 import { readGit } from './git.js';
 import { withKnownImages } from './image-records.js';
 import { activeServices, deduceProfiles } from './profiles.js';
@@ -39,7 +40,7 @@ export interface ObserveInput {
   target?: Pick<Point, 'entries' | 'outside' | 'directories' | 'images'> | undefined;
   /** Files that the target recorded inside of containers. */
   contents?: ContentTargets | undefined;
-  /** Of the project, where they were asked for already. */
+  /** All that carry the project's name, where they were asked for already. */
   containers?: Container[] | undefined;
   /** A reading of the files that was started earlier. */
   early?: EarlyReading | undefined;
@@ -63,10 +64,11 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     ),
   );
 
-  const [reading, sources, containers, identity, version, git] = await Promise.all([
-    takeReading(input),
+  const taking = takeContainers(input, images);
+  const [reading, sources, { replicas: containers, strangers }, identity, version, git] = await Promise.all([
+    takeReading(input, taking),
     readComposeFiles(project, env),
-    takeContainers(input, images),
+    taking,
     engine.identity(),
     provider.version(),
     readGit(project.directory, { warn, signal }),
@@ -78,7 +80,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
       env,
       containers,
       reading,
-      read: (otherEnv) => readModel(provider, project, otherEnv, signal),
+      read: (otherEnv) => readModel(provider, presentProject(project, containers), otherEnv, signal),
       providerVersion: version,
     }),
     readConfiguration({
@@ -113,7 +115,8 @@ export async function observe(input: ObserveInput): Promise<Observation> {
       },
     );
   }
-  images.ask([...names].flatMap((name) => referenceOf(name, model, project, provider) ?? []));
+  const named = presentProject(project, containers);
+  images.ask([...names].flatMap((name) => referenceOf(name, model, named, provider) ?? []));
   const preferred = wanted.map(({ id }) => id);
   const present = await withKnownImages(engine, containers, await images.answers(), preferred);
   images.ask(present.map(({ imageId }) => imageId));
@@ -122,7 +125,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   );
   const known = await images.answers();
   const facts = await readFacts({
-    project,
+    project: named,
     engine,
     identity,
     model,
@@ -132,7 +135,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   });
   return {
     takenAt: new Date().toISOString(),
-    project: { ...project, profiles },
+    project: { ...presentProject(project, containers), profiles },
     engine: identity,
     provider: {
       name: provider.name,
@@ -143,31 +146,50 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     model,
     modelError,
     services,
+    strangers,
     configuration,
     variables: deduction.variables,
     images: known,
     facts,
     git,
-    warnings: [...warnings, ...originWarnings(project), ...added.map(profileWarning), ...deduction.warnings],
+    warnings: [
+      ...warnings,
+      ...originWarnings(project),
+      ...describeStrangers(project.name, strangers),
+      ...added.map(profileWarning),
+      ...deduction.warnings,
+    ],
   };
 }
 
 const isUnsteady = (entry: PointEntry) => entry.type === 'file' && entry.unsteady === true;
 
-async function takeReading({ project, provider, env, early, signal }: ObserveInput): Promise<Reading> {
-  if (early && readsSame(early.of, project)) return early.reading;
+async function takeReading(
+  { project, provider, env, early, signal }: ObserveInput,
+  containers: Promise<ProjectContainers>,
+): Promise<Reading> {
+  const present =
+    project.alias === undefined ? project : presentProject(project, (await containers).replicas);
+  if (early && readsSame(early.of, present)) return early.reading;
   early?.cancel();
-  return readModel(provider, project, env, signal);
+  return readModel(provider, present, env, signal);
 }
 
-/** Compose's containers of the project, `compose run` and what it did not finish left out; their images are asked for at once. */
-async function takeContainers(input: ObserveInput, images: ImageBook): Promise<Container[]> {
-  const all = input.containers ?? (await input.engine.containers({ project: input.project.name }));
-  const own = all.filter(
-    (container) => container.service !== undefined && !container.oneOff && !isHalfMade(container, all),
-  );
-  images.ask(own.flatMap(({ imageId, imageRef }) => [imageId, imageRef]));
-  return own;
+/** Under the name that it runs by now. */
+function presentProject(project: Project, replicas: Container[]): Project {
+  const { alias, ...present } = project;
+  return alias !== undefined && replicas.some((one) => one.project === alias)
+    ? { ...present, name: alias }
+    : present;
+}
+
+/** The project's containers; the images of its replicas are asked for at once. */
+async function takeContainers(input: ObserveInput, images: ImageBook): Promise<ProjectContainers> {
+  const { project, engine } = input;
+  const all = input.containers ?? (await containersNamed(engine, project));
+  const sorted = await sortContainers(project, all);
+  images.ask(sorted.replicas.flatMap(({ imageId, imageRef }) => [imageId, imageRef]));
+  return sorted;
 }
 
 function observeService(
@@ -229,6 +251,26 @@ function referenceOf(
 ): string | undefined {
   const known = model?.services[service];
   return known && (known.image ?? provider.defaultImage(name, service, model));
+}
+
+/** What carries the project's name and is left out of everything. */
+function describeStrangers(name: string, strangers: readonly Stranger[]): string[] {
+  const namesOf = (some: Stranger[]) => some.map(({ container }) => container.name).join(', ');
+  const copies = strangers.filter(({ standing }) => standing === 'copy');
+  const others = strangers.filter(({ standing }) => standing === 'namesake');
+  const folders = [...new Set(others.flatMap(({ directory }) => directory ?? []))];
+  return [
+    ...(copies.length > 0
+      ? [
+          `not counted: ${namesOf(copies)}, with the labels of project ${name} from their image and not made by compose`,
+        ]
+      : []),
+    ...(others.length > 0
+      ? [
+          `not counted: ${namesOf(others)}, of another project that is called ${name} too and runs from another folder: ${folders.join(', ')}`,
+        ]
+      : []),
+  ];
 }
 
 function originWarnings({ origin, files }: Project): string[] {

@@ -1,9 +1,11 @@
-import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import type { Container } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
+import { quoted } from '../model/names.js';
 import type { Project, ProjectSelection } from '../model/project.js';
+import { sortContainers } from './containers.js';
+import { labelledPlaceOf, relocated, type LabelledPlace } from './labels.js';
 import {
   DEFAULT_FILES,
   DEFAULT_OVERRIDES,
@@ -15,17 +17,13 @@ import {
   notFound,
   profilesOf,
 } from './locate.js';
-import { isMissing } from './paths.js';
+import { existingFiles, isSameDirectory, whereIs } from './places.js';
 import { isRecord, parseYaml, readText } from './yaml.js';
 
 /** What the running containers know of their project and the files no longer tell, or never told from here. */
 
-const WORKING_DIR = 'com.docker.compose.project.working_dir';
-const CONFIG_FILES = 'com.docker.compose.project.config_files';
-const ENV_FILES = 'com.docker.compose.project.environment_file';
-
 /**
- * The project meant and its containers (one-off ones included), from files and engine together: finds it also when the compose file is gone
+ * The project meant and all containers that carry its name, from files and engine together: finds it also when the compose file is gone
  * or broken. `located` spares a second search. Throws `project-not-found` when neither files nor containers tell.
  */
 export async function findProject(
@@ -56,8 +54,9 @@ async function namedByFolder(
   const found = await engine.containers({ project: name });
   const theirs = found.filter(({ labels }) => 'io.podman.compose.project' in labels);
   const [one] = theirs;
-  if (!one || !(await sameDirectory(one.labels[WORKING_DIR] ?? '', located.directory))) return undefined;
-  return { project: { ...located, name }, containers: theirs };
+  const directory = one && labelledPlaceOf(one)?.directory;
+  if (directory === undefined || !(await isSameDirectory(directory, located.directory))) return undefined;
+  return { project: { ...located, name, nameOrigin: 'folder' }, containers: theirs };
 }
 
 /** `locateProject`, with undefined for "no compose file". */
@@ -72,7 +71,7 @@ export async function locateIfAny(selection: ProjectSelection): Promise<Project 
 
 /**
  * What files and flags told, corrected by the labels of `containers` (any projects' containers may be among them): files elsewhere of a
- * project named with -p, `-f` files that are not given again, a name that only the containers still know.
+ * project named with -p, `-f` and `--env-file` that are not given again, a name that only the containers still know.
  * Profiles are not deduced here: that takes the model (`observe` does it).
  */
 export async function refineProject(
@@ -83,27 +82,80 @@ export async function refineProject(
   const own = await ownContainers(located, selection, containers);
   const newest = own.toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0];
   const name = newest?.project;
-  const labelled = newest && (await readLabels(newest));
+  const labelled = newest && labelledPlaceOf(newest);
   if (name === undefined || labelled === undefined) {
     if (located) return located;
     throw notFound(selection.projectDirectory ?? selection.cwd);
   }
-  if (located?.origin === 'told') return { ...located, name };
-  if (located && !(await sameDirectory(located.directory, labelled.directory))) {
-    const elsewhere = givenName(selection) !== undefined && (await someExist(labelled.files));
-    if (!elsewhere) return { ...located, name };
-  } else if (located && labelled.origin === 'default') {
-    return { ...spelledAs(labelled.directory, located), name };
+  if (!located) return projectOfLabels(selection, name, labelled);
+  const nameOrigin = name === located.name ? located.nameOrigin : originOfName(selection, name, labelled);
+  const renamed: Project = { ...located, name, ...(nameOrigin && { nameOrigin }) };
+  const place = await whereIs(labelled.directory, labelled.files, located.directory);
+  if (place === 'elsewhere') {
+    const follows = located.origin !== 'told' && givenName(selection) !== undefined;
+    return follows && (await existingFiles(labelled.files)).length > 0
+      ? projectOfLabels(selection, name, labelled)
+      : renamed;
   }
-  const envFiles = located?.envFiles.length ? located.envFiles : labelled.envFiles;
+  return withSettingsOf(selection, renamed, place === 'here' ? labelled : await movedTo(located, labelled));
+}
+
+/** What was named when the folder was elsewhere, as far as it is here now. */
+async function movedTo({ directory }: Project, labelled: LabelledPlace): Promise<LabelledPlace> {
+  const moved = relocated(labelled, directory);
+  const isComplete = (await existingFiles(moved.files)).length === moved.files.length;
+  return isComplete ? moved : { ...moved, files: [] };
+}
+
+/** With the files that the containers were started with, where nobody names any. Files that are gone since name none. */
+async function withSettingsOf(
+  selection: ProjectSelection,
+  located: Project,
+  labelled: LabelledPlace,
+): Promise<Project> {
+  const envFiles = located.envFiles.length > 0 ? located.envFiles : await existingFiles(labelled.envFiles);
+  if (located.origin === 'told') return { ...located, envFiles };
+  if (await hasDefaultFiles(labelled)) return { ...spelledAs(labelled.directory, located), envFiles };
   return {
-    name,
+    ...located,
     directory: labelled.directory,
     files: labelled.files,
-    origin: labelled.origin,
+    origin: 'labels',
     profiles: await profilesThere(selection, labelled.directory, envFiles),
     envFiles,
   };
+}
+
+/** A project that only its containers tell of. */
+async function projectOfLabels(
+  selection: ProjectSelection,
+  name: string,
+  labelled: LabelledPlace,
+): Promise<Project> {
+  const envFiles = await existingFiles(labelled.envFiles);
+  return {
+    name,
+    nameOrigin: originOfName(selection, name, labelled),
+    directory: labelled.directory,
+    files: labelled.files,
+    origin: (await hasDefaultFiles(labelled)) ? 'default' : 'labels',
+    profiles: await profilesThere(selection, labelled.directory, envFiles),
+    envFiles,
+  };
+}
+
+function originOfName(selection: ProjectSelection, name: string, { directory }: LabelledPlace) {
+  if (givenName(selection) !== undefined) return 'given' as const;
+  return name === nameOfDirectory(directory) ? ('folder' as const) : ('given' as const);
+}
+
+/** Files that compose loads by itself: that they were loaded does not say that they were named. */
+async function hasDefaultFiles({ directory, files }: LabelledPlace): Promise<boolean> {
+  const names = [...DEFAULT_FILES, ...DEFAULT_OVERRIDES];
+  const found = files.map(
+    async (file) => names.includes(basename(file)) && (await isSameDirectory(dirname(file), directory)),
+  );
+  return (await Promise.all(found)).every(Boolean);
 }
 
 /** The same folder by the path that the containers were started from: compose hashes the paths of what it mounts. */
@@ -120,15 +172,16 @@ async function ownContainers(
   selection: ProjectSelection,
   containers: Container[],
 ): Promise<Container[]> {
-  const candidates = containers.filter((container) => container.project !== undefined && !container.oneOff);
+  const candidates = containers.filter((one) => one.project !== undefined && isMadeReplica(one));
   const name = located?.name ?? givenName(selection);
   const named = candidates.filter((container) => container.project === name);
-  if (named.length > 0 || !(await mayHaveOtherName(located, selection))) return named;
-  const directory = located?.directory ?? (await startOf(selection));
-  const there = await Promise.all(
-    candidates.map(async ({ labels }) => sameDirectory(directory, labels[WORKING_DIR] ?? '')),
-  );
-  const here = candidates.filter((_, index) => there[index]);
+  if (named.length > 0 || !(await mayHaveOtherName(located, selection))) {
+    return located && givenName(selection) === undefined
+      ? (await sortContainers(located, named)).replicas
+      : oneFolderOf(named, located);
+  }
+  const directory = located?.directory ?? (await startDirectory(selection));
+  const here = await startedFrom(directory, candidates);
   const names = [...new Set(here.map((container) => container.project))];
   if (names.length > 1) {
     throw new RollbackError(
@@ -140,6 +193,39 @@ async function ownContainers(
     );
   }
   return here;
+}
+
+/** By its labels alone, for when nobody knows yet which project is meant. */
+export const isMadeReplica = ({ configHash, oneOff }: Container): boolean =>
+  configHash !== undefined && !oneOff;
+
+/** Those that were started from a directory, whatever their project is called. */
+export async function startedFrom(directory: string, containers: Container[]): Promise<Container[]> {
+  const there = await Promise.all(
+    containers.map(async (container) => {
+      const place = labelledPlaceOf(container);
+      return place !== undefined && (await isSameDirectory(directory, place.directory));
+    }),
+  );
+  return containers.filter((_, index) => there[index]);
+}
+
+/** Throws `project-not-found` when the name alone means the projects of several folders, and nothing says which. */
+async function oneFolderOf(named: Container[], located: Project | undefined): Promise<Container[]> {
+  const folders: string[] = [];
+  for (const container of located ? [] : named) {
+    const place = labelledPlaceOf(container);
+    if (!place || container.project !== nameOfDirectory(place.directory)) continue;
+    const known = await Promise.all(folders.map((folder) => isSameDirectory(folder, place.directory)));
+    const there = await existingFiles(place.files);
+    if (!known.includes(true) && there.length > 0) folders.push(place.directory);
+  }
+  if (folders.length <= 1) return named;
+  throw new RollbackError(
+    'project-not-found',
+    `several projects are called ${quoted(named[0]?.project ?? '')}: they run from ${folders.join(', ')}`,
+    { hint: 'go to the folder of the one that is meant, or name it with --project-directory DIR' },
+  );
 }
 
 /** True when the name is no more than the folder's, because the files that may say otherwise are gone or broken. */
@@ -161,35 +247,6 @@ export async function mayHaveOtherName(
   return broken.includes(true);
 }
 
-type Labelled = Pick<Project, 'directory' | 'files' | 'envFiles'> & { origin: 'default' | 'labels' };
-
-async function readLabels({ labels }: Container): Promise<Labelled | undefined> {
-  const directory = labels[WORKING_DIR];
-  if (directory === undefined || directory === '') return undefined;
-  const files = pathsOf(labels[CONFIG_FILES], directory);
-  const byDefault = await Promise.all(files.map((file) => isDefaultFile(file, directory)));
-  return {
-    directory,
-    files,
-    envFiles: pathsOf(labels[ENV_FILES], directory).filter((file) => file !== join(directory, '.env')),
-    origin: byDefault.every(Boolean) ? 'default' : 'labels',
-  };
-}
-
-/** Compose v1 writes them relative to the working directory, v2 absolute. */
-function pathsOf(label: string | undefined, directory: string): string[] {
-  const names = (label ?? '').split(',').filter((name) => name !== '');
-  return names.map((name) => resolve(directory, name));
-}
-
-/** A file that compose loads by itself: that it was loaded does not say that it was named. */
-async function isDefaultFile(file: string, directory: string): Promise<boolean> {
-  return (
-    [...DEFAULT_FILES, ...DEFAULT_OVERRIDES].includes(basename(file)) &&
-    (await sameDirectory(dirname(file), directory))
-  );
-}
-
 async function profilesThere(
   selection: ProjectSelection,
   directory: string,
@@ -199,29 +256,7 @@ async function profilesThere(
   return profilesOf(selection, await environmentOf(selection, files));
 }
 
-async function startOf(selection: ProjectSelection): Promise<string> {
+async function startDirectory(selection: ProjectSelection): Promise<string> {
   const cwd = await logicalDirectory(selection);
   return selection.projectDirectory === undefined ? cwd : resolve(cwd, selection.projectDirectory);
-}
-
-/** Whether any of these files can be read. */
-export async function someExist(files: string[]): Promise<boolean> {
-  const texts = await Promise.all(files.map((file) => readText(file)));
-  return texts.some((text) => text !== undefined);
-}
-
-async function sameDirectory(one: string, other: string): Promise<boolean> {
-  if (one === other) return true;
-  if (one === '' || other === '') return false;
-  const [first, second] = await Promise.all([realOrSelf(one), realOrSelf(other)]);
-  return first === second;
-}
-
-async function realOrSelf(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (isMissing(error)) return path;
-    throw error;
-  }
 }

@@ -12,7 +12,7 @@ import { RunLog } from '../runs/log.js';
 import { carryOut } from '../runs/perform.js';
 import { prepare } from '../runs/prepare.js';
 import { returnToSafetyPoint } from '../runs/return.js';
-import type { Workspace } from '../session/workspace.js';
+import { withNameOf, type Workspace } from '../session/workspace.js';
 import { readRollbackJournal, scopeOfRequest } from './journal.js';
 import { createRollbackRun, PlanBlocked, createReturningRun, type RollbackOutcome } from './rollback.js';
 import { serviceAt } from './service.js';
@@ -35,7 +35,7 @@ export async function resumeRollback(workspace: Workspace, run: RunSummary): Pro
     operation.kind === 'restore-volume' ? operation.volume : [],
   );
   const prepared = await prepare(
-    workspace,
+    withNameOf(workspace, safety.point),
     target,
     { kind, ...scope },
     { run: run.id, restored: new Set(restored) },

@@ -1,5 +1,6 @@
 import type { EngineKind } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
+import { allOwn, readContainers } from '../project/containers.js';
 import type { ManagerOptions } from '../session/options.js';
 import type { Workspace } from '../session/workspace.js';
 import type { Access } from './access.js';
@@ -91,7 +92,7 @@ export async function hasContainers(access: Access, options: ManagerOptions): Pr
   try {
     const { onEvent: _, ...quiet } = options;
     return await access.at(quiet).look(async ({ engine, project }) => {
-      return (await engine.containers({ project: project.name })).length > 0;
+      return allOwn(await readContainers(engine, project)).length > 0;
     });
   } catch (error) {
     if (error instanceof RollbackError && error.code === 'engine-unreachable') return false;

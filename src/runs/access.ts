@@ -1,7 +1,9 @@
 import { messageOf, RollbackError } from '../model/errors.js';
 import { killedWords } from '../plan/text.js';
+import type { Subject } from '../session/choose-name.js';
 import { openStore, type OpenedStore } from '../session/locate.js';
 import type { ManagerOptions } from '../session/options.js';
+import type { OpenSettings } from '../session/open.js';
 import type { RunFacts, Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
 import type { RunKinds } from './kinds.js';
@@ -23,11 +25,17 @@ export class Access {
   constructor(
     readonly options: ManagerOptions,
     readonly kinds: RunKinds,
+    private readonly subject: Subject = 'points',
   ) {}
 
   /** The same with other options: on another engine, or without events. */
   at(options: ManagerOptions): Access {
-    return new Access(options, this.kinds);
+    return new Access(options, this.kinds, this.subject);
+  }
+
+  /** The same for a command that works with the present of the project: its containers tell its name before its points do. */
+  ofPresent(): Access {
+    return new Access(this.options, this.kinds, 'present');
   }
 
   /** The same without events, for a first look of a command that opens the project again. */
@@ -39,6 +47,7 @@ export class Access {
   async read<T>(act: (opened: OpenedStore) => Promise<T> | T): Promise<T> {
     const opened = await openStore(this.options, this.runFacts);
     try {
+      if (opened.notice !== undefined) this.warn(opened.notice);
       await this.warnAboutUnfinishedRun(opened.store, opened.project);
       return await act(opened);
     } finally {
@@ -58,16 +67,18 @@ export class Access {
    * With the engine, the project's lock, and a line in the audit trail, whatever the end; doing nothing leaves none. What `act` observes is read
    * under the lock, after the leftovers of dead processes were settled.
    * @param subjects ids of points and runs for the audit trail; none when nothing was done
-   * @param settings `observes`: `act` observes the project, so that reading its files starts at once; true when absent
+   * @param settings `observes`: `act` observes the project, so that reading its files starts at once; true when absent. `strict`: refuse settings that make
+   * no sense; false when absent
    */
   async change<T>(
     action: string,
     subjects: (result: T) => string[],
     act: (workspace: Workspace) => Promise<T>,
-    settings: { fallbackName?: string; observes?: boolean } = {},
+    settings: { fallbackName?: string; observes?: boolean; strict?: boolean } = {},
   ): Promise<T> {
+    const { fallbackName, strict } = settings;
     return this.locking(action, (under) =>
-      this.open({ fallbackName: settings.fallbackName }, (workspace) =>
+      this.open({ fallbackName, strict }, (workspace) =>
         under([workspace], subjects, () => act(workspace), settings),
       ),
     );
@@ -96,12 +107,12 @@ export class Access {
   }
 
   /** Opens the project and closes it after `act`. */
-  async open<T>(
-    settings: { prefetch?: boolean; fallbackName?: string | undefined },
-    act: (workspace: Workspace) => Promise<T>,
-  ): Promise<T> {
+  async open<T>(settings: OpenSettings, act: (workspace: Workspace) => Promise<T>): Promise<T> {
     const { openWorkspace } = await import('./opening.js');
-    const workspace = await openWorkspace(this.options, this.runFacts, settings);
+    const workspace = await openWorkspace(this.options, this.runFacts, {
+      subject: this.subject,
+      ...settings,
+    });
     try {
       await this.warnAboutUnfinishedRun(workspace.store, workspace.project.name);
       return await act(workspace);

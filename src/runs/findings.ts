@@ -13,7 +13,9 @@ import { isInside, look, relativeTo } from '../project/paths.js';
 import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
+import { sortContainers } from '../project/containers.js';
 import { findLost } from './lost.js';
+import { findTakenNames } from './names.js';
 import { findNeighbours } from './neighbours.js';
 import { findTakenPorts } from './ports.js';
 import { findVolumes, type Resumed } from './volumes.js';
@@ -34,6 +36,7 @@ export async function collectFindings(
     lost,
     definitions,
     takenPorts,
+    takenNames,
     missingExternal,
     missingVolumes,
     missingBinds,
@@ -48,12 +51,16 @@ export async function collectFindings(
     findLost(workspace, target.facts),
     hashDefinitions(workspace, target),
     findTakenPorts(workspace, model, () => containers),
+    findTakenNames(workspace, target),
     findMissingExternal(workspace, model),
     findMissingVolumes(workspace, model),
     findMissingBinds(workspace, target),
     wantsData && !configOnly ? findVolumes(workspace, target, resumed, containers) : {},
     findPullable(workspace, target),
-    containers.then((all) => findNeighbours(all, workspace.project.name, point)),
+    containers.then(async (all) => {
+      const { replicas, halfMade } = await sortContainers(workspace.project, all);
+      return findNeighbours(all, new Set([...replicas, ...halfMade].map(({ id }) => id)), point);
+    }),
     git ? lacksCommit(workspace, point.metadata.git_commit) : false,
     findMissingBytes(workspace, point.sizes.total),
   ]);
@@ -64,6 +71,7 @@ export async function collectFindings(
     ...lost,
     definitions,
     takenPorts,
+    takenNames,
     missingExternal,
     missingVolumes,
     missingBinds,

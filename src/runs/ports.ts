@@ -2,6 +2,7 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
 import type { Findings } from '../model/plan.js';
 import type { Workspace } from '../session/workspace.js';
+import { sortContainers } from '../project/containers.js';
 import { findListeners, programWith, type Listeners } from '../store/sockets.js';
 
 /** Whether the host ports that services publish are free for them. */
@@ -30,12 +31,14 @@ export async function findTakenPorts(
 ): Promise<Findings['takenPorts']> {
   const wanted = model ? published(model) : [];
   if (wanted.length === 0) return [];
+  const { project } = workspace;
   const [containers, listening] = await Promise.all([
     listContainers(),
     workspace.identity.local ? findListeners() : new Map<number, Set<string>>(),
   ]);
+  const own = new Set((await sortContainers(project, containers)).replicas.map(({ id }) => id));
   const taken = wanted.map(async (port) => {
-    const holder = await holderOf(port, containers, listening, workspace.project.name);
+    const holder = await holderOf(port, containers, listening, own);
     return holder
       ? [{ service: port.service, port: `${port.hostIp || '*'}:${port.port}/${port.protocol}`, holder }]
       : [];
@@ -48,7 +51,7 @@ async function holderOf(
   { hostIp, port, protocol }: Published,
   containers: Container[],
   listening: Listeners,
-  project: string,
+  own: ReadonlySet<string>,
 ): Promise<string | undefined> {
   const overlaps = (other: string) =>
     [hostIp, other].some((ip) => ['', '0.0.0.0', '::'].includes(ip)) || hostIp === other;
@@ -57,7 +60,7 @@ async function holderOf(
       (held) => held.hostPort === port && held.protocol === protocol && overlaps(held.hostIp),
     ),
   );
-  if (holders.some((container) => container.project === project)) return undefined;
+  if (holders.some(({ id }) => own.has(id))) return undefined;
   const [holder] = holders;
   if (holder) return `container ${holder.name}${holder.project ? ` of project ${holder.project}` : ''}`;
   const sockets = protocol === 'tcp' ? listening.get(port) : undefined;

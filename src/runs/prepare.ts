@@ -13,8 +13,10 @@ import {
   serviceConfig,
   observePresent,
   withLabels,
+  withNameOf,
   type Workspace,
 } from '../session/workspace.js';
+import { withRecordedSettings } from '../session/recorded-settings.js';
 import { collectFindings } from './findings.js';
 import type { Resumed } from './volumes.js';
 
@@ -30,11 +32,12 @@ export interface PreparedPlan {
 
 /** Observes, looks into everything that could stand in the way, and plans. Changes nothing. */
 export async function prepare(
-  workspace: Workspace,
+  caller: Workspace,
   recorded: Target,
   { kind, ...scope }: RunScope & Pick<PlanOptions, 'kind'>,
   resumed?: Resumed,
 ): Promise<PreparedPlan> {
+  const workspace = await withRecordedSettings(withNameOf(caller, recorded.point), recorded.point);
   const target = asRecordedHere(workspace, recorded);
   workspace.emit({ type: 'phase', phase: 'observe', message: 'Looking at what runs' });
   assertServices(scope.services, target);
@@ -76,7 +79,10 @@ function asRecordedHere({ project, provider }: Workspace, target: Target): Targe
   const { point, model } = target;
   const images = Object.entries(point.images).map(([service, image]) => {
     const built = model?.services[service] && model.services[service].image === undefined;
-    return [service, built ? { ...image, ref: provider.defaultImage(project.name, service, model) } : image];
+    return [
+      service,
+      built ? { ...image, ref: provider.defaultImage(point.project.name, service, model) } : image,
+    ];
   });
   return {
     ...target,

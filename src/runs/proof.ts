@@ -9,6 +9,7 @@ import { isWithinReach } from '../plan/changes.js';
 import { compareProject, describeDifference, type FactDifference } from '../plan/facts.js';
 import { isUp } from '../plan/services.js';
 import { isImage, shortId, type Target } from '../plan/target.js';
+import { readContainers } from '../project/containers.js';
 import { contentTargetsOf, sealContents } from '../project/contents.js';
 import { readEntry } from '../project/entries.js';
 import { readFacts } from '../project/facts.js';
@@ -123,11 +124,11 @@ type Present = Pick<Observation, 'services' | 'images' | 'engine' | 'facts'>;
 /** Containers and their facts alone; the compose files are not read. */
 async function observeContainers(workspace: Workspace, { point, model, facts }: Target): Promise<Present> {
   const { engine, project, identity } = workspace;
-  const all = await engine.containers({ project: project.name });
+  const { replicas } = await readContainers(engine, project);
   const services: Record<string, ServiceObservation> = {};
-  for (const container of all) {
+  for (const container of replicas) {
     const { service: name } = container;
-    if (name === undefined || container.oneOff) continue;
+    if (name === undefined) continue;
     // By the point's own model: it is what the containers were made by.
     const service = (services[name] ??= { name, containers: [], filesHash: undefined, matchesFiles: true });
     service.containers.push(container);
@@ -140,7 +141,7 @@ async function observeContainers(workspace: Workspace, { point, model, facts }: 
     kept_tag ?? id,
     ...digests,
   ]);
-  const names = [...new Set([...all.map(({ imageId }) => imageId), ...recorded])].filter(
+  const names = [...new Set([...replicas.map(({ imageId }) => imageId), ...recorded])].filter(
     (name) => name !== '',
   );
   const found = await Promise.all(
@@ -152,7 +153,15 @@ async function observeContainers(workspace: Workspace, { point, model, facts }: 
     services,
     images,
     engine: identity,
-    facts: await readFacts({ project, engine, identity, model, services, images, contents }),
+    facts: await readFacts({
+      project: { ...project, name: point.project.name },
+      engine,
+      identity,
+      model,
+      services,
+      images,
+      contents,
+    }),
   };
 }
 

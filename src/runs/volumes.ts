@@ -13,6 +13,7 @@ import {
   type DataName,
 } from '../operations/data.js';
 import { readAccess } from '../project/access.js';
+import { sortContainers } from '../project/containers.js';
 import type { Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
 import type { Place } from '../volumes/driver.js';
@@ -35,7 +36,7 @@ export async function findVolumes(
   const named = new Map<string, DataName>();
   for (const { kind, name } of [...point.volume_data, ...point.replaced]) named.set(name, { kind, name });
   if (named.size === 0) return {};
-  const containers = await everyContainer;
+  const containers = await findUsers(workspace, await everyContainer);
   const found = [...named.values()].map(
     async (data) => [data.name, await findVolume(workspace, point, data, containers, resumed)] as const,
   );
@@ -46,7 +47,7 @@ async function findVolume(
   workspace: Workspace,
   point: Point,
   data: DataName,
-  containers: Container[],
+  containers: PossibleUser[],
   resumed: Resumed | undefined,
 ): Promise<VolumeFinding> {
   const place = await locateData(workspace, data);
@@ -97,24 +98,39 @@ async function problemOf(copier: Copier): Promise<string | null> {
   return copier.driver === 'api' ? ((await copier.copier.emptiable()) ?? null) : null;
 }
 
+interface PossibleUser {
+  container: Container;
+  /** It is a replica of the project, and gives way. */
+  isOwn: boolean;
+}
+
+async function findUsers({ project }: Workspace, all: Container[]): Promise<PossibleUser[]> {
+  const { replicas } = await sortContainers(project, all);
+  const own = new Map(replicas.map((container) => [container.id, container]));
+  return all.map((container) => ({
+    container: own.get(container.id) ?? container,
+    isOwn: own.has(container.id),
+  }));
+}
+
 /** Running containers that have the place mounted, or something inside it, or what holds it. */
-function usersOf(place: Place, containers: Container[]): VolumeFinding['users'] {
+function usersOf(place: Place, containers: PossibleUser[]): VolumeFinding['users'] {
   const overlaps = (source: string) =>
     source === place.path || source.startsWith(`${place.path}/`) || place.path.startsWith(`${source}/`);
   return containers
-    .filter(isUp)
-    .filter(({ mounts }) =>
-      mounts.some(({ type, name, source }) =>
+    .filter(({ container }) => isUp(container))
+    .filter(({ container }) =>
+      container.mounts.some(({ type, name, source }) =>
         type === 'volume'
           ? place.kind === 'volume' && name === place.name
           : type === 'bind' && overlaps(source),
       ),
     )
-    .map(({ id, name, project, service, oneOff }) => ({
+    .map(({ container: { id, name, project, service }, isOwn }) => ({
       id,
       name,
       project,
-      service: oneOff ? undefined : service,
+      service: isOwn ? service : undefined,
     }));
 }
 

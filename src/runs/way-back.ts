@@ -14,7 +14,7 @@ import { projectOf } from '../points/facts.js';
 import { openTarget } from '../points/find.js';
 import { filesOfServices } from '../project/binds.js';
 import { fingerprint } from '../project/observe.js';
-import { observePresent, type Workspace } from '../session/workspace.js';
+import { observePresent, withNameOf, type Workspace } from '../session/workspace.js';
 import { collectFindings } from './findings.js';
 import { traitsOf, withSealedContents } from './prepare.js';
 import type { WayBack } from './return.js';
@@ -33,9 +33,9 @@ export async function planWayBack(
   caller: Workspace,
   { run, safety, scope }: WayBackRequest,
 ): Promise<WayBack<Plan>> {
+  const target = await openTarget(caller.store, safety);
   // It is not cancelled with the run.
-  const workspace = { ...caller, signal: new AbortController().signal };
-  const target = await openTarget(workspace.store, safety);
+  const workspace = { ...withNameOf(caller, target.point), signal: new AbortController().signal };
   await workspace.store.dropUnrecorded(target.point);
   await removeHalfMade(workspace);
   const { plan: way, observation } = await planToSafetyPoint(workspace, target, scope);

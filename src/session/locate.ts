@@ -1,14 +1,17 @@
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { RollbackError } from '../model/errors.js';
+import { POINT_KINDS } from '../model/names.js';
 import type { Project, ProjectSelection } from '../model/project.js';
 import { withoutKeys } from '../model/secrets.js';
 import { givenName, locateProject, nameOfDirectory } from '../project/locate.js';
+import { isInside, realpathOfExisting } from '../project/paths.js';
+import { whereIs } from '../project/places.js';
 import { locateIfAny, mayHaveOtherName } from '../project/refine.js';
-import { Store } from '../store/store.js';
-import type { EncryptionSettings } from '../store/store-key.js';
+import { Store, type StoreOptions } from '../store/store.js';
 import type { KeyAccess } from '../store/user-key.js';
 import { findBackupPlace, remarksOn, type BackupPlace } from './backup-place.js';
+import { chooseName, type KnownNames, type RecordedName } from './choose-name.js';
 import type { ManagerOptions } from './options.js';
 import type { RunFacts } from './workspace.js';
 
@@ -18,6 +21,8 @@ export interface OpenedStore {
   store: Store;
   /** Name of the project. */
   project: string;
+  /** What a person should know of the choice of that name. */
+  notice: string | undefined;
 }
 
 export function selectionOf(options: ManagerOptions): ProjectSelection {
@@ -52,12 +57,26 @@ export async function openStore(options: ManagerOptions, runFacts: RunFacts): Pr
   if (!located && selection.projectName !== undefined && !(await store.readIndex())) {
     const { openWorkspace } = await import('./open.js');
     const { project, store: elsewhere } = await openWorkspace(options, runFacts);
-    return { store: elsewhere, project: project.name };
+    return { store: elsewhere, project: project.name, notice: undefined };
   }
-  const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
-  if (name !== undefined) return { store, project: name };
+  const { name, notice } = await nameOfStore(store, selection, located);
+  if (name !== undefined) return { store, project: name, notice };
   await locateProject(selection); // throws and names what is missing
   throw new RollbackError('project-not-found', 'there is no compose project here');
+}
+
+async function nameOfStore(
+  store: Store,
+  selection: ProjectSelection,
+  located: Project | undefined,
+): Promise<{ name: string | undefined; notice: string | undefined }> {
+  if (!located || (await mayHaveOtherName(located, selection))) {
+    const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
+    return { name, notice: undefined };
+  }
+  if (givenName(selection) !== undefined) return { name: located.name, notice: undefined };
+  const names = await readPointNames(store, located);
+  return chooseName({ located, subject: 'points', ...names, hasContainers: undefined, running: [] });
 }
 
 /** The store alone, whatever state its index is in. */
@@ -70,7 +89,7 @@ export async function storeOf(
   options: ManagerOptions,
   selection: ProjectSelection,
   located: Project | undefined,
-  settings: { encryption?: EncryptionSettings | undefined; warn?: (message: string) => void } = {},
+  settings: Omit<StoreOptions, 'access' | 'create'> = {},
 ): Promise<Store> {
   const directory = located?.directory ?? startOf(selection);
   const name = located?.name ?? givenName(selection);
@@ -111,32 +130,67 @@ export async function nameByPoints(
   selection: ProjectSelection,
   located: Project | undefined,
 ): Promise<string | undefined> {
-  const index = await store.readIndex();
-  if (!index) return undefined;
-  if (located) {
-    if (index.pointLines({ project: located.name, limit: 1 }).length > 0) return located.name;
-    if (!(await mayHaveOtherName(located, selection))) return await nameByFolder(store, selection, located);
-  }
-  const names = new Set(index.points().map((point) => point.project));
-  const given = givenName(selection);
-  if (given !== undefined) return names.has(given) ? given : undefined;
-  return names.size === 1 ? [...names][0] : undefined;
+  const names = (await store.readIndex())?.projects() ?? [];
+  const known = located?.name ?? givenName(selection);
+  if (known !== undefined && (names.includes(known) || givenName(selection) !== undefined))
+    return names.includes(known) ? known : undefined;
+  if (names.length <= 1) return names[0];
+  if (located) return undefined;
+  throw new RollbackError('project-not-found', `${store.path} holds points of ${names.join(', ')}`, {
+    hint: 'say which project is meant with -p NAME',
+  });
 }
 
-/** podman-compose 1.0.3 ignores `name:` and names a project after its folder. */
-async function nameByFolder(
+/** Whether the store holds points of the located project, and the other projects that recorded points in this folder. */
+export async function readPointNames(
   store: Store,
-  selection: ProjectSelection,
-  located: Project,
-): Promise<string | undefined> {
-  if (givenName(selection) !== undefined) return undefined;
-  const name = nameOfDirectory(located.directory);
-  const [newest] = (await store.readIndex())?.points({ project: name }) ?? [];
-  if (!newest) return undefined;
-  const record = await store.readRecord(newest.id).catch((error: unknown) => {
-    // A point that cannot be read tells no name.
+  project: Project,
+): Promise<Pick<KnownNames, 'hasPoints' | 'recorded'>> {
+  const names = (await store.readIndex())?.projects() ?? [];
+  if (names.includes(project.name)) return { hasPoints: true, recorded: [] };
+  const recorded: RecordedName[] = [];
+  for (const other of names) {
+    const found = await readRecordedName(store, project, other);
+    if (found?.isHere) recorded.push(found);
+  }
+  return { hasPoints: false, recorded };
+}
+
+/** What the newest point of a project tells of its name and its folder, which may be the one of `project`. */
+export async function readRecordedName(
+  store: Store,
+  { directory }: Project,
+  name: string,
+): Promise<(RecordedName & { isHere: boolean }) | undefined> {
+  const [newest] = (await store.readIndex())?.points({ project: name, kinds: OWN_KINDS, limit: 1 }) ?? [];
+  const record = newest && (await readRecordIfSound(store, newest.id));
+  if (!record) return undefined;
+  const isOwnStore = isInside(await realpathOfExisting(directory), await realpathOfExisting(store.path));
+  const isByFolder =
+    record.metadata.provider.name === 'podman-compose' && name === nameOfDirectory(directory);
+  // An encrypted point tells no more without its key.
+  if (typeof record.project === 'string') return { name, isGiven: false, isByFolder, isHere: isOwnStore };
+  const { directory: then, files, name_origin: origin } = record.project;
+  const paths = files.map((file) => resolve(then, file));
+  const place = await whereIs(then, paths, directory);
+  return {
+    name,
+    isGiven: origin === null ? name !== nameOfDirectory(then) : origin === 'given',
+    isByFolder,
+    // A shared backup directory keeps the points of projects that are long gone, too.
+    isHere: place === 'here' || (place === 'gone' && isOwnStore),
+  };
+}
+
+/** Safety points tell of the runs of a project, and may carry the name that it had in between. */
+const OWN_KINDS = POINT_KINDS.filter((kind) => kind !== 'safety');
+
+/** A point that cannot be read tells no name. */
+async function readRecordIfSound(store: Store, id: string) {
+  try {
+    return await store.readRecord(id);
+  } catch (error) {
     if (error instanceof RollbackError) return undefined;
     throw error;
-  });
-  return record?.metadata.provider.name === 'podman-compose' ? name : undefined;
+  }
 }

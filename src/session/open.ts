@@ -2,25 +2,25 @@ import { resolve } from 'node:path';
 import { connectEngine } from '../engine/connect.js';
 import { discoverEngine, isFound } from '../engine/discovery.js';
 import type { Endpoint } from '../engine/endpoint.js';
-import type { Engine } from '../engine/engine.js';
 import type { ComposeProvider } from '../engine/provider.js';
 import { findProvider, providerOf } from '../engine/providers.js';
 import { HandlerRegistry } from '../handlers/registry.js';
 import type { Config } from '../model/config.js';
-import type { Container } from '../model/engine.js';
+import type { EventSink } from '../model/events.js';
 import { RollbackError } from '../model/errors.js';
-import { quoted } from '../model/names.js';
 import type { Project, ProjectSelection } from '../model/project.js';
 import { VERSION } from '../model/version.js';
-import { readConfig } from '../project/config.js';
+import { readConfig, type SettingsProblem } from '../project/config.js';
 import { locateProject } from '../project/locate.js';
 import { beginReading, readModel, type EarlyReading, type Reading } from '../project/reading.js';
-import { findProject, locateIfAny, someExist } from '../project/refine.js';
+import { locateIfAny } from '../project/refine.js';
 import type { EncryptionSettings } from '../store/store-key.js';
 import type { Store } from '../store/store.js';
-import { nameByPoints, selectionOf, startOf, storeOf, userName } from './locate.js';
+import type { Subject } from './choose-name.js';
+import { selectionOf, storeOf, userName } from './locate.js';
 import type { ManagerOptions } from './options.js';
-import type { RunFacts, Workspace } from './workspace.js';
+import { resolveProject } from './resolve.js';
+import { withKnownHandlers, type RunFacts, type Workspace } from './workspace.js';
 
 /** Opens a project on its engine: chooses the implementations and puts them together. */
 
@@ -32,6 +32,10 @@ export interface OpenSettings {
    * commands that change nothing: a plan that is carried out is made from what is read under the lock. False when absent.
    */
   prefetch?: boolean | undefined;
+  /** Refuse settings that make no sense; else they are reported and left out. False when absent: a broken present never blocks. */
+  strict?: boolean | undefined;
+  /** What the command works with, which decides when the points of a folder and its containers tell different names. `points` when absent. */
+  subject?: Subject | undefined;
 }
 
 /**
@@ -57,18 +61,23 @@ export async function openWorkspace(
   // Processes of the provider run while libraries are loaded and the engine answers.
   const preparing = prepareProvider(selection, endpoint, settings.prefetch ? signal : undefined);
   const [engine, { provider: found, located, early }] = await Promise.all([connecting, preparing]);
-  const [identity, { project, containers }] = await Promise.all([
+  const { fallbackName, subject = 'points' } = settings;
+  const [identity, { project, containers, notices }] = await Promise.all([
     engine.identity(),
-    resolveProject(options, selection, engine, { located, fallbackName: settings.fallbackName }),
+    resolveProject(options, selection, engine, { located, fallbackName, subject }),
   ]);
+  const problems: SettingsProblem[] = [];
   const [config, provider] = await Promise.all([
-    readConfig(project),
+    readConfig(project, settings.strict ? undefined : (problem) => problems.push(problem)),
     providerOf(project.name, containers, engine, found, { endpoint, env }),
   ]);
   if (provider !== found) early?.cancel();
-  const emit = options.onEvent ?? (() => undefined);
+  const emit = withoutRepeatedWarnings(options.onEvent);
+  for (const message of [...notices, ...problems.map((problem) => problem.message)])
+    emit({ type: 'warning', message });
   const store = await storeOf(options, selection, project, {
     encryption: encryptionOf(config, project),
+    keepsEncrypting: problems.length > 0,
     warn: (message) => emit({ type: 'warning', message }),
   });
   const relocation =
@@ -86,15 +95,28 @@ export async function openWorkspace(
     });
   const handlers = new HandlerRegistry();
   for (const handler of options.handlers ?? []) handlers.register(handler);
+  const named = Object.values(config.services).flatMap(({ handler }) => handler ?? []);
+  if (settings.strict) named.forEach((name) => handlers.get(name));
+  const warn = (message: string) => emit({ type: 'warning', message });
+  const services = withKnownHandlers(handlers, config.services, warn);
   return {
     project,
-    config: { ...config, max_rollback_points: options.maxRollbackPoints ?? config.max_rollback_points },
+    config: {
+      ...config,
+      services,
+      max_rollback_points: options.maxRollbackPoints ?? config.max_rollback_points,
+    },
     engine,
     endpoint,
     identity,
     provider,
     store,
     handlers,
+    settings: problems.some(({ isUnreadable }) => isUnreadable)
+      ? 'unreadable'
+      : problems.length > 0
+        ? 'partial'
+        : 'whole',
     env,
     user: userName(),
     toolVersion: VERSION,
@@ -118,6 +140,16 @@ async function prepareProvider(
   provider.version().catch(() => undefined);
   const early = prefetch && located && beginReading(provider, located, selection.env, prefetch);
   return { provider, located, early };
+}
+
+/** Settings and labels are read again with each plan. */
+function withoutRepeatedWarnings(sink: EventSink = () => undefined): EventSink {
+  const told = new Set<string>();
+  return (event) => {
+    if (event.type === 'warning' && told.has(event.message)) return;
+    if (event.type === 'warning') told.add(event.message);
+    sink(event);
+  };
 }
 
 function encryptionOf({ encryption }: Config, { directory }: Project): EncryptionSettings | undefined {
@@ -160,65 +192,5 @@ async function readFiles(
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
     return { model: undefined, modelError: error.message, hashes: {} };
-  }
-}
-
-interface Resolved {
-  project: Project;
-  containers: Container[];
-}
-
-/** With the compose file gone or broken and the stack down, points still tell which project this folder holds. */
-async function resolveProject(
-  options: ManagerOptions,
-  selection: ProjectSelection,
-  engine: Engine,
-  { located, fallbackName }: { located: Project | undefined; fallbackName: string | undefined },
-): Promise<Resolved> {
-  try {
-    const found = await findProject(selection, engine, located);
-    if (found.containers.length > 0) return found;
-    const byPoints = await resolveByPoints(options, selection, engine, located);
-    if (byPoints) return byPoints;
-    await assertComposeFileExists(found.project);
-    return found;
-  } catch (error) {
-    if (!(error instanceof RollbackError) || error.code !== 'project-not-found') throw error;
-    const byPoints = await resolveByPoints(options, selection, engine, located);
-    if (byPoints) return byPoints;
-    if (fallbackName === undefined) throw error;
-    return { project: bareProject(selection, fallbackName), containers: [] };
-  }
-}
-
-/** A named file that does not exist, and that neither containers nor points know of, is a mistake of the caller. */
-async function assertComposeFileExists({ files }: Project): Promise<void> {
-  if (files.length === 0 || (await someExist(files))) return;
-  throw new RollbackError('usage', `there is no compose file ${files.map(quoted).join(', ')}`, {
-    hint: 'check -f and COMPOSE_FILE',
-  });
-}
-
-/** A project of which only points are left. */
-function bareProject(selection: ProjectSelection, name: string): Project {
-  return { name, directory: startOf(selection), files: [], origin: 'point', profiles: [], envFiles: [] };
-}
-
-async function resolveByPoints(
-  options: ManagerOptions,
-  selection: ProjectSelection,
-  engine: Engine,
-  located: Project | undefined,
-): Promise<Resolved | undefined> {
-  const store = await storeOf(options, selection, located);
-  try {
-    const name = await nameByPoints(store, selection, located);
-    if (name === undefined) return undefined;
-    return {
-      project: { ...(located ?? bareProject(selection, name)), name },
-      containers: await engine.containers({ project: name }),
-    };
-  } finally {
-    store.close();
   }
 }

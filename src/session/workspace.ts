@@ -7,13 +7,16 @@ import type { ComposeModel } from '../model/compose.js';
 import { parseServiceConfig, type Config, type ServiceConfig } from '../model/config.js';
 import type { Container, EngineIdentity, EngineKind } from '../model/engine.js';
 import type { EventSink } from '../model/events.js';
+import type { Point } from '../model/point.js';
 import type { InterpolationVariable, Observation, Project } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
 import type { Target } from '../plan/target.js';
 import { contentTargetsOf } from '../project/contents.js';
+import { readContainers } from '../project/containers.js';
 import { observe, type ObserveInput } from '../project/observe.js';
 import { beginReading, type EarlyReading } from '../project/reading.js';
-import { readConfig } from '../project/config.js';
+import { readLabels } from '../project/config.js';
+import { quoted } from '../model/names.js';
 import type { Store } from '../store/store.js';
 import { warnAboutBuildContexts } from './settle-place.js';
 
@@ -28,6 +31,8 @@ export interface Workspace {
   provider: ComposeProvider;
   store: Store;
   handlers: HandlerRegistry;
+  /** The settings that could be read; `partial` when some of them make no sense, `unreadable` when a file of them is no YAML. */
+  settings: 'whole' | 'partial' | 'unreadable';
   /** The environment we were called in. */
   env: Record<string, string | undefined>;
   /** Who calls, for the audit trail. */
@@ -56,7 +61,7 @@ export interface Relocated {
 
 export interface Prefetched {
   reading: EarlyReading | undefined;
-  /** All containers of the project; read by the observation when absent. */
+  /** All containers that carry the project's name; read by the observation when absent. */
   containers?: Container[];
 }
 
@@ -97,11 +102,38 @@ async function observeWith(
   return observation;
 }
 
+/** For a target that carries another name of the project: containers of that name which run from the project's folder are the project's too. */
+export function withNameOf(workspace: Workspace, { project: { name } }: Pick<Point, 'project'>): Workspace {
+  const { project, prefetched } = workspace;
+  if (name === project.name || name === project.alias) return workspace;
+  // What was read early is of one name.
+  const reading = prefetched && { reading: prefetched.reading };
+  return { ...workspace, project: { ...project, alias: name }, prefetched: reading };
+}
+
 /** The workspace with the configuration that the services' labels add to the files'. */
 export async function withLabels(workspace: Workspace, model: ComposeModel | undefined): Promise<Workspace> {
   if (!model) return workspace;
-  const { services } = await readConfig(workspace.project, model);
-  return { ...workspace, config: { ...workspace.config, services } };
+  const { config, handlers, emit } = workspace;
+  const warn = (message: string) => emit({ type: 'warning', message });
+  const services = await readLabels(config.services, model, warn);
+  return { ...workspace, config: { ...config, services: withKnownHandlers(handlers, services, warn) } };
+}
+
+/** Settings of services without handlers that nobody knows: a label may name one of another program. */
+export function withKnownHandlers(
+  handlers: HandlerRegistry,
+  services: Config['services'],
+  warn: (message: string) => void,
+): Config['services'] {
+  const kinds = handlers.kinds();
+  const checked = Object.entries(services).map(([name, service]) => {
+    const { handler, ...rest } = service;
+    if (handler === undefined || kinds.includes(handler)) return [name, service] as const;
+    warn(`service ${name}: there is no handler ${quoted(handler)}; it is left out`);
+    return [name, rest] as const;
+  });
+  return Object.fromEntries(checked);
 }
 
 const DEFAULT_SERVICE_CONFIG: ServiceConfig = parseServiceConfig({});
@@ -129,8 +161,8 @@ export function handlerContext(
     // A rootless engine has addresses and processes of its own.
     local: identity.local && !identity.rootless,
     containers: async () => {
-      const all = await engine.containers({ project: project.name });
-      return all.filter((container) => container.service === service && !container.oneOff);
+      const { replicas } = await readContainers(engine, project);
+      return replicas.filter((container) => container.service === service);
     },
     sibling: (other) => handlerContext(workspace, other, model),
     model: model?.services[service],

@@ -207,6 +207,16 @@ export class IndexDb {
     );
   }
 
+  /** The names of all projects that have points here; those with nothing but safety points left out. */
+  projects(): string[] {
+    return this.#attempt(() =>
+      this.#db
+        .prepare<[], { project: string }>("SELECT DISTINCT project FROM points WHERE kind <> 'safety'")
+        .all()
+        .map(({ project }) => project),
+    );
+  }
+
   /** What `points` gives, each still as JSON text: for those who only pass it on. */
   pointDocuments(filter: PointFilter = {}): string[] {
     return this.#texts(

@@ -30,6 +30,8 @@ export interface StoreOptions {
   create?: boolean | undefined;
   /** New points are encrypted when this is there. */
   encryption?: EncryptionSettings | undefined;
+  /** The settings could not be read: new points are encrypted where a key was made. */
+  keepsEncrypting?: boolean | undefined;
   /** What opens encrypted points; nothing when absent. */
   access?: KeyAccess | undefined;
   /** Told what a person should know and what stops nothing. */
@@ -96,9 +98,11 @@ export class Store {
    */
   async begin(id: string, { seal = true }: { seal?: boolean } = {}): Promise<PointWriter> {
     await this.writeIndex();
-    const { encryption, warn = () => undefined } = this.#options;
-    if (!encryption) return await this.#writer(id);
-    const recipient = await (await this.#storeKey()).prepare(encryption, warn);
+    const { encryption, keepsEncrypting = false, warn = () => undefined } = this.#options;
+    const isSealing = encryption !== undefined || (keepsEncrypting && (await this.hasKey()));
+    if (!isSealing) return await this.#writer(id);
+    const key = await this.#storeKey();
+    const recipient = encryption ? await key.prepare(encryption, warn) : await key.recipient();
     if (seal) return await this.#writer(id, recipient);
     await (await contents()).markUnsealed(this.dir, id);
     return await this.#writer(id);

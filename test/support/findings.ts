@@ -6,6 +6,7 @@ export const noFindings: Findings = {
   modelError: undefined,
   definitions: {},
   takenPorts: [],
+  takenNames: [],
   missingExternal: [],
   missingVolumes: [],
   missingBinds: [],

@@ -43,6 +43,7 @@ export function mirror(observation: Observation, overrides: Partial<Point> = {})
       directory: project.directory,
       files: ['compose.yaml'],
       files_named: false,
+      name_origin: null,
       profiles: [],
       env_files: [],
     },

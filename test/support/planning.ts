@@ -148,6 +148,7 @@ export function aPresent(stack: Stack = {}): Observation {
         },
       ]),
     ),
+    strangers: [],
     configuration: {
       entries: entriesOf(stack.files ?? {}),
       outside: entriesOf(stack.outside ?? {}),

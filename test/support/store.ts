@@ -60,6 +60,7 @@ export function makePoint(number: number, changes: Partial<Point> = {}): Point {
       directory: '/srv/shop',
       files: ['compose.yaml'],
       files_named: false,
+      name_origin: null,
       profiles: [],
       env_files: [],
     },

@@ -18,7 +18,16 @@ async function copierWith(images: string[], kept: string[] = []) {
       State: { Status: 'running', ExitCode: 0, StartedAt: '2026-11-28T05:12:25Z', Pid: 7 },
       Image: imageId('aa'),
       Name: '/shop-web-1',
-      Config: { Image: 'shop:1' },
+      Config: {
+        Image: 'shop:1',
+        Labels: {
+          'com.docker.compose.project': 'shop',
+          'com.docker.compose.service': 'web',
+          'com.docker.compose.container-number': '1',
+          'com.docker.compose.config-hash': 'made',
+          'com.docker.compose.image': imageId('aa'),
+        },
+      },
       HostConfig: {},
       NetworkSettings: {},
     },
@@ -44,7 +53,7 @@ async function copierWith(images: string[], kept: string[] = []) {
   const workspace = {
     engine: await fake.connect(),
     identity: { ...aPresent().engine, local: false },
-    project: { name: 'shop' },
+    project: { name: 'shop', directory: '/srv/shop' },
   };
   const place = { kind: 'volume', name: 'data', path: '/v', driver: 'local', options: {} } as const;
   return await chooseCopier(workspace, place);

@@ -115,7 +115,7 @@ it('containers count that share a reference or a namespace, and are not of a ser
       aContainer('web', 3, { ...strange, name: 'same-tag', imageRef: 'docker.io/library/api:1' }),
       aContainer('web', 4, { ...strange, name: 'elsewhere', joins: ['web-1'] }),
     ],
-    'shop',
+    new Set(['api-1', 'redis-1']),
     point,
   );
   expect(found.map(({ name }) => name)).toEqual(['one-off', 'inside', 'same-tag']);

@@ -4,10 +4,10 @@ import { expect, test } from 'vitest';
 import { composeModelSchema } from '../../src/model/compose.js';
 import { configSchema } from '../../src/model/config.js';
 import { RollbackError } from '../../src/model/errors.js';
-import { readBackupDir, readConfig } from '../../src/project/config.js';
+import { readBackupDir, readConfig, readLabels } from '../../src/project/config.js';
 import { makeFolder, projectIn } from '../support/folder.js';
 
-/** Whatever stands in `rollback.yaml`, in `x-rollback` or in labels: settings that make sense, or `config-invalid`. */
+/** Whatever stands in `rollback.yaml`, in `x-rollback` or in labels: settings that make sense, or `config-invalid`; and always something for those who take the report. */
 
 const INSIDE =
   'handler port health_path health_timeout needs probes consistency before_rollback after_rollback exec run http tcp expect status text timeout retries';
@@ -122,7 +122,10 @@ test('rollback.yaml, compose files and labels of any text', async () => {
         const labels = where === 'label' ? { [`rollback.${label}`]: content } : {};
         const model = composeModelSchema.parse({ services: { api: { labels } } });
         await settingsOrInvalid(
-          () => readConfig(project, model),
+          async () => {
+            const config = await readConfig(project);
+            return { ...config, services: await readLabels(config.services, model, () => undefined) };
+          },
           (settings) => {
             valid += 1;
             expect(settings).toMatchObject({
@@ -131,6 +134,7 @@ test('rollback.yaml, compose files and labels of any text', async () => {
             });
           },
         );
+        expect(await readConfig(project, () => undefined)).toMatchObject({ services: expect.any(Object) });
         await settingsOrInvalid(
           () => readBackupDir(project),
           (directory) => expect(directory === undefined || typeof directory === 'string').toBe(true),

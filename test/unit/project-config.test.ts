@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { composeModelSchema } from '../../src/model/compose.js';
-import { readBackupDir, readConfig } from '../../src/project/config.js';
+import { readBackupDir, readConfig, readLabels, type SettingsProblem } from '../../src/project/config.js';
 import { makeFolder, projectIn } from '../support/folder.js';
 
 const model = (labels: Record<string, string>) => composeModelSchema.parse({ services: { api: { labels } } });
@@ -48,7 +48,9 @@ services:
     'rollback.probes': '[{ http: /x, expect: { status: 204 } }]',
     'com.example.rollback.port': '1',
   };
-  expect(await readConfig(project, model(labels))).toMatchObject({
+  const config = await readConfig(project);
+  const services = await readLabels(config.services, model(labels), expect.unreachable);
+  expect({ ...config, services }).toMatchObject({
     max_rollback_points: 5,
     compression: 'gzip',
     config_files: ['conf/*.ini'],
@@ -101,10 +103,55 @@ test('x-rollback and labels are named when they are wrong', async () => {
   await expect(readConfig(projectIn(folder))).rejects.toMatchObject({
     message: expect.stringContaining('x-rollback in compose.yaml: unknown key "nope"'),
   });
-  await folder.write({ 'compose.yaml': '' });
-  await expect(readConfig(projectIn(folder), model({ 'rollback.port': 'http' }))).rejects.toMatchObject({
-    message: expect.stringContaining('the labels of service api: services.api.port: '),
-  });
+});
+
+test('labels of other programs are named and left out, one by one', async () => {
+  const labels = {
+    'rollback.enable': 'true',
+    'rollback.port': 'http',
+    'rollback.health_path': '/up',
+    'rollback.__proto__': '1',
+    'rollback.': 'x',
+  };
+  const { services } = await readConfig(projectIn(await makeFolder({})));
+  const left: string[] = [];
+  const read = await readLabels({ ...services }, model(labels), (message) => left.push(message));
+  expect(read).toMatchObject({ api: { health_path: '/up', probes: [] } });
+  expect(read['api']).not.toHaveProperty('port');
+  expect(left).toEqual([
+    expect.stringContaining('label "rollback.enable" of service api: services.api: unknown key "enable"'),
+    expect.stringContaining('label "rollback.port" of service api: services.api.port: '),
+    expect.stringContaining('unknown key "__proto__"'),
+    expect.stringContaining('unknown key ""'),
+  ]);
+});
+
+test.each([
+  ['max_points: 3\ncompression: gzip', { compression: 'gzip', max_rollback_points: 10 }, false],
+  [
+    'services: { api: { prot: 1, port: 80 }, db: { health_timeout: soon } }',
+    { services: { api: { port: 80 }, db: {} } },
+    false,
+  ],
+  [
+    'services: { api: { probes: [{ http: /x }, { nothing: 1 }], port: 80 } }',
+    { services: { api: { port: 80, probes: [] } } },
+    false,
+  ],
+  ['encryption: { recipients: [nobody] }', { encryption: { recipients: [] } }, false],
+  ['- a list', { compression: 'zstd' }, false],
+  [
+    '<<<<<<< HEAD\ncompression: gzip\n=======\ncompression: zstd\n>>>>>>> theirs\n',
+    { compression: 'zstd' },
+    true,
+  ],
+])('of %j the valid part is taken when somebody takes the report', async (text, expected, isUnreadable) => {
+  const folder = await makeFolder({ 'rollback.yaml': text });
+  const problems: SettingsProblem[] = [];
+  expect(await readConfig(projectIn(folder), (problem) => problems.push(problem))).toMatchObject(expected);
+  expect(problems).toEqual([
+    { message: expect.stringMatching(/^rollback.yaml.*it is left out$/), isUnreadable },
+  ]);
 });
 
 test('a broken compose file blocks no settings, an empty rollback.yaml is none', async () => {

@@ -23,6 +23,7 @@ test('folders above are searched', async () => {
   const project = await locateProject(selectionIn(folder.at('deep/er')));
   expect(project).toEqual({
     name: 'shop',
+    nameOrigin: 'folder',
     directory: folder.path,
     files: [folder.at('compose.yaml')],
     origin: 'default',

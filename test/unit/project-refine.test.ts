@@ -1,4 +1,4 @@
-import { rm, symlink } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { locateIfAny, refineProject } from '../../src/project/refine.js';
@@ -140,5 +140,57 @@ test('one-off containers tell nothing', async () => {
     refine(folder, [startedWith(folder.path, ['x.yaml'], { oneOff: true })]),
   ).rejects.toMatchObject({
     code: 'project-not-found',
+  });
+});
+
+test('--env-file that is not given again is taken from the labels, unless it is gone', async () => {
+  const folder = await makeFolder({ 'compose.yaml': SERVICES, 'prod.env': 'TAG=1' });
+  const container = startedWith(folder.path, [folder.at('compose.yaml')]);
+  const named = (file: string) => ({
+    ...container,
+    labels: { ...container.labels, 'com.docker.compose.project.environment_file': folder.at(file) },
+  });
+  expect(await refine(folder, [named('prod.env')])).toMatchObject({ envFiles: [folder.at('prod.env')] });
+  expect(await refine(folder, [named('gone.env')])).toMatchObject({ envFiles: [], origin: 'default' });
+  expect(await refine(folder, [named('prod.env')], { files: ['compose.yaml'] })).toMatchObject({
+    envFiles: [folder.at('prod.env')],
+    origin: 'told',
+  });
+});
+
+test('files and env files of a folder that was moved are taken where they are now', async () => {
+  const folder = await makeFolder({ 'a.yaml': SERVICES, 'compose.yaml': SERVICES, 'prod.env': 'TAG=1' });
+  const moved = join(dirname(folder.path), 'moved', 'shop');
+  const container = startedWith(folder.path, [folder.at('a.yaml')]);
+  container.labels['com.docker.compose.project.environment_file'] = folder.at('prod.env');
+  await mkdir(dirname(moved));
+  await rename(folder.path, moved);
+  const expected = { directory: moved, files: [join(moved, 'a.yaml')], envFiles: [join(moved, 'prod.env')] };
+  expect(await refine({ ...folder, path: moved }, [container])).toMatchObject(expected);
+  // Docker makes directories of files that are to be mounted and are gone: the old place is back, and is nobody's.
+  await mkdir(join(folder.path, 'app.ini'), { recursive: true });
+  expect(await refine({ ...folder, path: moved }, [container])).toMatchObject(expected);
+});
+
+test('standard input among the files names no file', async () => {
+  const folder = await makeFolder({ 'compose.yaml': SERVICES });
+  const project = await refine(folder, [startedWith(folder.path, [folder.at('compose.yaml'), '-'])]);
+  expect(project).toMatchObject({ files: [folder.at('compose.yaml')], origin: 'default' });
+});
+
+test('a container of an image with labels of compose tells nothing', async () => {
+  const folder = await makeFolder({ 'compose.yaml': SERVICES, 'x.yaml': SERVICES });
+  const copy = startedWith(folder.path, [folder.at('x.yaml')], { configHash: undefined });
+  expect(await refine(folder, [copy])).toMatchObject({ files: [folder.at('compose.yaml')] });
+});
+
+test('one name in several folders has to be told apart', async () => {
+  const one = await makeFolder({ 'compose.yaml': SERVICES });
+  const other = await makeFolder({ 'compose.yaml': SERVICES });
+  const nowhere = await makeFolder({}, 'nowhere');
+  const containers = [one, other].map(({ path, at }) => startedWith(path, [at('compose.yaml')]));
+  await expect(refine(nowhere, containers, { projectName: 'shop' })).rejects.toMatchObject({
+    code: 'project-not-found',
+    message: expect.stringContaining(other.path),
   });
 });

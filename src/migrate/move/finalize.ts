@@ -3,6 +3,7 @@ import type { Container } from '../../model/engine.js';
 import type { MovePlan } from '../../model/move.js';
 import { isUp } from '../../plan/services.js';
 import { createPoint } from '../../points/create.js';
+import { allOwn, readContainers } from '../../project/containers.js';
 import type { Workspace } from '../../session/workspace.js';
 import { engineName } from './facts.js';
 import type { Sides } from '../../runs/access-both.js';
@@ -45,7 +46,7 @@ export async function finalize(
 ): Promise<FinalizeReport> {
   const services = operations.flatMap((one) => (one.kind === 'start-target' ? one.services : []));
   await assertMoved({ source, target }, services);
-  const containers = await source.engine.containers({ project: source.project.name });
+  const containers = await ownContainers(source);
   const networks = await labelled(source, 'network');
   const data = await labelled(source, 'volume');
   const left = {
@@ -66,6 +67,18 @@ export async function finalize(
   return { ...left, result: 'done', point };
 }
 
+/** Throws `blocked` where another project has the same name: it has the same networks and volumes, too. */
+async function ownContainers({ engine, project, identity }: Workspace): Promise<Container[]> {
+  const found = await readContainers(engine, project);
+  const namesakes = found.strangers.filter(({ standing }) => standing === 'namesake');
+  if (namesakes.length === 0) return allOwn(found);
+  const names = namesakes.map(({ container }) => container.name).join(', ');
+  throw blocked(
+    `${names} on ${engineName(identity)} are of another project that is called ${project.name} too`,
+    'remove what is left of this one by hand',
+  );
+}
+
 /** A point with all of this data. Throws `failed` unless it has all of it. */
 async function keepData(source: Workspace, data: string[]): Promise<string> {
   const description = `What ${engineName(source.identity)} had when the move was finalized`;
@@ -84,14 +97,15 @@ async function labelled({ engine, project }: Workspace, kind: 'network' | 'volum
 }
 
 async function assertMoved({ source, target }: Sides, services: string[]): Promise<void> {
-  const [here, there] = await Promise.all(
-    [source, target].map(({ engine, project }) => engine.containers({ project: project.name })),
-  );
-  const runs = (all: Container[] = [], service: string) =>
-    all.some((container) => container.service === service && !container.oneOff && isUp(container));
+  const [here, { replicas: there }] = await Promise.all([
+    ownContainers(source),
+    readContainers(target.engine, target.project),
+  ]);
+  const runs = (all: Container[], service: string) =>
+    all.some((container) => container.service === service && isUp(container));
   const [from, to] = [engineName(source.identity), engineName(target.identity)];
   const down = services.filter((service) => !runs(there, service));
-  const up = here?.filter(isUp).map(({ name }) => name) ?? [];
+  const up = here.filter(isUp).map(({ name }) => name);
   if (down.length > 0) throw blocked(`${down.join(', ')} do not run on ${to}`, 'start them, or move back');
   if (up.length > 0) throw blocked(`${up.join(', ')} still run on ${from}`, 'stop them there first');
 }

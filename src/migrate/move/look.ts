@@ -1,12 +1,13 @@
 import { isStarted } from '../../engine/discovery.js';
 import type { ComposeModel } from '../../model/compose.js';
-import type { Container, EngineIdentity } from '../../model/engine.js';
+import type { EngineIdentity } from '../../model/engine.js';
 import type { MoveKind, MovePlan } from '../../model/move.js';
 import type { Operation } from '../../model/plan.js';
 import { scopeOf } from '../../model/scope.js';
 import type { Observation } from '../../model/project.js';
 import { isUp } from '../../plan/services.js';
 import type { Target } from '../../plan/target.js';
+import { sortContainers } from '../../project/containers.js';
 import { dataSources, type DataSource } from '../../project/data.js';
 import { fingerprint } from '../../project/observe.js';
 import { isDenied, isMissing } from '../../project/paths.js';
@@ -213,14 +214,12 @@ function volumesIn(sources: DataSource[], { services }: Observation): DataSource
   return sources.filter(({ kind, name }) => kind === 'volume' && mounted.has(name));
 }
 
-/** Of the services that stop: what `compose run` started goes on. */
-const isOurs = ({ project, service, oneOff }: Container, name: string) =>
-  project === name && service !== undefined && !oneOff;
-
-/** Containers of others that run with a volume. */
+/** Containers that run with a volume and do not stop with the services: what `compose run` started goes on. */
 async function otherUsersOf({ engine, project }: Workspace, volume: string): Promise<string[]> {
-  return (await engine.containers())
-    .filter((container) => isUp(container) && !isOurs(container, project.name))
+  const containers = await engine.containers();
+  const own = new Set((await sortContainers(project, containers)).replicas.map(({ id }) => id));
+  return containers
+    .filter((container) => isUp(container) && !own.has(container.id))
     .filter(({ mounts }) => mounts.some(({ type, name }) => type === 'volume' && name === volume))
     .map(({ name }) => name);
 }

@@ -2,6 +2,7 @@ import { messageOf, RollbackError } from '../../model/errors.js';
 import type { MovePlan } from '../../model/move.js';
 import type { RunSummary } from '../../model/run.js';
 import { mendExchanges } from '../../operations/data.js';
+import { allOwn, readContainers } from '../../project/containers.js';
 import { isUp } from '../../plan/services.js';
 import { openTarget } from '../../points/find.js';
 import type { Sides } from '../../runs/access-both.js';
@@ -130,8 +131,10 @@ async function openUnfinished({ source, target }: Sides, { id, safety, target: p
 }
 
 async function assertSourceStopped({ source, plan }: UnfinishedMove): Promise<void> {
-  const containers = await source.engine.containers({ project: source.project.name });
-  const up = containers.filter(isUp).map(({ name }) => name);
+  const containers = await readContainers(source.engine, source.project);
+  const up = allOwn(containers)
+    .filter(isUp)
+    .map(({ name }) => name);
   if (up.length === 0) return;
   throw new RollbackError(
     'blocked',

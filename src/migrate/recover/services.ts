@@ -5,6 +5,7 @@ import type { Observation } from '../../model/project.js';
 import { lendersOf, tiedTo } from '../../plan/followers.js';
 import { dependenciesOf, waves } from '../../plan/order.js';
 import { usualReplicas } from '../../plan/target.js';
+import { readContainers } from '../../project/containers.js';
 import { bringUp } from '../../operations/up.js';
 import { handlerContext, handlerOf, type Workspace } from '../../session/workspace.js';
 import type { Finding } from '../diagnose/finding.js';
@@ -24,8 +25,8 @@ export const servicesOf = (findings: Finding[]): string[] => [
 
 /** Containers of these services as they are by now. */
 async function containersOf({ engine, project }: Workspace, services: string[]): Promise<Container[]> {
-  const all = await engine.containers({ project: project.name });
-  return all.filter(({ service, oneOff }) => service !== undefined && services.includes(service) && !oneOff);
+  const { replicas } = await readContainers(engine, project);
+  return replicas.filter(({ service }) => service !== undefined && services.includes(service));
 }
 
 /** Services in groups, each of which needs only those before it. */

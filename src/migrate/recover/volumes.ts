@@ -4,6 +4,7 @@ import type { Container } from '../../model/engine.js';
 import { RollbackError } from '../../model/errors.js';
 import type { Point, VolumeData } from '../../model/point.js';
 import { plural } from '../../plan/text.js';
+import { sortContainers } from '../../project/containers.js';
 import { locateInside, resolveSafely } from '../../project/paths.js';
 import { checkData, dataOf, makePlace } from '../../operations/data.js';
 import { handlerContext } from '../../session/workspace.js';
@@ -54,7 +55,7 @@ async function planOne(scene: Scene, problem: MountProblem): Promise<Remedy> {
   if (ownership) {
     const container = observation.services[problem.service]?.containers[0];
     if (!container) return obstacle('its container is gone', 'look again');
-    const other = await otherWriter(scene, container, problem);
+    const other = await otherWriter(scene, problem);
     if (other !== undefined) {
       return obstacle(`${other} writes to it as another user`, 'let both run as one user, or share a group');
     }
@@ -80,14 +81,17 @@ async function planOne(scene: Scene, problem: MountProblem): Promise<Remedy> {
 /** Who else has it, may write to it now, and may not any more when it is given away. */
 async function otherWriter(
   { workspace }: Scene,
-  own: Container,
   { source, service }: MountProblem,
 ): Promise<string | undefined> {
-  for (const container of await workspace.engine.containers()) {
+  const { engine, project } = workspace;
+  const containers = await engine.containers();
+  const { replicas } = await sortContainers(project, containers);
+  const own = new Set(replicas.flatMap((one) => (one.service === service ? one.id : [])));
+  for (const container of containers) {
     const mounts = container.mounts.some(
       ({ name, source: path, readOnly }) => !readOnly && (name ?? path) === source,
     );
-    if (!mounts || (container.service === service && container.project === own.project)) continue;
+    if (!mounts || own.has(container.id)) continue;
     const ownership = await ownershipOf(workspace, container, source);
     if (ownership?.writable) return container.name;
   }
