@@ -1,0 +1,248 @@
+import { docker } from '../support/engine.js';
+
+/**
+ * How a project is, by docker's own inspection and without any code of the product. What the engine made up (ids, times, addresses, names of
+ * anonymous volumes) is left out; everything else is kept, whether or not it is known here.
+ */
+
+type Value = string | number | boolean | null | undefined | Value[] | { [key: string]: Value };
+export type Fields = { [key: string]: Value };
+
+export interface Inspection {
+  containers: Fields;
+  networks: Fields;
+  volumes: Fields;
+}
+
+/** Hardware addresses that generated projects ask for start with this; all others are the engine's. */
+const OWN_MAC = '02:00:5e:';
+
+/** What the engine reports of a container and decides by itself, or what stands in other fields. */
+const GENERATED = [
+  'Id',
+  'Created',
+  'Path',
+  'Args',
+  'State',
+  'ResolvConfPath',
+  'HostnamePath',
+  'HostsPath',
+  'LogPath',
+  'RestartCount',
+  'ExecIDs',
+  'GraphDriver',
+  'ImageManifestDescriptor',
+  'NetworkSettings',
+  'Config',
+  'HostConfig',
+  'Mounts',
+  'Name',
+];
+
+/** Inspects everything of the project, and what was made for it by hand under the label `property`. */
+export async function inspectProject(name: string, directory: string): Promise<Inspection> {
+  const labels = [`label=com.docker.compose.project=${name}`, `label=property=${name}`];
+  const [containers, networks, volumes] = await Promise.all([
+    list(['ps', '--all', '--no-trunc', '--quiet'], labels, ['container', 'inspect']),
+    list(['network', 'ls', '--no-trunc', '--quiet'], labels, ['network', 'inspect']),
+    list(['volume', 'ls', '--quiet'], labels, ['volume', 'inspect']),
+  ]);
+  const context = { names: readableNames(containers), directory };
+  const described = await Promise.all(containers.map((one) => describeContainer(one, context)));
+  return {
+    containers: Object.fromEntries(described.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    networks: Object.fromEntries(networks.map((one) => [text(one['Name']), describeNetwork(one, context)])),
+    volumes: Object.fromEntries(
+      volumes.flatMap((one) => {
+        const { CreatedAt: _, Mountpoint: __, Status: ___, ...facts } = one;
+        return isAnonymous(text(one['Name'])) ? [] : [[text(one['Name']), withoutComposeLabels(facts)]];
+      }),
+    ),
+  };
+}
+
+async function list(ls: string[], labels: string[], inspect: string[]): Promise<Fields[]> {
+  const found = await Promise.all(labels.map((label) => docker(...ls, '--filter', label)));
+  const ids = [...new Set(found.join('\n').split('\n'))].filter((id) => id !== '');
+  if (ids.length === 0) return [];
+  const inspected: Fields[] = JSON.parse(await docker(...inspect, ...ids));
+  return inspected;
+}
+
+interface Context {
+  /** Container id, and name, to the name in the inspection. */
+  names: Map<string, string>;
+  directory: string;
+}
+
+/** The numbers of replicas are compose's to choose: `web#0` is the first one, whatever its number. Other names stay. */
+function readableNames(containers: Fields[]): Map<string, string> {
+  const names = new Map<string, string>();
+  const numbered = containers.map((one) => {
+    const labels = fields(fields(one['Config'])['Labels']);
+    const [project, service, number] = ['project', 'service', 'container-number'].map((key) =>
+      text(labels[`com.docker.compose.${key}`]),
+    );
+    return {
+      id: text(one['Id']),
+      name: text(one['Name']).slice(1),
+      plain: `${project}-${service}-`,
+      service,
+      number,
+    };
+  });
+  const ranks = new Map<string, number>();
+  for (const { id, name, plain, service, number } of numbered.toSorted(
+    (a, b) => Number(a.number) - Number(b.number),
+  )) {
+    const rank = ranks.get(`${service}`) ?? 0;
+    ranks.set(`${service}`, rank + 1);
+    const readable = name === `${plain}${number}` ? `${service}#${rank}` : name;
+    names.set(id, readable);
+    names.set(name, readable);
+  }
+  return names;
+}
+
+function withReadableNames(value: Value, names: Map<string, string>): Value {
+  let json = JSON.stringify(value ?? null);
+  for (const [name, readable] of names) json = json.replaceAll(name, readable);
+  return JSON.parse(json);
+}
+
+async function describeContainer(raw: Fields, context: Context): Promise<[string, Fields]> {
+  const id = text(raw['Id']);
+  const state = fields(raw['State']);
+  const { Hostname: host, Image: _, MacAddress: __, ...config } = fields(raw['Config']);
+  const rest = Object.fromEntries(Object.entries(raw).filter(([key]) => !GENERATED.includes(key)));
+  const attachments = fields(fields(raw['NetworkSettings'])['Networks']);
+  const facts: Fields = {
+    ...rest,
+    status: state['Status'],
+    config: {
+      ...withoutComposeLabels(config),
+      hostname: host === id.slice(0, 12) ? undefined : host,
+      Env: sorted(config['Env']),
+    },
+    host: describeHostConfig(fields(raw['HostConfig']), context),
+    mounts: sorted(items(raw['Mounts']).map((mount) => describeMount(fields(mount), context))),
+    networks: Object.fromEntries(
+      Object.entries(attachments).map(([name, one]) => [
+        name,
+        describeAttachment(fields(withReadableNames(one, context.names)), id),
+      ]),
+    ),
+    published: describePorts(fields(fields(raw['NetworkSettings'])['Ports'])),
+    inside: state['Status'] === 'running' ? await hashInside(id) : undefined,
+  };
+  return [context.names.get(id) ?? id, JSON.parse(JSON.stringify(facts))];
+}
+
+function describeHostConfig(raw: Fields, { names, directory }: Context): Fields {
+  const { ContainerIDFile: _, ...host } = raw;
+  const named = Object.entries(host).map(([key, value]): [string, Value] => {
+    const json = JSON.stringify(withReadableNames(value, names)).replaceAll(directory, '.');
+    const readable: Value = JSON.parse(json.replaceAll(/[0-9a-f]{64}/g, 'anonymous'));
+    // Of a volume that compose carries over to the next container, the name is set; which it is, is told by the mounts.
+    const plain = items(readable).map((item) => {
+      const { Source: source, ...mount } = fields(item);
+      return source === 'anonymous' ? { VolumeOptions: {}, ...mount } : item;
+    });
+    if (!Array.isArray(readable) || key === 'ConsoleSize') return [key, readable];
+    return [key, sorted(plain)];
+  });
+  return Object.fromEntries(named);
+}
+
+function describeMount(raw: Fields, { directory }: Context): Fields {
+  const { Name: name, Source: source, ...mount } = raw;
+  if (raw['Type'] === 'bind') return { ...mount, Source: text(source).replace(directory, '.') };
+  if (raw['Type'] !== 'volume') return { ...mount, Name: name };
+  return { ...mount, Name: isAnonymous(text(name)) ? 'anonymous' : name };
+}
+
+function describeAttachment(raw: Fields, id: string): Fields {
+  const mac = text(raw['MacAddress']);
+  return {
+    aliases: sorted(items(raw['Aliases']).filter((alias) => alias !== id.slice(0, 12))),
+    requested: raw['IPAMConfig'],
+    links: raw['Links'],
+    options: raw['DriverOpts'],
+    priority: raw['GwPriority'],
+    mac: mac.startsWith(OWN_MAC) ? mac : undefined,
+  };
+}
+
+/** Ports as they are published; those that the engine chose count as chosen. */
+function describePorts(ports: Fields): Fields {
+  const isChosen = (port: Value) => Number(port) >= 32_768;
+  const described = Object.entries(ports).map(([port, bindings]): [string, Value] => [
+    port,
+    items(bindings).map((binding) => {
+      const { HostIp: ip, HostPort: number } = fields(binding);
+      return `${text(ip)}:${isChosen(number) ? 'chosen' : text(number)}`;
+    }),
+  ]);
+  return Object.fromEntries(described);
+}
+
+/** Bytes, modes and owners of what configs and secrets put into a container. */
+async function hashInside(id: string): Promise<Value> {
+  const files = 'find /run/secrets /etc/given* /given* /own /etc/property -type f 2>/dev/null | sort';
+  const each = 'stat -c "%n %a %u:%g" "$file"; sha256sum < "$file"';
+  const script = `${files} | while read -r file; do ${each}; done`;
+  return (await docker('exec', '--user', '0', id, 'sh', '-c', script)).split('\n');
+}
+
+function describeNetwork(raw: Fields, { names }: Context): Fields {
+  const { Id: _, Created: __, Containers: members, Status: ___, Peers: ____, ...network } = raw;
+  const ipam = fields(network['IPAM']);
+  // Subnets that nobody declared come from the engine's pools; generated projects declare some in 10.128.0.0/9 and fd00:.
+  const declared = items(ipam['Config']).filter((one) =>
+    /^10\.(?:1[3-9]\d)\.|^fd00:/.test(text(fields(one)['Subnet'])),
+  );
+  return {
+    ...withoutComposeLabels(network),
+    IPAM: { ...ipam, Config: declared },
+    members: sorted(
+      Object.values(fields(members)).map((one) => {
+        const name = text(fields(one)['Name']);
+        return names.get(name) ?? name;
+      }),
+    ),
+  };
+}
+
+function withoutComposeLabels(facts: Fields): Fields {
+  const labels = Object.entries(fields(facts['Labels'])).filter(
+    ([key]) => !key.startsWith('com.docker.compose.'),
+  );
+  return { ...facts, Labels: Object.fromEntries(labels) };
+}
+
+const isAnonymous = (volume: string) => /^[0-9a-f]{64}$/.test(volume);
+
+function fields(value: Value): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+}
+
+const text = (value: Value): string => (typeof value === 'string' ? value : JSON.stringify(value ?? ''));
+
+const items = (value: Value): Value[] => (Array.isArray(value) ? value : []);
+
+const sorted = (value: Value): Value[] =>
+  items(value).toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+
+/** Where two values differ: `path: before -> after`, one a line. */
+export function differences(before: unknown, after: unknown, path = ''): string[] {
+  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  if (!isRecord(before) || !isRecord(after)) return [`${path}: ${short(before)} -> ${short(after)}`];
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return keys.flatMap((key) => differences(before[key], after[key], path === '' ? key : `${path}.${key}`));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const short = (value: unknown) => (JSON.stringify(value) ?? 'nothing').slice(0, 120);
