@@ -243,6 +243,7 @@ export const PROCESS_FACETS: Facet[] = [
     name: 'develop',
     values: [1, 2].map((n) =>
       web({
+        image: '%NAME%-built',
         build: { context: '.', dockerfile_inline: 'FROM compose-rollback-property:a' },
         develop: {
           watch: [

@@ -17,6 +17,12 @@ const bind = (values: { [key: string]: Yaml } = {}, text = 'one\n'): Fragment =>
     { files: { 'conf/a.conf': text, 'other/a.conf': 'other\n' } },
   );
 
+/** Compose takes a volume that exists; a path in it has to be there before the container starts. */
+const SUBPATH = [
+  'volume create --label property=%NAME% %NAME%_data'.split(' '),
+  'run --rm --volume %NAME%_data:/data busybox:latest mkdir -p /data/sub'.split(' '),
+];
+
 /** A config or secret of the service that comes from somewhere. */
 const given = (
   section: 'configs' | 'secrets',
@@ -52,8 +58,7 @@ export const STORAGE_FACETS: Facet[] = [
   },
   {
     name: 'volumes subpath',
-    values: [data(), data({ volume: { subpath: 'sub' } })],
-    prepare: ['run', '--rm', '--volume', '%NAME%_data:/data', 'busybox:latest', 'mkdir', '-p', '/data/sub'],
+    values: [data(), { ...data({ volume: { subpath: 'sub' } }), outside: SUBPATH }],
     clash: ['volumes_from'],
   },
   {
@@ -69,7 +74,7 @@ export const STORAGE_FACETS: Facet[] = [
       bind({}, 'two\n'),
       bind({ source: './other' }),
       bind({ read_only: true }),
-      bind({ bind: { propagation: 'rslave' } }),
+      bind({ bind: { propagation: 'private' } }),
       bind({ bind: { create_host_path: false, recursive: 'disabled' } }),
       bind({ bind: { create_host_path: true, selinux: 'z' } }),
     ],
@@ -157,6 +162,7 @@ export const STORAGE_FACETS: Facet[] = [
   },
   {
     name: 'configs of content',
+    force: true,
     values: [
       {},
       given('configs', inside({}), { content: 'one' }),

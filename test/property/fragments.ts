@@ -34,8 +34,6 @@ export interface Facet {
   alone?: true;
   /** It makes another number of replicas. */
   multiple?: true;
-  /** Arguments of `docker` after the first `up`. */
-  prepare?: string[];
   /** Variables of the shell that `docker compose` and our program need. */
   environment?: Record<string, string>;
 }

@@ -135,7 +135,7 @@ async function describeContainer(raw: Fields, context: Context): Promise<[string
     published: describePorts(fields(fields(raw['NetworkSettings'])['Ports'])),
     inside: state['Status'] === 'running' ? await hashInside(id) : undefined,
   };
-  return [context.names.get(id) ?? id, JSON.parse(JSON.stringify(facts))];
+  return [context.names.get(id) ?? id, withSortedKeys(facts)];
 }
 
 function describeHostConfig(raw: Fields, { names, directory }: Context): Fields {
@@ -146,7 +146,7 @@ function describeHostConfig(raw: Fields, { names, directory }: Context): Fields 
     // Of a volume that compose carries over to the next container, the name is set; which it is, is told by the mounts.
     const plain = items(readable).map((item) => {
       const { Source: source, ...mount } = fields(item);
-      return source === 'anonymous' ? { VolumeOptions: {}, ...mount } : item;
+      return source === 'anonymous' ? { ...mount, VolumeOptions: mount['VolumeOptions'] ?? {} } : item;
     });
     if (!Array.isArray(readable) || key === 'ConsoleSize') return [key, readable];
     return [key, sorted(plain)];
@@ -218,6 +218,17 @@ function withoutComposeLabels(facts: Fields): Fields {
     ([key]) => !key.startsWith('com.docker.compose.'),
   );
   return { ...facts, Labels: Object.fromEntries(labels) };
+}
+
+/** Equal values are equal as JSON then. */
+function withSortedKeys(value: Value): Fields {
+  const parsed: Fields = JSON.parse(
+    JSON.stringify(value, (_, part: Value) => {
+      const entries = Object.entries(fields(part)).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      return entries.length === 0 ? part : Object.fromEntries(entries);
+    }),
+  );
+  return parsed;
 }
 
 const isAnonymous = (volume: string) => /^[0-9a-f]{64}$/.test(volume);

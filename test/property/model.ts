@@ -68,7 +68,6 @@ export interface Case {
   /** Keys of the compose file that differ. */
   keys: string[];
   environment: Record<string, string>;
-  prepare: string[][];
 }
 
 /** Every facet and every one of its values, as the change that leads there or away from there. */
@@ -118,8 +117,21 @@ export function generateCase(seed: number, number: number): Case {
     after,
     keys: changedKeys(before.file, after.file),
     environment: Object.assign({}, ...facets.map((facet) => facet.environment)),
-    prepare: facets.flatMap((facet) => (facet.prepare ? [facet.prepare] : [])),
   };
+}
+
+/** Projects that together have the last form of each of these facets; what clashes is in different projects. */
+export function bundle(facets: readonly Facet[]): { facets: Facet[]; project: Project }[] {
+  const bundles: Facet[][] = [];
+  for (const facet of facets) {
+    const fits = bundles.find((others) => !others.some((other) => doClash(facet, other)));
+    if (fits) fits.push(facet);
+    else bundles.push([facet]);
+  }
+  return bundles.map((together) => ({
+    facets: together,
+    project: assemble(together.map(({ values }) => pick(values, values.length - 1))),
+  }));
 }
 
 function isPossible(hand: string, { services }: Mapping): boolean {

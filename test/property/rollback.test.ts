@@ -1,7 +1,7 @@
-import { execa } from 'execa';
 import { beforeAll, expect, test } from 'vitest';
 import { ALL_KEYS, isExcluded } from './keys.js';
 import { MAY_BLOCK } from './facets.js';
+import { buildImages } from './images.js';
 import { generateCase, type Case } from './model.js';
 import { runCase, type Outcome } from './run-case.js';
 
@@ -15,15 +15,7 @@ const SEED = Number(process.env['PROPERTY_SEED'] ?? 1);
 const FIRST = Number(process.env['PROPERTY_FIRST'] ?? 0);
 const WORKERS = Number(process.env['PROPERTY_WORKERS'] ?? 2);
 
-beforeAll(async () => {
-  await buildImage('a', []);
-  await buildImage('b', ['ENV IMAGE=b', 'LABEL image=b', 'WORKDIR /tmp', 'VOLUME /of-image', 'EXPOSE 99']);
-});
-
-async function buildImage(tag: string, lines: string[]): Promise<void> {
-  const input = ['FROM busybox:latest', `LABEL property=${tag}`, ...lines].join('\n');
-  await execa('docker', ['build', '--quiet', '--tag', `compose-rollback-property:${tag}`, '-'], { input });
-}
+beforeAll(buildImages);
 
 test(
   `${CASES} cases of seed ${SEED}: rolled back and equal, or refused`,

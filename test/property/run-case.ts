@@ -1,20 +1,8 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { stringify } from 'yaml';
-import { execa } from 'execa';
-import {
-  aStack,
-  cliWith,
-  containersOf,
-  docker,
-  filesOf,
-  freePort,
-  type CliResult,
-  type Stack,
-} from '../support/e2e.js';
-import { compose } from '../support/engine.js';
+import { cliWith, containersOf, filesOf, type CliResult, type Stack } from '../support/e2e.js';
 import { differences, inspectProject, type Fields, type Inspection } from './inspection.js';
 import { BY_HAND, HAND_NETWORK, scalarDifference, valueAt, type Case, type Project } from './model.js';
+import { closeStage, Impossible, openStage, runDocker, up, writeProject, type Stage } from './stage.js';
 import type { Yaml } from './keys.js';
 
 /** Plays one case on the engine: a point, a change, a rollback, and what an independent inspection says of the result. */
@@ -46,53 +34,43 @@ interface State {
   files: Record<string, string>;
 }
 
-/** A refusal of compose or docker to do what the case asks of it. */
-class Impossible extends Error {}
-
 export async function runCase(one: Case): Promise<Outcome> {
-  const stack = await aStack(`prop${one.number}`, () => ({}));
+  const stage = await openStage(one.number, one.environment);
   try {
-    return await play(one, stack, await placeholders(one, stack));
+    return await play(one, stage);
   } catch (error) {
     if (!(error instanceof Impossible)) throw error;
     return { verdict: 'impossible', why: [error.message] };
   } finally {
-    await removeOutside(stack);
-    await stack.remove();
+    await closeStage(stage);
   }
 }
 
-async function play(one: Case, stack: Stack, values: Record<string, string>): Promise<Outcome> {
+async function play(one: Case, stage: Stage): Promise<Outcome> {
   const { story, hand } = one;
-  const path = ['in .env', 'in the shell'].includes(story)
-    ? scalarDifference(one.before.file, one.after.file)
-    : undefined;
-  const [before, after] = [one.before, one.after].map((project) => withVariable(project, path, story));
-  if (!before || !after) throw new Error('there are two projects');
+  const { stack } = stage;
+  const path = story.startsWith('in ') ? scalarDifference(one.before.file, one.after.file) : undefined;
+  const [before, after] = [withVariable(one.before, path, story), withVariable(one.after, path, story)];
 
-  const run = async (step: Step) => await perform(stack, step, one.environment, values);
-  await run({ write: before.project });
-  await run({ docker: before.project.outside });
-  await run({ up: before.variable });
-  await run({ docker: one.prepare });
-  if (hand !== undefined) await run({ docker: [HAND_NETWORK] });
+  await writeProject(stage, before.project);
+  await runDocker(stage, before.project.outside);
+  await up(stage, before.variable);
+  if (hand !== undefined) await runDocker(stage, [HAND_NETWORK]);
   const byHand = hand === undefined ? [] : [BY_HAND[hand] ?? []];
   const isLate = story === 'by hand after the point';
-  if (!isLate) await run({ docker: byHand });
-  if (story === 'edited but not applied') await run({ write: after.project });
+  if (!isLate) await runDocker(stage, byHand);
+  if (story === 'edited but not applied') await writeProject(stage, after.project);
 
   const recorded = await stateOf(stack);
-  const created = await program(stack, one, before.variable, 'create', '--quiet');
+  const created = await program(stage, before.variable, 'create', '--quiet');
   if (created.exitCode !== 0) return { verdict: 'failed', why: ['create:', ...lastLines(created)] };
 
-  if (isLate) await run({ docker: byHand });
+  if (isLate) await runDocker(stage, byHand);
   else {
-    await run({ write: after.project });
-    await run({ docker: after.project.outside });
-    await run({
-      up: after.variable,
-      force: hand !== undefined || one.changes.some(({ facet }) => facet.force),
-    });
+    const isForced = hand !== undefined || one.changes.some(({ facet }) => facet.force);
+    await writeProject(stage, after.project);
+    await runDocker(stage, after.project.outside);
+    await up(stage, after.variable, ...(isForced ? ['--force-recreate'] : []), '--yes');
   }
   const changed = await stateOf(stack);
   const ids = await containersOf(stack);
@@ -103,7 +81,7 @@ async function play(one: Case, stack: Stack, values: Record<string, string>): Pr
   }
 
   // A new shell: without the variables that the first one had.
-  const { exitCode, ...printed } = await program(stack, one, {}, 'rollback', created.stdout, '--yes');
+  const { exitCode, ...printed } = await program(stage, {}, 'rollback', created.stdout, '--yes');
   const found = await stateOf(stack);
   const wrong = differences(recorded, withoutUnused(found, recorded));
   const why = [...wrong.slice(0, 6), ...(exitCode === 0 ? [] : lastLines(printed))];
@@ -112,77 +90,6 @@ async function play(one: Case, stack: Stack, values: Record<string, string>): Pr
   const touched = [...differences(changed, found), ...differences(ids, await containersOf(stack))];
   if (exitCode === 3 && touched.length === 0) return { verdict: 'blocked', why: lastLines(printed) };
   return { verdict: 'failed', why: [`exit ${exitCode}`, ...why] };
-}
-
-interface Step {
-  write?: Project;
-  docker?: readonly (readonly string[])[];
-  /** Variables of the shell that calls `up`. */
-  up?: Record<string, string>;
-  force?: boolean;
-}
-
-async function perform(
-  stack: Stack,
-  { write, docker: commands = [], up, force = false }: Step,
-  environment: Record<string, string>,
-  values: Record<string, string>,
-): Promise<void> {
-  const fill = (text: string) => text.replaceAll(/%([A-Z]+)%/g, (all, name: string) => values[name] ?? all);
-  if (write) {
-    const files = { ...write.files, 'compose.yaml': stringify(write.file, { aliasDuplicateObjects: false }) };
-    // Written anew, so that no file of the earlier project is left.
-    for (const path of ['.env', ...Object.keys(write.files)]) await rm(stack.path(path), { force: true });
-    await stack.write(Object.fromEntries(Object.entries(files).map(([path, text]) => [path, fill(text)])));
-  }
-  try {
-    for (const words of commands) {
-      if (words.includes('%WEB%')) values['WEB'] = (await stack.ids('web'))[0] ?? '';
-      await onceOutside(words.map(fill));
-    }
-    const env = { ...environment, ...up };
-    const flags = force ? ['--force-recreate'] : [];
-    if (up) await compose(['up', '--detach', '--build', ...flags], { cwd: stack.directory, env });
-  } catch (error) {
-    throw new Impossible(error instanceof Error ? error.message.slice(0, 600) : String(error));
-  }
-}
-
-/** What is there already, because the project before the change needed it too, stays. */
-async function onceOutside(words: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await execa('docker', words, { stdin: 'ignore', reject: false });
-  if (exitCode !== 0 && !/already (?:exists|in use)/.test(stderr)) {
-    throw new Error(`docker ${words.join(' ')}: ${stderr}`);
-  }
-}
-
-async function removeOutside(stack: Stack): Promise<void> {
-  const label = `label=property=${stack.name}`;
-  for (const [list, remove] of [
-    [
-      ['ps', '--all', '--quiet'],
-      ['rm', '--force', '--volumes'],
-    ],
-    [
-      ['network', 'ls', '--quiet'],
-      ['network', 'rm', '--force'],
-    ],
-    [
-      ['volume', 'ls', '--quiet'],
-      ['volume', 'rm', '--force'],
-    ],
-  ] as const) {
-    const found = (await docker(...list, '--filter', label)).split('\n').filter((id) => id !== '');
-    if (list[0] === 'network') {
-      // The project's containers are still in it.
-      for (const id of await stack.ids('web')) {
-        for (const network of found) {
-          await execa('docker', ['network', 'disconnect', '--force', network, id], { reject: false });
-        }
-      }
-    }
-    if (found.length > 0) await execa('docker', [...remove, ...found], { reject: false });
-  }
 }
 
 /** The project with a variable for the value at the path, and how the shell has it. */
@@ -209,12 +116,11 @@ function replaceAt(value: Yaml, [key, ...path]: (string | number)[], by: string)
 }
 
 async function program(
-  stack: Stack,
-  one: Case,
+  { stack, environment }: Stage,
   variable: Record<string, string>,
   ...argv: string[]
 ): Promise<CliResult> {
-  return await cliWith(stack, { env: { ...one.environment, ...variable } }, ...argv);
+  return await cliWith(stack, { env: { ...environment, ...variable } }, ...argv);
 }
 
 const lastLines = ({ stdout, stderr }: { stdout: string; stderr: string }) =>
@@ -251,17 +157,5 @@ function withoutUnused({ inspection, files }: State, recorded: State): State {
     files: Object.fromEntries(
       Object.entries(files).filter(([path]) => path in recorded.files || path === '.env'),
     ),
-  };
-}
-
-/** Values that no two running cases share. */
-async function placeholders(one: Case, stack: Stack): Promise<Record<string, string>> {
-  const net = `10.${130 + (process.pid % 60)}.${one.number % 256}`;
-  return {
-    NAME: stack.name,
-    NET: net,
-    SIX: `fd00:${(process.pid % 0xffff).toString(16)}:${one.number.toString(16)}`,
-    PORT: `${await freePort()}`,
-    DISK: process.env['PROPERTY_DISK'] ?? '/dev/vda',
   };
 }
