@@ -40,7 +40,8 @@ function check(file, name) {
   }
   const point = recordedPoint(file, name);
   if (!point) return;
-  const isMissing = (path) => !point.covered.has(path) && !point.named.some((text) => text.includes(path));
+  const isNamed = (path) => point.named.some((named) => path === named || path.startsWith(`${named}/`));
+  const isMissing = (path) => !point.covered.has(path) && !isNamed(path);
   const missing = opened.filter(isMissing);
   counts[missing.length === 0 ? 'covered' : 'missing'] += 1;
   for (const path of missing) console.log(`${name}: not in the point: ${path.replace(`${scratch}/`, '')}`);
@@ -74,15 +75,9 @@ function recordedPoint(file, name) {
     const id = ours('create', '--quiet').trim();
     const point = JSON.parse(ours('show', id, '--json'));
     ours('delete', id, '--yes');
-    const absolute = (path) => resolve(point.project.directory, path);
-    return {
-      covered: new Set(
-        point.entries.filter(({ type }) => type !== 'absent').map(({ path }) => absolute(path)),
-      ),
-      named: [...(point.skipped ?? []), ...(point.not_covered ?? [])].map((one) =>
-        absolute(one.path ?? String(one)),
-      ),
-    };
+    const absolute = ({ path }) => resolve(point.project.directory, path);
+    const entries = [...point.entries, ...point.outside].filter(({ type }) => type !== 'absent');
+    return { covered: new Set(entries.map(absolute)), named: point.skipped.map(absolute) };
   } catch (error) {
     counts.failed += 1;
     console.log(

@@ -1,3 +1,4 @@
+import { get } from 'node:http';
 import { docker } from '../support/engine.js';
 
 /**
@@ -39,40 +40,63 @@ const GENERATED = [
   'Name',
 ];
 
-/** Inspects everything of the project, and what was made for it by hand under the label `property`. */
-export async function inspectProject(name: string, directory: string): Promise<Inspection> {
-  const labels = [`label=com.docker.compose.project=${name}`, `label=property=${name}`];
+/**
+ * Inspects everything of the project, and what was made for it by hand under the label `property`. `lookInside`: also what configs, secrets and
+ * binds put into the containers.
+ */
+export async function inspectProject(
+  name: string,
+  directory: string,
+  lookInside: boolean,
+): Promise<Inspection> {
+  const labels = [`com.docker.compose.project=${name}`, `property=${name}`];
   const [containers, networks, volumes] = await Promise.all([
-    list(['ps', '--all', '--no-trunc', '--quiet'], labels, ['container', 'inspect']),
-    list(['network', 'ls', '--no-trunc', '--quiet'], labels, ['network', 'inspect']),
-    list(['volume', 'ls', '--quiet'], labels, ['volume', 'inspect']),
+    inspectAll('containers', labels),
+    inspectAll('networks', labels),
+    Promise.all(labels.map((label) => request(`/volumes?filters=${filter(label)}`))),
   ]);
-  const context = { names: readableNames(containers), directory };
+  const context = { names: readableNames(containers), directory, lookInside };
   const described = await Promise.all(containers.map((one) => describeContainer(one, context)));
   return {
     containers: Object.fromEntries(described.toSorted(([a], [b]) => (a < b ? -1 : 1))),
     networks: Object.fromEntries(networks.map((one) => [text(one['Name']), describeNetwork(one, context)])),
     volumes: Object.fromEntries(
-      volumes.flatMap((one) => {
-        const { CreatedAt: _, Mountpoint: __, Status: ___, ...facts } = one;
-        return isAnonymous(text(one['Name'])) ? [] : [[text(one['Name']), withoutComposeLabels(facts)]];
-      }),
+      volumes.flatMap((list) => items(fields(list)['Volumes'])).flatMap(describeVolume),
     ),
   };
 }
 
-async function list(ls: string[], labels: string[], inspect: string[]): Promise<Fields[]> {
-  const found = await Promise.all(labels.map((label) => docker(...ls, '--filter', label)));
-  const ids = [...new Set(found.join('\n').split('\n'))].filter((id) => id !== '');
-  if (ids.length === 0) return [];
-  const inspected: Fields[] = JSON.parse(await docker(...inspect, ...ids));
-  return inspected;
+/** `docker inspect` of all that have one of the labels. */
+async function inspectAll(kind: 'containers' | 'networks', labels: string[]): Promise<Fields[]> {
+  const path = kind === 'containers' ? '/containers/json?all=1&filters=' : '/networks?filters=';
+  const lists = await Promise.all(labels.map((label) => request(`${path}${filter(label)}`)));
+  const ids = [...new Set(lists.flatMap(items).map((one) => text(fields(one)['Id'])))];
+  const suffix = kind === 'containers' ? '/json' : '';
+  return await Promise.all(ids.map(async (id) => fields(await request(`/${kind}/${id}${suffix}`))));
+}
+
+const filter = (label: string) => encodeURIComponent(JSON.stringify({ label: [label] }));
+
+/** What the engine answers to `GET`: four inspections a case by the command line take longer than the case. */
+async function request(path: string): Promise<Value> {
+  const socketPath = (process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock').replace('unix://', '');
+  const chunks: Buffer[] = [];
+  return await new Promise<Value>((resolve, reject) => {
+    const end = () => {
+      const answer: Value = JSON.parse(Buffer.concat(chunks).toString());
+      resolve(answer);
+    };
+    get({ socketPath, path, agent: false }, (response) => {
+      response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', end);
+    }).on('error', reject);
+  });
 }
 
 interface Context {
   /** Container id, and name, to the name in the inspection. */
   names: Map<string, string>;
   directory: string;
+  lookInside: boolean;
 }
 
 /** The numbers of replicas are compose's to choose: `web#0` is the first one, whatever its number. Other names stay. */
@@ -133,7 +157,7 @@ async function describeContainer(raw: Fields, context: Context): Promise<[string
       ]),
     ),
     published: describePorts(fields(fields(raw['NetworkSettings'])['Ports'])),
-    inside: state['Status'] === 'running' ? await hashInside(id) : undefined,
+    inside: context.lookInside && state['Status'] === 'running' ? await hashInside(id) : undefined,
   };
   return [context.names.get(id) ?? id, withSortedKeys(facts)];
 }
@@ -211,6 +235,12 @@ function describeNetwork(raw: Fields, { names }: Context): Fields {
       }),
     ),
   };
+}
+
+function describeVolume(raw: Value): [string, Fields][] {
+  const { CreatedAt: _, Mountpoint: __, Status: ___, ...facts } = fields(raw);
+  const name = text(facts['Name']);
+  return isAnonymous(name) ? [] : [[name, withoutComposeLabels(facts)]];
 }
 
 function withoutComposeLabels(facts: Fields): Fields {

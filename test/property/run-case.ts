@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { cliWith, containersOf, filesOf, type CliResult, type Stack } from '../support/e2e.js';
+import { cliWith, containersOf, filesOf, type CliResult } from '../support/e2e.js';
 import { differences, inspectProject, type Fields, type Inspection } from './inspection.js';
 import { BY_HAND, HAND_NETWORK, scalarDifference, valueAt, type Case, type Project } from './model.js';
 import { closeStage, Impossible, openStage, runDocker, up, writeProject, type Stage } from './stage.js';
@@ -61,7 +61,7 @@ async function play(one: Case, stage: Stage): Promise<Outcome> {
   if (!isLate) await runDocker(stage, byHand);
   if (story === 'edited but not applied') await writeProject(stage, after.project);
 
-  const recorded = await stateOf(stack);
+  const recorded = await stateOf(stage, one);
   const created = await program(stage, before.variable, 'create', '--quiet');
   if (created.exitCode !== 0) return { verdict: 'failed', why: ['create:', ...lastLines(created)] };
 
@@ -72,7 +72,7 @@ async function play(one: Case, stage: Stage): Promise<Outcome> {
     await runDocker(stage, after.project.outside);
     await up(stage, after.variable, ...(isForced ? ['--force-recreate'] : []), '--yes');
   }
-  const changed = await stateOf(stack);
+  const changed = await stateOf(stage, one);
   const ids = await containersOf(stack);
   const visible = differences(recorded.inspection, changed.inspection);
   if (visible.length === 0 && isLate) return { verdict: 'unseen', why: [`${hand} by hand`] };
@@ -82,7 +82,7 @@ async function play(one: Case, stage: Stage): Promise<Outcome> {
 
   // A new shell: without the variables that the first one had.
   const { exitCode, ...printed } = await program(stage, {}, 'rollback', created.stdout, '--yes');
-  const found = await stateOf(stack);
+  const found = await stateOf(stage, one);
   const wrong = differences(recorded, withoutUnused(found, recorded));
   const why = [...wrong.slice(0, 6), ...(exitCode === 0 ? [] : lastLines(printed))];
   if (exitCode === 0) return { verdict: wrong.length === 0 ? 'equal' : 'wrong', why };
@@ -129,10 +129,13 @@ const lastLines = ({ stdout, stderr }: { stdout: string; stderr: string }) =>
     .filter((line) => line.trim() !== '')
     .slice(-4);
 
-async function stateOf(stack: Stack): Promise<State> {
+async function stateOf({ stack }: Stage, { before, after }: Case): Promise<State> {
+  const lookInside = /"(?:configs|secrets)"|"\.\/(?:conf|other)"/.test(
+    JSON.stringify([before.file, after.file]),
+  );
   const settled = async (): Promise<Inspection> => {
     for (let tries = 0; ; tries += 1) {
-      const inspection = await inspectProject(stack.name, stack.directory);
+      const inspection = await inspectProject(stack.name, stack.directory, lookInside);
       const isChanging = JSON.stringify(inspection.containers).includes('"status":"restarting"');
       if (!isChanging || tries === 20) return inspection;
       await delay(100);

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { execa } from 'execa';
 import { aStack, docker, freePort, type Stack } from '../support/e2e.js';
@@ -25,7 +25,7 @@ export async function openStage(number: number, environment: Record<string, stri
     NET: `10.${130 + (process.pid % 60)}.${number % 256}`,
     SIX: `fd00:${(process.pid % 0xffff).toString(16)}:${(number % 0xffff).toString(16)}`,
     PORT: `${await freePort()}`,
-    DISK: process.env['PROPERTY_DISK'] ?? '/dev/vda',
+    DISK: await findDisk(),
   };
   return { stack, values, environment };
 }
@@ -77,6 +77,12 @@ export async function up(
   } catch (error) {
     throw new Impossible(error instanceof Error ? error.message.slice(-500) : String(error));
   }
+}
+
+/** A disk of this machine, for limits of its rates. */
+async function findDisk(): Promise<string> {
+  const devices = await readdir('/sys/block');
+  return `/dev/${devices.find((name) => !/^(?:loop|ram|zram|sr|dm-)/.test(name)) ?? 'sda'}`;
 }
 
 function fillIn(text: string, values: Record<string, string>): string {
