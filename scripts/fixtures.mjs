@@ -62,6 +62,11 @@ function isFile(path) {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
+/** Compose opens what a link leads to; the point names the link. */
+function realPath(path) {
+  return statSync(path, { throwIfNoEntry: false }) ? realpathSync(path) : path;
+}
+
 /** Absolute paths that a new point holds, and those that it says it does not hold; undefined when none can be made. */
 function recordedPoint(file, name) {
   const backups = mkdtempSync(join(scratch, 'backups-'));
@@ -77,7 +82,7 @@ function recordedPoint(file, name) {
     ours('delete', id, '--yes');
     const absolute = ({ path }) => resolve(point.project.directory, path);
     const entries = [...point.entries, ...point.outside].filter(({ type }) => type !== 'absent');
-    return { covered: new Set(entries.map(absolute)), named: point.skipped.map(absolute) };
+    return { covered: new Set(entries.map(absolute)), named: point.skipped.map(absolute).map(realPath) };
   } catch (error) {
     counts.failed += 1;
     console.log(

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FACETS, ONLY_NEWEST_DOCKER } from '../../property/facets.js';
 import { buildImages } from '../../property/images.js';
+import { inspectProject } from '../../property/inspection.js';
 import { bundle } from '../../property/model.js';
 import { closeStage, openStage, runDocker, up, writeProject, type Stage } from '../../property/stage.js';
 import { cliWith } from '../../support/e2e.js';
 import { docker, PODMAN } from '../../support/engine.js';
 
 /**
- * No false differences: a project with every key of compose in use is recorded, and nothing is left to do; neither right away nor after the engine
- * started its containers again. Keys that clash are in different projects.
+ * No false differences: a project with every key of compose in use is recorded, and nothing is left to do; neither right away, nor after the engine started its
+ * containers again, nor after compose made them again. Keys that clash are in different projects.
  */
 
 const stages: Stage[] = [];
@@ -34,11 +35,21 @@ test.each(bundles)('$title', async ({ project, environment, number }) => {
   await runDocker(stage, project.outside);
   await up(stage, {});
 
-  const { stdout: point, ...created } = await cliWith(stage.stack, { env: environment }, 'create', '--quiet');
+  const { stack } = stage;
+  const inspect = async () => await inspectProject(stack.name, stack.directory, true);
+
+  const { stdout: point, ...created } = await cliWith(stack, { env: environment }, 'create', '--quiet');
   expect(created).toMatchObject({ exitCode: 0 });
   expect(await operationsTo(stage, point)).toEqual([]);
-  const ids = [...(await stage.stack.ids('peer')), ...(await stage.stack.ids('web'))];
-  for (const id of ids) await docker('restart', id);
+  const before = await inspect();
+
+  for (const id of [...(await stack.ids('peer')), ...(await stack.ids('web'))]) await docker('restart', id);
+  expect(await inspect()).toEqual(before);
+  expect(await operationsTo(stage, point)).toEqual([]);
+
+  // New containers with other ids, addresses and names of volumes are the same to us.
+  await up(stage, {}, '--force-recreate');
+  expect(await inspect()).toEqual(before);
   expect(await operationsTo(stage, point)).toEqual([]);
 });
 
