@@ -20,7 +20,8 @@ try {
     const copy = join(scratch, basename(resolve(directory)));
     cpSync(directory, copy, { recursive: true, verbatimSymlinks: true });
     const files = readdirSync(copy, { recursive: true }).filter((path) => /\.ya?ml$/.test(path));
-    for (const file of files.toSorted()) check(join(copy, file), relative(scratch, join(copy, file)));
+    for (const file of files.toSorted((a, b) => a.localeCompare(b)))
+      check(join(copy, file), relative(scratch, join(copy, file)));
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
@@ -55,7 +56,7 @@ function openedByCompose(file) {
   const { status } = spawnSync('strace', [...strace, ...command], { cwd: dirname(file), stdio: 'ignore' });
   if (status !== 0) return undefined;
   const paths = [...readFileSync(trace, 'utf8').matchAll(/= \d+<([^>]+)>$/gm)].map(([, path]) => path);
-  return [...new Set(paths)].filter((path) => !MACHINE.test(path) && isFile(path)).toSorted();
+  return [...new Set(paths)].filter((path) => !MACHINE.test(path) && isFile(path));
 }
 
 function isFile(path) {

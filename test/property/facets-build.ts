@@ -1,5 +1,4 @@
-import { top, web, type Facet, type Fragment } from './fragments.js';
-import type { Yaml } from './keys.js';
+import { top, web, type Facet, type Fragment, type Mapping } from './fragments.js';
 
 /** Images: by name, by a tag that moved, and built ones. */
 
@@ -18,7 +17,7 @@ const DOCKERFILE = [
   '',
 ].join('\n');
 
-const build = (values: { [key: string]: Yaml }, more: Partial<Fragment> = {}): Fragment => ({
+const build = (values: Mapping, more: Partial<Fragment> = {}): Fragment => ({
   ...web({ image: '%NAME%-built', build: { context: '.', ...values } }),
   ...more,
   files: { Dockerfile: DOCKERFILE, 'Other.Dockerfile': `${DOCKERFILE}LABEL file=other\n`, ...more.files },

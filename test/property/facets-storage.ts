@@ -1,17 +1,17 @@
-import { top, web, type Facet, type Fragment } from './fragments.js';
+import { top, web, type Facet, type Fragment, type Mapping } from './fragments.js';
 import type { Yaml } from './keys.js';
 
 /** Mounts, volumes, configs and secrets. */
 
-const mount = (values: { [key: string]: Yaml }, more: Partial<Fragment> = {}): Fragment => ({
+const mount = (values: Mapping, more: Partial<Fragment> = {}): Fragment => ({
   ...web({ volumes: [values] }),
   ...more,
 });
 
-const data = (values: { [key: string]: Yaml } = {}, more: { [key: string]: Yaml } = {}): Fragment =>
+const data = (values: Mapping = {}, more: Mapping = {}): Fragment =>
   mount({ type: 'volume', source: 'data', target: '/data', ...values }, top({ volumes: { data: more } }));
 
-const bind = (values: { [key: string]: Yaml } = {}, text = 'one\n'): Fragment =>
+const bind = (values: Mapping = {}, text = 'one\n'): Fragment =>
   mount(
     { type: 'bind', source: './conf', target: '/etc/property', ...values },
     { files: { 'conf/a.conf': text, 'other/a.conf': 'other\n' } },
@@ -31,7 +31,9 @@ const given = (
   files: Record<string, string> = {},
 ): Fragment => ({ ...web({ [section]: [reference] }), ...top({ [section]: { given: definition } }), files });
 
-const inside = (values: { [key: string]: Yaml }) => ({ source: 'given', target: '/etc/given', ...values });
+/** Different places for both, as a service may have both. */
+const inside = (values: Mapping, target = '/etc/config') => ({ source: 'given', target, ...values });
+const insideSecret = (values: Mapping) => inside(values, '/etc/secret');
 
 export const STORAGE_FACETS: Facet[] = [
   { name: 'tmpfs', values: [{}, web({ tmpfs: '/run/one' }), web({ tmpfs: ['/run/two:size=1m'] })] },
@@ -154,7 +156,7 @@ export const STORAGE_FACETS: Facet[] = [
       given('configs', inside({}), { file: './given.txt' }, { 'given.txt': 'one\n' }),
       given(
         'configs',
-        inside({ target: '/etc/given2' }),
+        inside({ target: '/etc/config2' }),
         { file: './given2.txt' },
         { 'given2.txt': 'one\n' },
       ),
@@ -195,19 +197,24 @@ export const STORAGE_FACETS: Facet[] = [
     values: [
       given('secrets', 'given', { file: './given.key' }, { 'given.key': 'one\n' }),
       given('secrets', 'given', { file: './given.key' }, { 'given.key': 'two\n' }),
-      given('secrets', inside({}), { file: './given.key' }, { 'given.key': 'one\n' }),
-      given('secrets', inside({ target: 'short' }), { file: './given2.key' }, { 'given2.key': 'one\n' }),
+      given('secrets', insideSecret({}), { file: './given.key' }, { 'given.key': 'one\n' }),
+      given(
+        'secrets',
+        insideSecret({ target: 'short' }),
+        { file: './given2.key' },
+        { 'given2.key': 'one\n' },
+      ),
     ],
   },
   {
     name: 'secrets of the environment',
     force: true,
     values: [
-      given('secrets', inside({}), { environment: 'PROPERTY_A' }),
-      given('secrets', inside({}), { environment: 'PROPERTY_B' }),
-      given('secrets', inside({ uid: '5' }), { environment: 'PROPERTY_B' }),
-      given('secrets', inside({ gid: '6' }), { environment: 'PROPERTY_B' }),
-      given('secrets', inside({ mode: 0o440 }), { environment: 'PROPERTY_B' }),
+      given('secrets', insideSecret({}), { environment: 'PROPERTY_A' }),
+      given('secrets', insideSecret({}), { environment: 'PROPERTY_B' }),
+      given('secrets', insideSecret({ uid: '5' }), { environment: 'PROPERTY_B' }),
+      given('secrets', insideSecret({ gid: '6' }), { environment: 'PROPERTY_B' }),
+      given('secrets', insideSecret({ mode: 0o440 }), { environment: 'PROPERTY_B' }),
     ],
     environment: { PROPERTY_A: 'one', PROPERTY_B: 'two' },
   },
@@ -216,7 +223,7 @@ export const STORAGE_FACETS: Facet[] = [
     values: ['a', 'b'].map((word) =>
       given(
         'secrets',
-        inside({}),
+        insideSecret({}),
         {
           file: './given.key',
           name: word,
@@ -229,6 +236,6 @@ export const STORAGE_FACETS: Facet[] = [
   },
 ];
 
-function peer(values: { [key: string]: Yaml }): Fragment {
+function peer(values: Mapping): Fragment {
   return { peer: values, ...top({ volumes: { data: {} } }) };
 }

@@ -167,10 +167,11 @@ function describeHostConfig(raw: Fields, { names, directory }: Context): Fields 
   const named = Object.entries(host).map(([key, value]): [string, Value] => {
     const json = JSON.stringify(withReadableNames(value, names)).replaceAll(directory, '.');
     const readable: Value = JSON.parse(json.replaceAll(/[0-9a-f]{64}/g, 'anonymous'));
-    // Of a volume that compose carries over to the next container, the name is set; which it is, is told by the mounts.
-    const plain = items(readable).map((item) => {
-      const { Source: source, ...mount } = fields(item);
-      return source === 'anonymous' ? { ...mount, VolumeOptions: mount['VolumeOptions'] ?? {} } : item;
+    // An anonymous volume that compose carries over to the next container is set here, a new one is not. The mounts have both.
+    const plain = items(readable).filter((item) => {
+      const { Type: type, Source: source, VolumeOptions: options } = fields(item);
+      const isNamed = source !== undefined && source !== 'anonymous';
+      return type !== 'volume' || isNamed || Object.keys(fields(options)).length > 0;
     });
     if (!Array.isArray(readable) || key === 'ConsoleSize') return [key, readable];
     return [key, sorted(plain)];
@@ -182,7 +183,9 @@ function describeMount(raw: Fields, { directory }: Context): Fields {
   const { Name: name, Source: source, ...mount } = raw;
   if (raw['Type'] === 'bind') return { ...mount, Source: text(source).replace(directory, '.') };
   if (raw['Type'] !== 'volume') return { ...mount, Name: name };
-  return { ...mount, Name: isAnonymous(text(name)) ? 'anonymous' : name };
+  return isAnonymous(text(name))
+    ? { ...mount, Name: 'anonymous', Mode: undefined }
+    : { ...mount, Name: name };
 }
 
 function describeAttachment(raw: Fields, id: string): Fields {
@@ -212,7 +215,8 @@ function describePorts(ports: Fields): Fields {
 
 /** Bytes, modes and owners of what configs and secrets put into a container. */
 async function hashInside(id: string): Promise<Value> {
-  const files = 'find /run/secrets /etc/given* /given* /own /etc/property -type f 2>/dev/null | sort';
+  const files =
+    'find /run/secrets /etc/config* /etc/secret* /given* /own /etc/property -type f 2>/dev/null | sort';
   const each = 'stat -c "%n %a %u:%g" "$file"; sha256sum < "$file"';
   const script = `${files} | while read -r file; do ${each}; done`;
   return (await docker('exec', '--user', '0', id, 'sh', '-c', script)).split('\n');

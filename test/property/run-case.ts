@@ -54,7 +54,7 @@ async function play(one: Case, stage: Stage): Promise<Outcome> {
 
   await writeProject(stage, before.project);
   await runDocker(stage, before.project.outside);
-  await up(stage, before.variable);
+  await up(stage, before.variable, '--build');
   if (hand !== undefined) await runDocker(stage, [HAND_NETWORK]);
   const byHand = hand === undefined ? [] : [BY_HAND[hand] ?? []];
   const isLate = story === 'by hand after the point';
@@ -70,7 +70,7 @@ async function play(one: Case, stage: Stage): Promise<Outcome> {
     const isForced = hand !== undefined || one.changes.some(({ facet }) => facet.force);
     await writeProject(stage, after.project);
     await runDocker(stage, after.project.outside);
-    await up(stage, after.variable, ...(isForced ? ['--force-recreate'] : []), '--yes');
+    await up(stage, after.variable, '--build', '--yes', ...(isForced ? ['--force-recreate'] : []));
   }
   const changed = await stateOf(stage, one);
   const ids = await containersOf(stack);

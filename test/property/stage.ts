@@ -73,7 +73,7 @@ export async function up(
 ): Promise<void> {
   const env = { ...environment, ...variables };
   try {
-    await compose(['up', '--detach', '--build', ...flags], { cwd: stack.directory, env });
+    await compose(['up', '--detach', ...flags], { cwd: stack.directory, env });
   } catch (error) {
     throw new Impossible(error instanceof Error ? error.message.slice(-500) : String(error));
   }
