@@ -187,7 +187,6 @@ export const NETWORK_FACETS: Facet[] = [
       defined({ labels: ['org.example.a=2'] }),
       defined({ driver: 'bridge', driver_opts: { 'com.docker.network.driver.mtu': '1400' } }),
       defined({ driver_opts: { 'com.docker.network.driver.mtu': '1300' } }),
-      defined({ driver: 'macvlan' }),
       defined({ name: '%NAME%-front' }),
       defined({ name: '%NAME%-other' }),
     ],

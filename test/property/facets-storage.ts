@@ -73,9 +73,10 @@ export const STORAGE_FACETS: Facet[] = [
     values: [
       {},
       bind(),
-      bind({}, 'two\n'),
-      bind({ source: './other' }),
+      // Files of a directory that the service may write to are data, which these points leave out.
+      bind({ read_only: true }, 'two\n'),
       bind({ read_only: true }),
+      bind({ source: './other' }),
       bind({ bind: { propagation: 'private' } }),
       bind({ bind: { create_host_path: false, recursive: 'disabled' } }),
       bind({ bind: { create_host_path: true, selinux: 'z' } }),

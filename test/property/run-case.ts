@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cliWith, containersOf, filesOf, type CliResult } from '../support/e2e.js';
-import { differences, inspectProject, type Fields, type Inspection } from './inspection.js';
+import { differences, inspectProject, type Inspection } from './inspection.js';
 import { BY_HAND, HAND_NETWORK, scalarDifference, valueAt, type Case, type Project } from './model.js';
 import { closeStage, Impossible, openStage, runDocker, up, writeProject, type Stage } from './stage.js';
 import type { Yaml } from './keys.js';
@@ -146,19 +146,21 @@ async function stateOf({ stack }: Stage, { before, after }: Case): Promise<State
   return { inspection, files: Object.fromEntries(own) };
 }
 
-/** Networks, volumes and files that the change brought and nobody uses any more may stay; `.env` would be used. */
+/**
+ * Networks, volumes and files that the change brought and nobody uses any more may stay; `.env` would be used. So may containers of others.
+ */
 function withoutUnused({ inspection, files }: State, recorded: State): State {
   const used = JSON.stringify(inspection.containers);
-  const keep = (now: Fields, before: Fields): Fields =>
-    Object.fromEntries(Object.entries(now).filter(([name]) => name in before || used.includes(`"${name}`)));
+  const keep = <T>(now: Record<string, T>, before: object, isUsed: (name: string) => boolean) =>
+    Object.fromEntries(Object.entries(now).filter(([name]) => name in before || isUsed(name)));
+  const isInUse = (name: string) => used.includes(`"${name}`);
+  const { containers, networks, volumes } = recorded.inspection;
   return {
     inspection: {
-      ...inspection,
-      networks: keep(inspection.networks, recorded.inspection.networks),
-      volumes: keep(inspection.volumes, recorded.inspection.volumes),
+      containers: keep(inspection.containers, containers, (name) => !name.endsWith('-outside')),
+      networks: keep(inspection.networks, networks, isInUse),
+      volumes: keep(inspection.volumes, volumes, isInUse),
     },
-    files: Object.fromEntries(
-      Object.entries(files).filter(([path]) => path in recorded.files || path === '.env'),
-    ),
+    files: keep(files, recorded.files, (path) => path === '.env'),
   };
 }

@@ -43,7 +43,8 @@ test.each(bundles)('$title', async ({ project, environment, number }) => {
   expect(await operationsTo(stage, point)).toEqual([]);
   const before = await inspect();
 
-  for (const id of [...(await stack.ids('peer')), ...(await stack.ids('web'))]) await docker('restart', '-t', '0', id);
+  for (const id of [...(await stack.ids('peer')), ...(await stack.ids('web'))])
+    await docker('restart', '-t', '0', id);
   expect(await inspect()).toEqual(before);
   expect(await operationsTo(stage, point)).toEqual([]);
 
