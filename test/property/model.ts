@@ -6,7 +6,7 @@ import type { Facet, Fragment, Mapping } from './fragments.js';
 /** Generated compose projects, and the change that a case makes to one. The same seed and number give the same case. */
 
 /** What happens around the point: see `run-case.ts`. */
-export const STORIES = [
+const STORIES = [
   'edited',
   'edited',
   'edited',
@@ -18,7 +18,7 @@ export const STORIES = [
   'by hand before the point',
   'by hand after the point',
 ] as const;
-export type Story = (typeof STORIES)[number];
+type Story = (typeof STORIES)[number];
 
 /** Arguments of `docker` that change a running container; `%WEB%` is its id. */
 export const BY_HAND: Readonly<Record<string, readonly string[]>> = {
@@ -74,9 +74,6 @@ export interface Case {
 const CHANGES: readonly Change[] = FACETS.flatMap((facet) =>
   facet.values.slice(1).map((_, index) => ({ facet, from: index, to: index + 1 })),
 );
-
-/** Cases in one round through all changes. */
-export const ROUND = CHANGES.length;
 
 /** The numbered case of a seed. Cases with successive numbers go through all changes of all facets. */
 export function generateCase(seed: number, number: number): Case {
