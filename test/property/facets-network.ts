@@ -198,7 +198,7 @@ export const NETWORK_FACETS: Facet[] = [
       defined({}),
       defined({ enable_ipv6: true, ipam: { config: [{ subnet: '%SIX%::/64' }] } }),
       defined({ ipam: { driver: 'default', config: [{ subnet: '%NET%.0/25' }] } }),
-      defined({ ipam: { config: [{ subnet: '%NET%.128/25' }] } }),
+      defined({ ipam: { config: [{ subnet: '%NET%.128/26' }] } }),
       defined({ ipam: { config: [{ subnet: '%NET%.0/25', gateway: '%NET%.5' }] } }),
       defined({ ipam: { config: [{ subnet: '%NET%.0/25', ip_range: '%NET%.64/26' }] } }),
       defined({ ipam: { config: [{ subnet: '%NET%.0/25', aux_addresses: { router: '%NET%.9' } }] } }),

@@ -192,9 +192,9 @@ function describeAttachment(raw: Fields, id: string): Fields {
   const mac = text(raw['MacAddress']);
   return {
     aliases: sorted(items(raw['Aliases']).filter((alias) => alias !== id.slice(0, 12))),
-    requested: raw['IPAMConfig'],
-    links: raw['Links'],
-    options: raw['DriverOpts'],
+    requested: fields(raw['IPAMConfig']),
+    links: sorted(raw['Links']),
+    options: fields(raw['DriverOpts']),
     priority: raw['GwPriority'],
     mac: mac.startsWith(OWN_MAC) ? mac : undefined,
   };

@@ -153,7 +153,7 @@ function withoutUnused({ inspection, files }: State, recorded: State): State {
   const used = JSON.stringify(inspection.containers);
   const keep = <T>(now: Record<string, T>, before: object, isUsed: (name: string) => boolean) =>
     Object.fromEntries(Object.entries(now).filter(([name]) => name in before || isUsed(name)));
-  const isInUse = (name: string) => used.includes(`"${name}`);
+  const isInUse = (name: string) => used.includes(`"${name}"`) || used.includes(`"${name}:`);
   const { containers, networks, volumes } = recorded.inspection;
   return {
     inspection: {
