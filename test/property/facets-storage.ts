@@ -113,7 +113,7 @@ export const STORAGE_FACETS: Facet[] = [
     values: [
       peer({ volumes: ['data:/data'] }),
       { ...peer({ volumes: ['data:/data'] }), ...web({ volumes_from: ['peer'] }) },
-      { ...peer({ volumes: ['data:/data'] }), ...web({ volumes_from: ['peer:ro'] }) },
+      { ...peer({ volumes: ['data:/elsewhere'] }), ...web({ volumes_from: ['peer:ro'] }) },
     ],
     clash: ['volumes'],
   },
