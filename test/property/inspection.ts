@@ -163,29 +163,38 @@ async function describeContainer(raw: Fields, context: Context): Promise<[string
 }
 
 function describeHostConfig(raw: Fields, { names, directory }: Context): Fields {
-  const { ContainerIDFile: _, ...host } = raw;
+  const { ContainerIDFile: _, Binds: __, Mounts: requested, ...host } = raw;
   const named = Object.entries(host).map(([key, value]): [string, Value] => {
     const json = JSON.stringify(withReadableNames(value, names)).replaceAll(directory, '.');
     const readable: Value = JSON.parse(json.replaceAll(/[0-9a-f]{64}/g, 'anonymous'));
-    // An anonymous volume that compose carries over to the next container is set here, a new one is not. The mounts have both.
-    const plain = items(readable).filter((item) => {
-      const { Type: type, Source: source, VolumeOptions: options } = fields(item);
-      const isNamed = source !== undefined && source !== 'anonymous';
-      return type !== 'volume' || isNamed || Object.keys(fields(options)).length > 0;
-    });
     if (!Array.isArray(readable) || key === 'ConsoleSize') return [key, readable];
-    return [key, sorted(plain)];
+    return [key, sorted(readable)];
   });
-  return Object.fromEntries(named);
+  return {
+    ...Object.fromEntries(named),
+    mountOptions: sorted(items(requested).flatMap(describeMountOptions)),
+  };
+}
+
+/** One mount may be asked for in two ways, as a bind or as a mount, and one that compose carries over in a third: the options count. */
+function describeMountOptions(raw: Value): Fields[] {
+  const mount = fields(raw);
+  const { CreateMountpoint: _, ...bind } = fields(mount['BindOptions']);
+  const options = {
+    ...bind,
+    ...fields(mount['VolumeOptions']),
+    ...fields(mount['TmpfsOptions']),
+    ...fields(mount['ImageOptions']),
+  };
+  return Object.keys(options).length === 0 ? [] : [{ target: mount['Target'], options }];
 }
 
 function describeMount(raw: Fields, { directory }: Context): Fields {
-  const { Name: name, Source: source, ...mount } = raw;
+  // The mode repeats what is in other fields, in one of two spellings.
+  const { Name: name, Source: source, Mode: _, ...mount } = raw;
   if (raw['Type'] === 'bind') return { ...mount, Source: text(source).replace(directory, '.') };
   if (raw['Type'] !== 'volume') return { ...mount, Name: name };
-  return isAnonymous(text(name))
-    ? { ...mount, Name: 'anonymous', Mode: undefined }
-    : { ...mount, Name: name };
+  return isAnonymous(text(name)) ? { ...mount, Name: 'anonymous' } : { ...mount, Name: name };
 }
 
 function describeAttachment(raw: Fields, id: string): Fields {
