@@ -25,8 +25,8 @@ const withoutEngine = {
   unstubEnvs: true,
   sequence: { groupOrder: 0 },
 };
-/** With KILLS or FAULTS every moment is tried, for hours: not twice. */
-const isSample = env['KILLS'] === undefined && env['FAULTS'] === undefined;
+/** With these variables tests take hours: not twice. */
+const isSample = ['KILLS', 'FAULTS', 'PROPERTY_CASES'].every((name) => env[name] === undefined);
 
 /** End-to-end tests of our own work, which is the same whatever the engine: they run on one. */
 const ENGINE_BLIND = [
@@ -168,7 +168,7 @@ export default defineConfig({
       },
       onEngine('smoke', { include: SMOKE }),
       onEngine('docker', {
-        include: ['test/{conformance,e2e,faults}/**/*.test.ts'],
+        include: ['test/{conformance,e2e,faults,property}/**/*.test.ts'],
         exclude: [...SMOKE, ...ALONE, ...ONLY_PODMAN, ...COMPOSE_V1, ...FAULTS_OF_PROGRAMS],
         order: 2,
       }),

@@ -1,0 +1,36 @@
+import { BUILD_FACETS } from './facets-build.js';
+import { NETWORK_FACETS } from './facets-network.js';
+import { PROCESS_FACETS } from './facets-process.js';
+import { RESOURCE_FACETS } from './facets-resources.js';
+import { STORAGE_FACETS } from './facets-storage.js';
+import type { Facet } from './fragments.js';
+
+/** Everything that a generated model may have, and that a case may change. */
+export const FACETS: readonly Facet[] = [
+  ...PROCESS_FACETS,
+  ...RESOURCE_FACETS,
+  ...NETWORK_FACETS,
+  ...STORAGE_FACETS,
+  ...BUILD_FACETS,
+];
+
+/** Changes of facets that a rollback may refuse before it touches anything, with the reason. */
+export const MAY_BLOCK: Readonly<Record<string, string>> = {
+  'volume definition': 'a volume whose definition differs is never recreated silently',
+};
+
+/** Facets with keys that older engines and Podman do not have, and what they lack. */
+export const ONLY_NEWEST_DOCKER: Readonly<Record<string, string>> = {
+  annotations: 'Docker 24 has them first',
+  cgroup_parent: 'depends on the cgroup driver',
+  external_links: "Podman has no links, and Docker's are of the default bridge",
+  healthcheck: 'Docker 25 has start_interval first',
+  depends_on: 'Docker 25 has start_interval first',
+  logging: 'drivers differ',
+  'network IPAM': 'Docker 28 can leave IPv4 out first',
+  'network definition': 'options of drivers differ',
+  'networks settings': 'Docker 28 has interface_name and gw_priority first',
+  runtime: "the names of Docker's runtimes",
+  'volumes image': 'Docker 28 has image mounts first',
+  'volumes subpath': 'Docker 26 has subpaths first',
+};
