@@ -77,8 +77,7 @@ export function blockers(
     ...overrideBlockers(observation, target, decisions),
     ...volumeSettingsBlockers(observation, target),
   );
-  const canUseFacts = target.facts !== undefined && observation.provider.readsModels;
-  if (!returning && !canUseFacts) result.push(...outsideBlockers(observation, target, files, decisions));
+  if (!returning) result.push(...outsideBlockers(observation, target, files, decisions));
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',
