@@ -18,9 +18,9 @@ export function readModel(document: unknown, provider: string): ComposeModel {
  * Throws `provider-failed`, without the parser's words: they may quote values.
  */
 export async function parseYaml(text: string, provider: string): Promise<unknown> {
-  const { parse } = await import('yaml');
+  const { default: yaml } = await import('yaml');
   try {
-    return parse(text, { version: '1.2', prettyErrors: false, logLevel: 'error' });
+    return yaml.parse(text, { version: '1.2', prettyErrors: false, logLevel: 'error' });
   } catch (thrown) {
     throw new RollbackError('provider-failed', `\`${provider} config\` printed YAML that cannot be read`, {
       hint: `report this with the version of ${provider}`,

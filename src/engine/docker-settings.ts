@@ -1,5 +1,5 @@
 import type { Volume } from '../model/engine.js';
-import type { Json, Settings } from '../model/facts.js';
+import { type Json, OWN_NAME, type Settings } from '../model/facts.js';
 import type { ContainerDocument, Maybe, NetworkDocument } from './docker-mapping.js';
 
 /** Settings of containers and images, by the keys of `CONTAINER_FACTS`. Pure. What has the value that it has by itself is left out. */
@@ -246,18 +246,22 @@ function networkMode(mode: unknown): string | undefined {
   return name.startsWith('container:') || NETWORK_MODES.includes(name) ? name : undefined;
 }
 
-/** Without the aliases that every container has: its name, its id and its service. */
-function networkSettings({ Id, Name, Config, NetworkSettings }: ContainerDocument): Fields {
-  const service = Config.Labels?.['com.docker.compose.service'];
-  const own = new Set([Name.replace(/^\//, ''), Id.slice(0, 12), service]);
+/** Without the alias that is the container's id. That which is its name stands as `OWN_NAME`. */
+function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fields {
+  const name = Name.replace(/^\//, '');
+  const id = Id.slice(0, 12);
   const networks = Object.entries(fields(NetworkSettings.Networks)).filter(
-    ([name]) => !NETWORK_MODES.includes(name),
+    ([network]) => !NETWORK_MODES.includes(network),
   );
-  const memberships = networks.map(([name, endpoint]) => {
+  const memberships = networks.map(([network, endpoint]) => {
     const { IPAMConfig, Aliases, Links, DriverOpts, GwPriority } = fields(endpoint);
     const ipam = fields(IPAMConfig);
     const membership = {
-      aliases: sorted(strings(Aliases).filter((alias) => !own.has(alias))),
+      aliases: sorted(
+        strings(Aliases)
+          .filter((alias) => alias !== id)
+          .map((alias) => (alias === name ? OWN_NAME : alias)),
+      ),
       ipv4: ipam['IPv4Address'],
       ipv6: ipam['IPv6Address'],
       link_local: strings(ipam['LinkLocalIPs']),
@@ -265,7 +269,7 @@ function networkSettings({ Id, Name, Config, NetworkSettings }: ContainerDocumen
       driver_options: DriverOpts,
       gw_priority: GwPriority,
     };
-    return [name, dropDefaults(membership)] as const;
+    return [network, dropDefaults(membership)] as const;
   });
   return prefixed('network', Object.fromEntries(memberships));
 }

@@ -18,6 +18,9 @@ const json: z.ZodType<Json> = z.json();
 const factSchema = z.object({ value: json, origin: z.enum(ORIGINS) });
 const factsSchema = z.record(z.string(), factSchema);
 
+/** Stands for the name of the container itself among its aliases: replicas are numbered, and not every release of compose gives it. */
+export const OWN_NAME = '{name}';
+
 /** How a container is connected to a network, without what the engine generated. */
 export const membershipSchema = z.object({
   aliases: z.array(z.string()).default([]),
@@ -62,6 +65,8 @@ export interface FactRule {
   otherwise: Exclude<Origin, 'set'> | 'none';
   /** Keys of a service in the resolved model that set it; the rest of the fact's key follows the last one. */
   setBy: string[];
+  /** It can be changed while a container runs, so that no definition vouches for it. */
+  updatable?: true;
   /** A rollback that ends without it has failed: another difference is only reported. */
   essential?: true;
   /** Its value may hold a password. */
@@ -152,7 +157,7 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   cpu_percent: onlySet('cpu_percent'),
   cpuset: onlySet('cpuset'),
   cpuset_mems: onlySet(),
-  pids_limit: fromDaemon('pids_limit', 'deploy.resources.limits.pids'),
+  pids_limit: { ...fromDaemon('pids_limit', 'deploy.resources.limits.pids'), updatable: true },
   blkio: onlySet('blkio_config'),
   storage_opt: onlySet('storage_opt'),
 };

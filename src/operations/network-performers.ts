@@ -1,3 +1,4 @@
+import { OWN_NAME } from '../model/facts.js';
 import type { OperationOf } from '../model/plan.js';
 import { readContainers } from '../project/containers.js';
 import type { Workspace } from '../session/workspace.js';
@@ -37,7 +38,8 @@ export function networkPerformers({ engine, project }: Workspace): NetworkPerfor
       if (!found) return DONE;
       // The provider may have connected it in another way.
       if (found.settings[`network.${network}`] !== undefined) await engine.disconnect(network, found.id);
-      await engine.connect(network, found.id, membership);
+      const aliases = membership.aliases.map((alias) => (alias === OWN_NAME ? found.name : alias));
+      await engine.connect(network, found.id, { ...membership, aliases });
       return DONE;
     },
   };

@@ -10,7 +10,8 @@ export function changedByHand(facts: Facts, service: ComposeService | undefined)
   if (!service) return false;
   const expected = expectedResources(service);
   return Object.entries(expected).some(
-    ([key, value]) => canonicalText(facts[key]?.value ?? null) !== canonicalText(value),
+    ([key, value]) =>
+      canonicalText(facts[key]?.origin === 'set' ? facts[key].value : null) !== canonicalText(value),
   );
 }
 
@@ -24,7 +25,12 @@ function expectedResources(service: ComposeService): Record<string, Json> {
     mem_reservation: number(service['mem_reservation'] ?? reservations['memory']),
     cpus: cpus === 0 ? null : Math.round(cpus * 1e9),
     cpu_shares: number(service['cpu_shares']),
+    cpu_period: number(service['cpu_period']),
+    cpu_quota: number(service['cpu_quota']),
     cpuset: text(service['cpuset']) || null,
+    cpuset_mems: null,
+    pids_limit: number(service['pids_limit'] ?? limits['pids']),
+    'blkio.weight': number(fields(service['blkio_config'])['weight']),
     restart: expectedRestart(service),
   };
 }

@@ -1,4 +1,4 @@
-import { type Json, parseMembership } from '../model/facts.js';
+import { type Json, OWN_NAME, parseMembership } from '../model/facts.js';
 
 /** Values of facts as a compose file has them. Pure. */
 
@@ -7,7 +7,7 @@ export type Fields = Record<string, unknown>;
 export function membership(value: Json): Fields | null {
   const { aliases, ipv4, ipv6, link_local, driver_options, gw_priority } = parseMembership(value);
   return dropUnset({
-    aliases: aliases.length === 0 ? undefined : aliases,
+    aliases: optionalList(aliases.filter((alias) => alias !== OWN_NAME)),
     ipv4_address: ipv4,
     ipv6_address: ipv6,
     link_local_ips: link_local,
@@ -79,3 +79,5 @@ export const number = (value: unknown): Json =>
   value === undefined || Number(value) === 0 ? null : Number(value);
 export const text = (value: unknown) =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+
+const optionalList = (values: string[]) => (values.length === 0 ? undefined : values);

@@ -5,7 +5,10 @@ import {
   type FactRule,
   type Facts,
   type Json,
+  type Membership,
   NETWORK_FACTS,
+  OWN_NAME,
+  parseMembership,
   type ProjectFacts,
   ruleOf,
   VOLUME_FACTS,
@@ -56,7 +59,7 @@ export function compareFacts(
     // What only the present image gives is no difference of its own: images are compared by their ids.
     const comesWithImage = was === undefined && is?.origin === 'image';
     if (!rule || comesWithImage || isOneOf(['generated'], was, is)) continue;
-    if (was && is && canonicalText(was.value) === canonicalText(is.value)) {
+    if (was && is && isEqual(key, was.value, is.value)) {
       if (was.origin !== 'daemon') result.equal += 1;
       continue;
     }
@@ -64,6 +67,17 @@ export function compareFacts(
     list.push(toDifference(what, name, key, rule, was, is));
   }
   return result;
+}
+
+function isEqual(key: string, was: Json, is: Json): boolean {
+  const comparable = (value: Json) =>
+    canonicalText(key.startsWith('network.') ? withoutOwnName(parseMembership(value)) : value);
+  return comparable(was) === comparable(is);
+}
+
+/** Not every release of compose gives a container its name as an alias; it is known by it in any case. */
+export function withoutOwnName({ aliases, ...membership }: Membership): Membership {
+  return { ...membership, aliases: aliases.filter((alias) => alias !== OWN_NAME) };
 }
 
 /** Does everything that gives a value come from these origins? */

@@ -3,7 +3,7 @@ import { type Facts, type Membership, parseMembership } from '../model/facts.js'
 import type { Operation, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { Decisions } from './decision.js';
-import { compareNetwork, type FactDifference } from './facts.js';
+import { compareNetwork, type FactDifference, withoutOwnName } from './facts.js';
 import type { Target } from './target.js';
 
 /** Networks are planned like services: one whose settings differ is made anew. Pure. */
@@ -119,7 +119,8 @@ function connectionsByHand(
   );
   const made = [...actual].filter(
     ([network, membership]) =>
-      !lost.includes(network) && canonicalText(expected.get(network) ?? null) !== canonicalText(membership),
+      !lost.includes(network) &&
+      canonicalText(expected.get(network) ?? null) !== canonicalText(withoutOwnName(membership)),
   );
   const cut = [...expected.keys()].filter((network) => !actual.has(network));
   return [...made, ...cut.map((network): [string, undefined] => [network, undefined])];
@@ -132,15 +133,16 @@ function expectedNetworks({ model, point }: Target, service: string): ReadonlyMa
   return new Map(
     entries.map(([key, settings]) => {
       const name = model?.networks[key]?.name ?? `${point.project.name}_${key}`;
-      return [name, membershipOf(settings)];
+      return [name, membershipOf(settings, service)];
     }),
   );
 }
 
-function membershipOf(settings: unknown): Membership {
+function membershipOf(settings: unknown, service: string): Membership {
   const fields: Record<string, unknown> =
     typeof settings === 'object' && settings !== null ? { ...settings } : {};
-  const aliases = Array.isArray(fields['aliases']) ? fields['aliases'].map(String).toSorted() : [];
+  const given = Array.isArray(fields['aliases']) ? fields['aliases'].map(String) : [];
+  const aliases = [...new Set([...given, service])].toSorted();
   const drop = Object.entries({
     ipv4: fields['ipv4_address'],
     ipv6: fields['ipv6_address'],

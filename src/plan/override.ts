@@ -280,10 +280,11 @@ class Definition {
         return [{ ...common, source, bind }];
       }
       case 'volume': {
-        const { NoCopy, Subpath } = fields(options['volume']);
+        const { NoCopy, Subpath, Labels } = fields(options['volume']);
         const volume = {
           ...(NoCopy === true ? { nocopy: true } : {}),
           ...(Subpath === undefined ? {} : { subpath: Subpath }),
+          ...(Labels === undefined ? {} : { labels: Labels }),
         };
         return [{ ...common, source: this.volumeKey(text(mount['volume'])), volume }];
       }

@@ -56,13 +56,23 @@ export async function readFacts(input: FactsInput): Promise<ProjectFacts> {
 /** What containers call each other by in the settings of others: `service:NAME`, or `container:NAME` for those of other projects. */
 async function namesById({ engine }: FactsInput, containers: Container[]): Promise<Map<string, string>> {
   const names = new Map(containers.map(({ id, service }) => [id, `service:${service}`]));
-  const referenced = containers.flatMap(({ settings }) =>
-    SHARED_NAMESPACES.flatMap((key) => /^container:(.+)$/.exec(text(settings[key]))?.[1] ?? []),
-  );
+  const referenced = containers.flatMap(({ settings }) => [
+    ...volumeSources(settings).map(([id]) => id),
+    ...SHARED_NAMESPACES.flatMap((key) => /^container:(.+)$/.exec(text(settings[key]))?.[1] ?? []),
+  ]);
   const others = [...new Set(referenced)].filter((id) => !names.has(id));
   const found = await Promise.all(others.map((id) => engine.container(id)));
   for (const [index, id] of others.entries()) names.set(id, `container:${found[index]?.name ?? 'gone'}`);
   return names;
+}
+
+/** `ID:ro` of `volumes_from`, taken apart. */
+function volumeSources(settings: Settings): [id: string, mode: string][] {
+  const sources = settings['volumes_from'];
+  return (Array.isArray(sources) ? sources : []).map((source) => {
+    const [id = '', mode = ''] = text(source).split(':');
+    return [id, mode === '' ? '' : `:${mode}`];
+  });
 }
 
 const SHARED_NAMESPACES = ['network_mode', 'pid', 'ipc', 'uts'];
@@ -79,7 +89,13 @@ async function containerFacts(
     set: model?.services[name],
     isTrusted: matchesFiles,
     image: images[container.imageId]?.settings ?? {},
-    daemon: { ...BUILT_IN, logging, runtime, hostname: identity.hostname },
+    daemon: {
+      ...BUILT_IN,
+      ...(identity.kind === 'podman' ? PODMAN : {}),
+      logging,
+      runtime,
+      hostname: identity.hostname,
+    },
   };
   const settings = await resolveSettings(input, container, names);
   const contents = await readContents(input.engine, container, model, input.contents[name] ?? []);
@@ -94,6 +110,8 @@ async function containerFacts(
 }
 
 /** Of daemons that nobody configured. */
+/** Podman's `containers.conf`. */
+const PODMAN: Settings = { pids_limit: 2048, ipc: 'shareable' };
 const BUILT_IN: Settings = { shm_size: 64 << 20, ipc: 'private', cgroup: 'private' };
 
 /** Without ids and absolute paths of this project, which change where nothing else does. */
@@ -110,6 +128,12 @@ async function resolveSettings(
   for (const key of SHARED_NAMESPACES) {
     const id = /^container:(.+)$/.exec(text(settings[key]))?.[1];
     if (id !== undefined) resolved[key] = names.get(id) ?? 'container:gone';
+  }
+  if (settings['volumes_from'] !== undefined) {
+    // As a compose file has it: a service by its mere name.
+    resolved['volumes_from'] = volumeSources(settings).map(
+      ([id, mode]) => (names.get(id) ?? `container:${id}`).replace(/^service:/, '') + mode,
+    );
   }
   const binds = Object.entries(settings).filter(([key]) => key.startsWith('mount.'));
   for (const [key, value] of binds) resolved[key] = await resolveMount(project, identity, value);
@@ -225,7 +249,7 @@ function toFacts(table: Readonly<Record<string, FactRule>>, settings: Settings, 
 }
 
 function originOf(
-  { otherwise, setBy }: FactRule,
+  { otherwise, setBy, updatable }: FactRule,
   key: string,
   value: Json,
   { set, isTrusted, image = {}, daemon = {} }: Known,
@@ -238,7 +262,7 @@ function originOf(
       return isEqual(image[key], value) ? 'image' : 'set';
     case 'daemon':
       if (isSet()) return 'set';
-      return isTrusted || isEqual(daemon[key], value) ? 'daemon' : 'set';
+      return (isTrusted && !updatable) || isEqual(daemon[key], value) ? 'daemon' : 'set';
     case 'generated':
       return isSet() ? 'set' : 'generated';
   }

@@ -7,6 +7,7 @@ import { hasErrno, writeNewFile } from './files.js';
 import { translate, translated } from './index-errors.js';
 import { assertNotNewer, migrate, MIGRATIONS, schemaVersion } from './migrations.js';
 import { openDatabase, sqliteCode } from './sqlite.js';
+import { pointRow } from './summary.js';
 
 /** What a listing prints of a point: a fraction of its summary, read in a fraction of the time. */
 export interface PointLine {
@@ -156,23 +157,7 @@ export class IndexDb {
       this.#run(
         `INSERT INTO points (id, project, kind, name, pinned, created, timestamp, description, services, failing, images, volumes, bytes, git_commit, sequence)
          VALUES (@id, @project, @kind, @name, @pinned, @created, @timestamp, @description, @services, @failing, @images, @volumes, @bytes, @git_commit, @sequence)`,
-        {
-          id: summary.id,
-          project: summary.project,
-          kind: summary.kind,
-          name: summary.name,
-          pinned: Number(summary.pinned),
-          created: Date.parse(summary.timestamp),
-          timestamp: summary.timestamp,
-          description: summary.description,
-          services: JSON.stringify(summary.services),
-          failing: JSON.stringify(summary.failing),
-          images: Object.keys(summary.images).length,
-          volumes: summary.volumes.length,
-          bytes: summary.sizes.total,
-          git_commit: summary.metadata.git_commit,
-          sequence: summary.sequence,
-        },
+        pointRow(summary),
       );
       this.#raiseSequence(summary);
       const document = JSON.stringify(summary);

@@ -25,3 +25,24 @@ export function summaryOf(point: Point): PointSummary {
     metadata: point.metadata,
   };
 }
+
+/** A point's row in the table `points`. */
+export function pointRow(summary: PointSummary) {
+  return {
+    id: summary.id,
+    project: summary.project,
+    kind: summary.kind,
+    name: summary.name,
+    pinned: Number(summary.pinned),
+    created: Date.parse(summary.timestamp),
+    timestamp: summary.timestamp,
+    description: summary.description,
+    services: JSON.stringify(summary.services),
+    failing: JSON.stringify(summary.failing),
+    images: Object.keys(summary.images).length,
+    volumes: summary.volumes.length,
+    bytes: summary.sizes.total,
+    git_commit: summary.metadata.git_commit,
+    sequence: summary.sequence,
+  };
+}
