@@ -167,13 +167,13 @@ export const NETWORK_FACTS: Readonly<Record<string, FactRule>> = {
   driver: fromDaemon('driver'),
   internal: onlySet('internal'),
   attachable: onlySet('attachable'),
-  ipv6: fromDaemon('enable_ipv6'),
+  ipv6: onlySet('enable_ipv6'),
   without_ipv4: onlySet('enable_ipv4'),
   ipam_driver: onlySet('ipam.driver'),
   ipam_option: onlySet('ipam.options'),
   // The engine chooses them when nobody declares them.
   subnets: { otherwise: 'generated', setBy: ['ipam.config'] },
-  option: { ...fromDaemon('driver_opts'), ...secret },
+  option: { ...onlySet('driver_opts'), ...secret },
   label: { ...onlySet('labels'), ...secret },
 };
 

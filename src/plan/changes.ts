@@ -4,6 +4,7 @@ import type { Observation } from '../model/project.js';
 import { hasDrifted } from './definitions.js';
 import { compareService, type FactDifference } from './facts.js';
 import { changedByHand } from './by-hand.js';
+import { driftedNetworks } from './network-definition.js';
 import type { Target } from './target.js';
 
 /** What the recorded facts mean for a plan. Pure. */
@@ -56,6 +57,7 @@ export function needsFacts(
   if (model && !model.services[service]) return true;
   if (point.containers[service]?.matches_files === false || hasDrifted(point, service)) return true;
   if (changedByHand(own, model?.services[service])) return true;
+  if (driftedNetworks(target).some((network) => own[`network.${network}`] !== undefined)) return true;
   // A new container takes over the anonymous volumes of the one before it, whichever those are.
   return serviceDifferences(observation, target, findings, service).some(
     ({ was }) => anonymousVolume(was) !== undefined,

@@ -1,13 +1,15 @@
+import type { ComposeModel } from '../model/compose.js';
 import { type Json, OWN_NAME, parseMembership } from '../model/facts.js';
 
 /** Values of facts as a compose file has them. Pure. */
 
 export type Fields = Record<string, unknown>;
 
-export function membership(value: Json): Fields | null {
+/** The provider gives the name of the container and of its service as aliases by itself. */
+export function membership(value: Json, service: string): Fields | null {
   const { aliases, ipv4, ipv6, link_local, driver_options, gw_priority } = parseMembership(value);
   return dropUnset({
-    aliases: optionalList(aliases.filter((alias) => alias !== OWN_NAME)),
+    aliases: optionalList(aliases.filter((alias) => alias !== OWN_NAME && alias !== service)),
     ipv4_address: ipv4,
     ipv6_address: ipv6,
     link_local_ips: link_local,
@@ -81,3 +83,12 @@ export const text = (value: unknown) =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 
 const optionalList = (values: string[]) => (values.length === 0 ? undefined : values);
+
+/** The key of a model's network or volume that the engine knows by this name. */
+export function keyOf(
+  resources: ComposeModel['networks'],
+  name: string,
+  project: string,
+): string | undefined {
+  return Object.keys(resources).find((key) => (resources[key]?.name ?? `${project}_${key}`) === name);
+}

@@ -13,8 +13,10 @@ import {
   ports,
   seconds,
   text,
+  keyOf,
   type Fields,
 } from './definition-values.js';
+import { networkFromFacts } from './network-definition.js';
 import type { Target } from './target.js';
 
 /**
@@ -213,7 +215,7 @@ class Definition {
     const mode = this.value('network_mode');
     const memberships = Object.entries(this.group('network')).map(([name, value]) => [
       this.networkKey(name),
-      membership(value),
+      membership(value, this.name),
     ]);
     const isShared = typeof mode === 'string';
     return {
@@ -342,36 +344,4 @@ class Definition {
     });
     return Object.fromEntries(entries);
   }
-}
-
-function networkFromFacts(facts: Facts): Fields {
-  const group = (kind: string) =>
-    Object.fromEntries(
-      Object.entries(facts).flatMap(([key, { origin, value }]) => {
-        const [first, rest] = splitKey(key);
-        return first === kind && rest !== undefined && origin === 'set' ? [[rest, value]] : [];
-      }),
-    );
-  const set = (key: string) => (facts[key]?.origin === 'set' ? facts[key].value : undefined);
-  const subnets = set('subnets');
-  const ipam = {
-    driver: set('ipam_driver'),
-    options: optional(group('ipam_option')),
-    config: subnets,
-  };
-  const definition: Fields = {
-    driver: set('driver'),
-    internal: set('internal'),
-    attachable: set('attachable'),
-    enable_ipv6: set('ipv6'),
-    enable_ipv4: set('without_ipv4') === true ? false : undefined,
-    ipam: Object.values(ipam).every((value) => value === undefined) ? undefined : dropUnset(ipam),
-    driver_opts: optional(group('option')),
-    labels: optional(group('label')),
-  };
-  return dropUnset(definition);
-}
-
-function keyOf(resources: ComposeModel['networks'], name: string, project: string): string | undefined {
-  return Object.keys(resources).find((key) => (resources[key]?.name ?? `${project}_${key}`) === name);
 }

@@ -51,7 +51,10 @@ export function decide(situation: Situation, only: string[] | undefined): Decisi
     decisions.set(name, downMeanwhile(decisions.get(name), under));
   }
   for (const { network, services } of networkChanges(observation, target)) {
-    for (const name of services) moveToNewNetwork(decisions, point.containers[name], name, network);
+    for (const name of services) {
+      const from = needsFacts(observation, target, situation.findings, name) ? 'facts' : undefined;
+      moveToNewNetwork(decisions, point.containers[name], name, { network, from });
+    }
   }
   for (const [name, decision] of decisions)
     decisions.set(name, replacedWhenMoved(name, decision, observation, target));
@@ -80,13 +83,13 @@ function moveToNewNetwork(
   decisions: Map<string, Decision>,
   recorded: PointContainers | undefined,
   service: string,
-  network: string,
+  { network, from }: { network: string; from: 'facts' | undefined },
 ): void {
   const decision = decisions.get(service);
   if (!decision || !recorded || ['remove', 'cannot'].includes(decision.action)) return;
   const { replicas, running } = recorded;
   const cause = decision.action === 'up' ? decision.cause : `network ${network} is made anew`;
-  const definition = decision.action === 'up' && decision.from ? { from: decision.from } : {};
+  const definition = from === undefined ? {} : { from };
   const recreate = true;
   decisions.set(service, {
     action: 'up',

@@ -188,7 +188,7 @@ async function readNetworks(
       const others = await Promise.all(
         network.members.filter((id) => !own.has(id)).map((id) => engine.container(id)),
       );
-      const facts = toFacts(NETWORK_FACTS, network.settings, { set: defined.get(name), isTrusted: true });
+      const facts = networkFacts(network.settings, defined.get(name));
       const memberships = others.flatMap((other) =>
         other ? [[other.name, parseMembership(other.settings[`network.${name}`] ?? {})] as const] : [],
       );
@@ -197,6 +197,18 @@ async function readNetworks(
   );
   return Object.fromEntries(found.flat());
 }
+
+/** No hash tells whether a network is what the files say, so nothing is taken for a default that need not be one. */
+function networkFacts(settings: Settings, set: Fields | undefined): Facts {
+  const facts = toFacts(NETWORK_FACTS, settings, { set, isTrusted: false, daemon: { driver: 'bridge' } });
+  const { subnets } = facts;
+  // To those that it chooses the engine adds a gateway (measured, Docker 20.10 and 28.5).
+  const isDeclared = Array.isArray(subnets?.value) && subnets.value.some((one) => !hasGateway(one));
+  return subnets && isDeclared ? { ...facts, subnets: { ...subnets, origin: 'set' } } : facts;
+}
+
+const hasGateway = (subnet: Json) =>
+  typeof subnet === 'object' && subnet !== null && !Array.isArray(subnet) && subnet['gateway'] !== undefined;
 
 async function readVolumes(
   { engine, model, project }: FactsInput,
