@@ -4,7 +4,7 @@ import { assertDescription, assertPointName, type PointKind } from '../model/nam
 import type { Point, SaveImages } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { pass } from '../model/verdict.js';
-import { observeForMigration, observePresent, withLabels, type Workspace } from '../session/workspace.js';
+import { observeForMigration, observePresent, type Workspace } from '../session/workspace.js';
 import { gatherEvidence } from './evidence.js';
 import { recordPoint } from './record.js';
 import { applyRetention } from './remove.js';
@@ -39,7 +39,6 @@ export async function createPoint(workspace: Workspace, request: CreateRequest):
   const look = request.kind === 'migration' ? observeForMigration : observePresent;
   const observation = await look(workspace);
   assertWhole(observation, request);
-  await withLabels(workspace, observation.model); // reports labels that are mistyped
   const details = {
     kind: request.kind ?? 'manual',
     description: request.description ?? '',

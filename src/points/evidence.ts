@@ -31,7 +31,7 @@ export async function gatherEvidence(
 ): Promise<GatheredEvidence> {
   const evidence = new Map<string, Evidence>();
   const failing = new Set<string>();
-  const workspace = await withLabels(plain, observation.model).catch(() => plain);
+  const workspace = await withLabels(plain, observation.model);
   const gather = async ({ name, containers }: ServiceObservation) => {
     const isConfigured = isCheckConfigured(serviceConfig(workspace, name));
     const known = engineEvidence(containers, observation.takenAt);

@@ -194,12 +194,7 @@ export class IndexDb {
 
   /** The names of all projects that have points here; those with nothing but safety points left out. */
   projects(): string[] {
-    return this.#attempt(() =>
-      this.#db
-        .prepare<[], { project: string }>("SELECT DISTINCT project FROM points WHERE kind <> 'safety'")
-        .all()
-        .map(({ project }) => project),
-    );
+    return this.#texts("SELECT DISTINCT project AS document FROM points WHERE kind <> 'safety'", {});
   }
 
   /** What `points` gives, each still as JSON text: for those who only pass it on. */
