@@ -4,7 +4,6 @@ import {
   absolute,
   bytes,
   devicesOf,
-  dropUnset,
   fields,
   healthcheck,
   membership,
