@@ -108,7 +108,9 @@ function serviceChanges(before: State, after: State, name: string): string[] {
   } else if (image && newImage && image.tag_id !== newImage.tag_id) {
     changes.push(`the tag ${image.ref} points to another image, which does not run yet`);
   }
-  if (hasOtherDefinition(before, after, name)) changes.push('definition changed');
+  // What ran otherwise than its files has a hash that says nothing: its facts are compared.
+  const isByFacts = before.facts !== undefined && was.matches_files === false;
+  if (!isByFacts && hasOtherDefinition(before, after, name)) changes.push('definition changed');
   if (was.replicas !== is.replicas) changes.push(`containers ${was.replicas} -> ${is.replicas}`);
   if (was.state !== is.state) changes.push(`${was.state} -> ${is.state}`);
   return changes;

@@ -1,0 +1,202 @@
+import { expect, test } from 'vitest';
+import { aStack, cli, cliWith, create, docker, json, ok, type Stack } from '../../support/e2e.js';
+import { compose } from '../../support/engine.js';
+import { containerOf, SLEEPER } from '../../support/round-trip.js';
+
+/**
+ * Settings that no hash of compose covers, or that no file says: what runs after a rollback is what ran at the point, as the engine tells it. How
+ * single facts are compared: plan-facts.test.ts; all keys of compose: property.
+ */
+
+/** As `docker inspect --format` prints it, of the first container of a service. */
+async function inspect(stack: Stack, service: string, format: string): Promise<string> {
+  return await docker('inspect', '--format', format, (await containerOf(stack, service)).id);
+}
+
+const inside = async (stack: Stack, service: string, ...argv: string[]) =>
+  await docker('exec', (await containerOf(stack, service)).id, ...argv);
+
+async function expectNothingToDo(stack: Stack, point: string): Promise<void> {
+  expect(await json(stack, 'rollback', point, '--dry-run')).toMatchObject({ operations: [], blockers: [] });
+  expect((await cli(stack, 'diff', point, '--exit-code')).exitCode).toBe(0);
+}
+
+test('the content of configs and the name of a volume, which are in no hash', async () => {
+  const files = (content: string, volume: string) => (name: string) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web: { ${SLEEPER}, configs: [{ source: motd, target: /etc/motd }], volumes: ['store:/store'] }
+  idle: { ${SLEEPER} }
+configs: { motd: { content: '${content}' } }
+volumes: { store: { name: ${name}_${volume} } }
+`,
+  });
+  const stack = await aStack('e2e-facts', files('listen 8080', 'prod'));
+  await stack.compose('up', '-d');
+  const point = await create(stack);
+  await expectNothingToDo(stack, point);
+
+  await stack.write(files('listen 9999', 'test')(stack.name));
+  await stack.compose('up', '-d', '--force-recreate', 'web');
+  const idle = await containerOf(stack, 'idle');
+  const differing = await cli(stack, 'diff', point, '--exit-code');
+  expect(differing.exitCode).toBe(1);
+  expect(differing.stdout).toContain('mount./store');
+  expect(differing.stdout).not.toContain('9999');
+
+  const { stdout } = await ok(stack, 'rollback', point, '--yes');
+  expect(stdout).toMatch(/Proved: \d+ facts/);
+  expect(await inside(stack, 'web', 'cat', '/etc/motd')).toBe('listen 8080');
+  expect(await inspect(stack, 'web', '{{(index .Mounts 0).Name}}')).toBe(`${stack.name}_prod`);
+  expect(await containerOf(stack, 'idle')).toEqual(idle);
+  await expectNothingToDo(stack, point);
+
+  await ok(stack, 'undo', '--yes');
+  expect(await inside(stack, 'web', 'cat', '/etc/motd')).toBe('listen 9999');
+});
+
+test('a network that became internal, with a container of somebody else in it', async () => {
+  const files = (internal: boolean) => (name: string) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web: { ${SLEEPER}, networks: [back] }
+  idle: { ${SLEEPER} }
+networks: { back: { internal: ${internal}, ipam: { config: [{ subnet: 198.18.213.0/24 }] } } }
+`,
+  });
+  const stack = await aStack('e2e-facts-net', files(false));
+  await stack.compose('up', '-d');
+  const point = await create(stack);
+  await stack.compose('down', '-t', '1');
+  await stack.write(files(true)(stack.name));
+  await stack.compose('up', '-d');
+  const network = `${stack.name}_back`;
+  const [idle, guest] = [await containerOf(stack, 'idle'), `${stack.name}-guest`];
+  await docker('run', '-d', '--name', guest, 'busybox:latest', 'sleep', 'infinity');
+  await docker('network', 'connect', '--alias', 'visitor', '--ip', '198.18.213.77', network, guest);
+  const guestFacts = () =>
+    docker(
+      'inspect',
+      '--format',
+      `{{.State.StartedAt}} {{with index .NetworkSettings.Networks "${network}"}}{{.IPAddress}} {{.Aliases}}{{end}}`,
+      guest,
+    );
+  const before = await guestFacts();
+  expect(before).toContain('198.18.213.77');
+  try {
+    expect(await json(stack, 'rollback', point, '--dry-run')).toMatchObject({
+      risks: expect.arrayContaining([expect.objectContaining({ code: 'network-shared' })]),
+    });
+    await ok(stack, 'rollback', point, '--yes');
+    expect(await docker('network', 'inspect', '--format', '{{.Internal}}', network)).toBe('false');
+    expect(await guestFacts()).toBe(before);
+    expect(await containerOf(stack, 'idle')).toEqual(idle);
+    await expectNothingToDo(stack, point);
+    await ok(stack, 'undo', '--yes');
+    expect(await docker('network', 'inspect', '--format', '{{.Internal}}', network)).toBe('true');
+    expect(await guestFacts()).toBe(before);
+  } finally {
+    await docker('rm', '-f', guest);
+  }
+});
+
+test('a service whose files were edited before the point, and not applied', async () => {
+  const files = (mode: string, more: string) => (name: string) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web: { ${SLEEPER}, environment: { MODE: ${mode}, SECRET: value-${mode} }${more} }
+`,
+  });
+  const old = ', mem_limit: 64m, ulimits: { nofile: 512 }, cap_drop: [NET_RAW], labels: { role: first }';
+  const stack = await aStack('e2e-facts-edit', files('one', old));
+  await stack.compose('up', '-d');
+  const facts = () =>
+    inspect(
+      stack,
+      'web',
+      '{{.Config.Env}} {{.HostConfig.Memory}} {{.HostConfig.Ulimits}} {{.HostConfig.CapDrop}} {{index .Config.Labels "role"}}',
+    );
+  const recorded = await facts();
+  await stack.write(files('two', '')(stack.name));
+  const made = await ok(stack, 'create');
+  expect(made.stdout + made.stderr).toContain('other settings');
+  await stack.compose('up', '-d');
+  expect(await facts()).not.toBe(recorded);
+
+  const { stdout } = await ok(stack, 'rollback', 'latest', '--yes');
+  expect(await facts()).toBe(recorded);
+  expect(stdout).toContain('the next docker compose up replaces it');
+  expect(stdout).not.toContain('value-one');
+  await expectNothingToDo(stack, 'latest');
+  // A container that was made from standing input is found and recorded like any other.
+  await create(stack);
+  await stack.compose('up', '-d');
+  expect(await facts()).not.toBe(recorded);
+});
+
+test('settings that were changed by hand, and connections that were made by hand', async () => {
+  const stack = await aStack('e2e-facts-hand', (name) => ({
+    'compose.yaml': `name: ${name}\nservices: { web: { ${SLEEPER} }, idle: { ${SLEEPER} } }\n`,
+  }));
+  const network = `${stack.name}_extra`;
+  const web = async () => (await containerOf(stack, 'web')).id;
+  const label = `com.docker.compose.project=${stack.name}`;
+  await stack.compose('up', '-d');
+  await docker('network', 'create', '--label', label, network);
+  await docker('network', 'connect', '--alias', 'byhand', network, await web());
+  const connected = () => inspect(stack, 'web', `{{index .NetworkSettings.Networks "${network}"}}`);
+  const point = await create(stack);
+  await expectNothingToDo(stack, point);
+
+  await docker('update', '--memory', '100m', '--memory-swap', '200m', await web());
+  await docker('network', 'disconnect', network, await web());
+  await ok(stack, 'rollback', point, '--yes');
+  expect(await inspect(stack, 'web', '{{.HostConfig.Memory}}')).toBe('0');
+  expect(await connected()).toContain('byhand');
+  await expectNothingToDo(stack, point);
+
+  await docker('network', 'disconnect', network, await web());
+  await docker('network', 'rm', network);
+  const plan = await json(stack, 'rollback', point, '--dry-run');
+  expect(plan).toMatchObject({ blockers: [], operations: [] });
+});
+
+test('an anonymous volume that was renewed, and one that is gone', async () => {
+  const stack = await aStack('e2e-facts-anon', (name) => ({
+    'compose.yaml': `name: ${name}\nservices: { web: { ${SLEEPER}, volumes: [/cache] } }\n`,
+  }));
+  const volume = () => inspect(stack, 'web', '{{(index .Mounts 0).Name}}');
+  await stack.compose('up', '-d');
+  const first = await volume();
+  const point = await create(stack);
+  await stack.compose('up', '-d', '-V', '--force-recreate');
+  expect(await volume()).not.toBe(first);
+  await ok(stack, 'rollback', point, '--yes');
+  expect(await volume()).toBe(first);
+
+  await stack.compose('up', '-d', '-V', '--force-recreate');
+  await docker('volume', 'rm', first);
+  expect(await json(stack, 'rollback', point, '--dry-run')).toMatchObject({ operations: [], blockers: [] });
+});
+
+test('another home directory: cron and sudo have one of their own', async () => {
+  const stack = await aStack('e2e-facts-home', (name) => ({
+    'compose.yaml': `name: ${name}\nservices: { web: { ${SLEEPER}, labels: [a=1], volumes: ['~/media:/media'] } }\n`,
+    'home/ann/media/what': 'films',
+  }));
+  const [ann, root] = ['ann', 'root'].map((user) => ({ HOME: `${stack.directory}/home/${user}` }));
+  const docker_config = process.env['DOCKER_CONFIG'];
+  const env = (home: { HOME: string } | undefined) => ({ ...home, DOCKER_CONFIG: docker_config });
+  await compose(['-p', stack.name, 'up', '-d'], { cwd: stack.directory, env: env(ann) });
+  const source = () => inspect(stack, 'web', '{{(index .Mounts 0).Source}}');
+  const recorded = await source();
+  expect(recorded).toContain('/home/ann/media');
+  expect((await cliWith(stack, { env: env(root) }, 'create', 'nightly')).exitCode).toBe(0);
+  await docker('rm', '-f', (await containerOf(stack, 'web')).id);
+  const { exitCode } = await cliWith(stack, { env: env(root) }, 'rollback', 'latest', '--yes');
+  expect(exitCode).toBe(0);
+  expect(await source()).toBe(recorded);
+});
