@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { messageOf, RollbackError } from '../model/errors.js';
 import type { OperationOf } from '../model/plan.js';
 import type { VolumeData } from '../model/point.js';
@@ -42,6 +43,8 @@ export function dataPerformers(
     // What a run had put aside is in its safety point, when that is where it goes back to: the data of the failed run need not be kept.
     if (destination.returning) await host.discard(place, run, 'parked');
     await host.swap(place, run);
+    const { dev: device, ino: inode } = await stat(place.path);
+    destination.swapped?.set(volume, { path: place.path, device, inode });
     if (destination.returning) await host.discard(place, run, 'parked');
   };
 
@@ -62,6 +65,7 @@ export function dataPerformers(
       const { place, host } = onHost(await makePlace(workspace, destination, data), volume);
       const bytes = await store.openStored(point, data);
       await host.stage(place, run, bytes, data.compression, signal);
+      await host.compare(place, run, await store.openStored(point, data), data.compression, signal);
       return DONE;
     },
     'archive-volume': async ({ volume }) => {

@@ -21,6 +21,14 @@ import { DONE, type Outcome, type Performers } from './executor.js';
 import { bringUp } from './up.js';
 import { handlerContext, handlerOf, serviceConfig, type Workspace } from '../session/workspace.js';
 
+/** A directory that took the place of a volume's data. */
+export interface SwappedData {
+  /** Absolute, on this machine. */
+  path: string;
+  device: number;
+  inode: number;
+}
+
 /** Where the operations lead: the point, opened, and the project as it is once its files are back. */
 export interface Destination {
   point: Point;
@@ -33,6 +41,8 @@ export interface Destination {
   run: string;
   /** Id of the point that keeps what this run replaces. */
   safety: string;
+  /** Is told which directories took the place of others, for the proof at the end. */
+  swapped?: Map<string, SwappedData>;
   /** On the way back a hook that fails is told, and does not stop the rest: the services count. */
   returning: boolean;
 }

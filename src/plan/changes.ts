@@ -2,7 +2,7 @@ import type { Json } from '../model/facts.js';
 import type { Findings } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import { hasDrifted } from './definitions.js';
-import { compareService, type FactDifference } from './facts.js';
+import { compareProject, compareService, type FactDifference } from './facts.js';
 import { changedByHand } from './by-hand.js';
 import { driftedNetworks } from './network-definition.js';
 import type { Target } from './target.js';
@@ -62,6 +62,16 @@ export function needsFacts(
   return serviceDifferences(observation, target, findings, service).some(
     ({ was }) => anonymousVolume(was) !== undefined,
   );
+}
+
+/** How many recorded facts of these services, of networks and of volumes are equal today, images included. */
+export function countEqual(
+  { facts: present }: Observation,
+  { facts, point }: Target,
+  services: string[],
+): number {
+  const images = services.filter((service) => point.images[service] !== undefined);
+  return facts ? compareProject(facts, present, services).equal + images.length : 0;
 }
 
 /** `image and restart`, for a person: kinds of settings, each once. */

@@ -1,6 +1,6 @@
 import { canonicalText } from '../model/canonical.js';
 import { type Facts, splitKey } from '../model/facts.js';
-import { dropUnset, fields, type Fields, keyOf, optional, text } from './definition-values.js';
+import { dropUnset, fields, type Fields, keyOf, optional } from './definition-values.js';
 import type { Target } from './target.js';
 
 /** Definitions of networks made of facts, and networks whose files say otherwise. Pure. */
@@ -30,13 +30,11 @@ function isDefinition(found: Fields, defined: Fields): boolean {
 
 /** What is not set, and what is so by itself, are the same. */
 function normalised(value: unknown): string {
-  const isEmpty =
-    value === undefined ||
-    value === null ||
-    value === false ||
-    ['bridge', 'default', ''].includes(text(value));
-  const isNothing = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-  return isEmpty || isNothing ? '' : canonicalText(value);
+  if (typeof value === 'object' && value !== null) {
+    return Object.keys(value).length === 0 ? '' : canonicalText(value);
+  }
+  const isDefault = [undefined, null, false, 'bridge', 'default', ''].some((one) => one === value);
+  return isDefault ? '' : canonicalText(value);
 }
 
 /** A network of a compose file. */

@@ -10,7 +10,7 @@ import type { ComposeModel } from '../model/compose.js';
 import type { Observation } from '../model/project.js';
 import { notCoveredByPlan } from './coverage.js';
 import type { Decision, Decisions } from './decision.js';
-import { compareProject } from './facts.js';
+import { countEqual } from './changes.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
 import { fetchImage, retagAfterwards, retagForStart, returnTags, Tags } from './images.js';
 import { containerDependencies, goesFirst, tiedTo } from './followers.js';
@@ -57,7 +57,7 @@ export function plan(
     observation: options.fingerprint,
     operations,
     unchanged,
-    ...(target.facts ? { equal: compareProject(target.facts, observation.facts, unchanged).equal } : {}),
+    ...(target.facts ? { equal: countEqual(observation, target, unchanged) } : {}),
     not_covered: notCoveredByPlan(target, options),
     risks: risks(observation, target, findings, files, decisions, volumes, options).concat(
       affectedNeighbours(observation, findings, decisions, operations),

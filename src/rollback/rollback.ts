@@ -1,11 +1,11 @@
 import { RollbackError } from '../model/errors.js';
-import type { Operation, Plan } from '../model/plan.js';
+import type { Plan } from '../model/plan.js';
 import type { Point } from '../model/point.js';
 import type { RunOutcome, RunSummary } from '../model/run.js';
 import { type RunScope } from '../model/scope.js';
-import { performing, type Outcome } from '../operations/executor.js';
+import { performing } from '../operations/executor.js';
 import { removeHalfMade } from '../operations/half-made.js';
-import { performers } from '../operations/performers.js';
+import { performers, type SwappedData } from '../operations/performers.js';
 import type { Target } from '../plan/target.js';
 import { projectOf } from '../points/facts.js';
 import { leaveToServices, recordPoint } from '../points/record.js';
@@ -14,13 +14,13 @@ import { fingerprint } from '../project/observe.js';
 import { RunLog } from '../runs/log.js';
 import { startRun, type BegunRun } from '../runs/perform.js';
 import { prepare, type PreparedPlan } from '../runs/prepare.js';
-import { proveFacts, proveFiles } from '../runs/proof.js';
 import type { ReturningRun } from '../runs/return.js';
 import { replacedBy } from '../runs/volumes.js';
 import { planWayBack } from '../runs/way-back.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import { recordRequest } from './journal.js';
 import type { RollbackKind } from './names.js';
+import { proveRun } from './prove.js';
 
 export interface RollbackRequest {
   kind: RollbackKind;
@@ -129,6 +129,7 @@ export function createRollbackRun(
   { log, safety, scope, returnOnFailure, undone }: Begun,
 ): BegunRun<Plan> {
   const { run } = log;
+  const swapped = new Map<string, SwappedData>();
   const perform = performing(
     performers(workspace, {
       ...target,
@@ -136,10 +137,10 @@ export function createRollbackRun(
       present: observation.model,
       run,
       safety: safety.id,
+      swapped,
       returning: false,
     }),
   );
-  const proving = proveRun({ workspace, plan, target, observation }, scope, perform);
   return {
     ...createReturningRun(workspace, { log, safety, scope, target: target.point.id }),
     plan,
@@ -147,49 +148,12 @@ export function createRollbackRun(
     destination: `at ${target.point.id}`,
     returnOnFailure,
     beforeFirstOperation: () => removeHalfMade(workspace),
-    ...proving,
+    ...proveRun({ workspace, plan, target, observation, swapped }, scope, perform),
     finish: async () => {
       if (undone) await workspace.store.sealOrWarn(undone.safety);
       await applyRetention(workspace);
     },
   };
-}
-
-/** Files are proved before the first service starts, everything else at the end. */
-function proveRun(
-  { workspace, plan, target, observation }: Omit<PreparedPlan, 'fingerprint'>,
-  scope: RunScope,
-  perform: (operation: Operation) => Promise<Outcome>,
-): Pick<BegunRun<Plan>, 'perform' | 'prove'> {
-  let files: Promise<number> | undefined;
-  const proveFilesOnce = () => (files ??= proveFiles(workspace, target, observation, scope));
-  return {
-    perform: async (operation) => {
-      if (STARTING.has(operation.kind)) await proveFilesOnce();
-      return await perform(operation);
-    },
-    prove: async () => {
-      const restored = plan.operations.filter(({ kind }) => kind === 'restore-volume').length;
-      const services = scope.configOnly ? [] : provenServices(plan);
-      return {
-        files: await proveFilesOnce(),
-        volumes: restored,
-        ...(await proveFacts(workspace, target, services)),
-      };
-    },
-  };
-}
-
-const STARTING: ReadonlySet<Operation['kind']> = new Set(['up', 'start', 'reload']);
-
-/** Those that the plan keeps or makes: it says of the others why they cannot be as recorded. */
-function provenServices({ unchanged, operations }: Plan): string[] {
-  const touched = operations.flatMap((operation) => {
-    if (operation.kind === 'up' || operation.kind === 'start' || operation.kind === 'stop')
-      return operation.services;
-    return operation.kind === 'reload' ? [operation.service] : [];
-  });
-  return [...new Set([...unchanged, ...touched])];
 }
 
 /** The part of a rollback's run that the way back needs. */

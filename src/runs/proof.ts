@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RollbackError } from '../model/errors.js';
 import type { Container, Image } from '../model/engine.js';
@@ -7,13 +8,14 @@ import type { Proof } from '../model/run.js';
 import type { RunScope } from '../model/scope.js';
 import { isWithinReach } from '../plan/changes.js';
 import { compareProject, describeDifference, type FactDifference } from '../plan/facts.js';
+import type { SwappedData } from '../operations/performers.js';
 import { isUp } from '../plan/services.js';
 import { isImage, shortId, type Target } from '../plan/target.js';
 import { readContainers } from '../project/containers.js';
 import { contentTargetsOf, sealContents } from '../project/contents.js';
 import { readEntry } from '../project/entries.js';
 import { readFacts } from '../project/facts.js';
-import { isInside, isSafePath } from '../project/paths.js';
+import { isInside, isMissing, isSafePath } from '../project/paths.js';
 import type { Workspace } from '../session/workspace.js';
 import { findLost } from './lost.js';
 
@@ -75,6 +77,24 @@ function isRecorded(entry: PointEntry, found: ConfigEntry): boolean {
 function isOwner(recorded: Owner | undefined, found: Owner | undefined): boolean {
   if (!recorded || !found || process.getuid?.() !== 0) return true;
   return recorded.uid === found.uid && recorded.gid === found.gid;
+}
+
+/**
+ * The restored data was compared when it was unpacked, and services write to it as soon as they run: what is proved now is that it is that very
+ * directory which is in the place.
+ * @throws RollbackError `failed`
+ */
+export async function proveData(swapped: ReadonlyMap<string, SwappedData>): Promise<void> {
+  for (const [volume, { path, device, inode }] of swapped) {
+    const found = await stat(path).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (found?.dev === device && found.ino === inode) continue;
+    throw new RollbackError('failed', `the data of ${volume} is not that of the point any more`, {
+      hint: `see what else replaces ${path}`,
+    });
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { ReadStream } from 'node:fs';
 import { mkdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { RollbackError } from '../model/errors.js';
 import { explained, syncDirectory } from '../store/files.js';
@@ -10,6 +11,7 @@ import { ATTRIBUTES, throughCompressor } from './host-archive.js';
 import { discardSibling, siblingPath } from './host-siblings.js';
 
 const MAX_PROBLEMS = 20;
+const COMPARE = ['tar', '--compare', '--same-owner', '--warning=no-timestamp', ...ATTRIBUTES];
 const EXTRACT = [
   'tar',
   '--extract',
@@ -61,13 +63,46 @@ export async function stagePlace(
   }
 }
 
-async function unpack(
+/**
+ * The staged copy against the archive that it was unpacked from: names, bytes, modes, owners and times.
+ * @throws RollbackError `damaged` naming the first difference; `failed`; what `archive` failed with, or the signal's own reason
+ */
+export async function compareStaged(
   place: Place,
   run: string,
   archive: Readable,
   compression: Encoding,
   signal: AbortSignal,
-) {
+): Promise<void> {
+  heard(archive);
+  try {
+    await explained(`compare the data beside ${place.path}`, async () => {
+      const staged = { ...place, path: siblingPath(place, run, 'staged') };
+      await runTar(COMPARE, staged, run, archive, compression, signal);
+    });
+  } finally {
+    archive.destroy();
+  }
+}
+
+function unpack(
+  place: Place,
+  run: string,
+  archive: Readable,
+  compression: Encoding,
+  signal: AbortSignal,
+): Promise<void> {
+  return runTar(EXTRACT, place, run, archive, compression, signal);
+}
+
+async function runTar(
+  words: string[],
+  place: Place,
+  run: string,
+  archive: Readable,
+  compression: Encoding,
+  signal: AbortSignal,
+): Promise<void> {
   signal.throwIfAborted();
   const problems: string[] = [];
   const note = (line: string) => {
@@ -77,8 +112,10 @@ async function unpack(
   const file = `--file=${from === undefined ? '-' : '/dev/fd/0'}`;
   // It would close its end where the archive ends, which a stream takes for a failure: a decompressor reads on, and so does this.
   const decoding = compression === 'none' ? ['--ignore-zeros'] : throughCompressor(compression);
-  const argv = inside(place, ...EXTRACT, ...decoding, file);
+  const argv = inside(place, ...words, ...decoding, file);
   const tar = startChild(argv, place.path, note, { from, run });
+  // Differences are its answer, not its complaint.
+  createInterface({ input: tar.stdout }).on('line', (line) => note(`differs: ${line}`));
   signal.addEventListener('abort', tar.kill);
   try {
     const [unpacked] = await Promise.all([tar.ended, from === undefined && feed(archive, tar)]);
@@ -121,6 +158,13 @@ function judged(problems: string[]): RollbackError {
     return new RollbackError('failed', `cannot unpack the archive: ${full}`, {
       hint: 'free some space there, then try again',
     });
+  }
+  const differing = said(/^differs: |: Warning: Cannot stat: /);
+  if (differing !== undefined) {
+    return new RollbackError(
+      'damaged',
+      `the unpacked data is not what was recorded: ${differing.replace(/^(?:differs|tar): (?:\.\/)?/, '')}`,
+    );
   }
   const broken = said(
     /^(?:zstd|gzip): |^tar: (?:Unexpected EOF|This does not look like|Skipping to next|A lone zero|Archive contains)/,

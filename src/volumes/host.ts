@@ -6,7 +6,7 @@ import { type Clone, clonePlace } from './host-clone.js';
 import { unfitOnHost } from './host-fitness.js';
 import { type Listing, listPlace, settlePlace } from './host-listing.js';
 import { discardSibling, type Leftover, leftoversOf, type Sibling } from './host-siblings.js';
-import { stagePlace } from './host-stage.js';
+import { compareStaged, stagePlace } from './host-stage.js';
 import { mendPlace, swapPlace, unswapPlace } from './host-swap.js';
 import { usageOfPlace } from './host-usage.js';
 
@@ -59,6 +59,17 @@ export class HostDriver implements VolumeReader {
     signal: AbortSignal,
   ): Promise<void> {
     return stagePlace(place, run, archive, compression, signal);
+  }
+
+  /** See `compareStaged`. */
+  compare(
+    place: Place,
+    run: string,
+    archive: Readable,
+    compression: Encoding,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return compareStaged(place, run, archive, compression, signal);
   }
 
   /** See `swapPlace`. */

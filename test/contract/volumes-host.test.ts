@@ -10,6 +10,7 @@ import {
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -48,6 +49,32 @@ async function stage(place: Place, files: Record<string, string>): Promise<void>
   await archiveTo(file, host, await placeWith(files), COMPRESSION);
   await host.stage(place, RUN, reading(file), COMPRESSION, never);
 }
+
+describe('comparing what was staged with its archive', () => {
+  const staged = async (place: Place) => {
+    const file = join(await scratch(), 'archive');
+    await archiveTo(file, host, await placeWith({ a: 'one', b: 'two' }), COMPRESSION);
+    await host.stage(place, RUN, reading(file), COMPRESSION, never);
+    return () => host.compare(place, RUN, reading(file), COMPRESSION, never);
+  };
+
+  it('passes what is equal', async () => {
+    const compare = await staged(await placeWith({ old: 'old' }));
+    await expect(compare()).resolves.toBeUndefined();
+  });
+
+  it.each<[string, (path: string) => Promise<void>]>([
+    ['a byte', (path) => writeFile(join(path, 'a'), 'onE')],
+    ['a mode', (path) => chmod(join(path, 'b'), 0o600)],
+    ['a missing file', (path) => rm(join(path, 'b'))],
+    ['a time', (path) => utimes(join(path, 'a'), 1, 1)],
+  ])('finds %s', async (_, change) => {
+    const place = await placeWith({ old: 'old' });
+    const compare = await staged(place);
+    await change(sibling(place, 'staged'));
+    await expect(compare()).rejects.toMatchObject({ code: 'damaged' });
+  });
+});
 
 describe('swapping', () => {
   it('parks what was there, and brings it back', async () => {

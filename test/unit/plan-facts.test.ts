@@ -119,7 +119,7 @@ describe('a service that runs otherwise than recorded', () => {
 
   it('equal facts are counted', () => {
     const facts = services({ user: fact('999'), 'environment.A': fact('1') });
-    expect(plannedFrom(facts, facts)).toMatchObject({ operations: [], equal: 2 });
+    expect(plannedFrom(facts, facts)).toMatchObject({ operations: [], equal: 4 });
   });
 
   it('an anonymous volume that is gone is no reason, and a risk once it is made anew', () => {
