@@ -68,7 +68,7 @@ const ONLY_PODMAN = ['test/conformance/podman-*.test.ts', e2e('podman-*')];
 /** Compose 1 replaces no container on today's Docker with its containerd image store: it is tested on an engine of its time. */
 const COMPOSE_V1 = ['test/conformance/provider-v1.test.ts', e2e('compose-v1')];
 const FAULTS_OF_PROGRAMS = ['test/faults/program.test.ts'];
-const ENGINE_CONFORMANCE = ['test/conformance/engine{,-images,-volumes}.test.ts'];
+const ENGINE_CONFORMANCE = ['test/conformance/engine{,-images,-volumes,-facts}.test.ts'];
 
 /** What most people come for: enough to know that the newest engine and the program get along. */
 const SMOKE = [
@@ -92,7 +92,7 @@ const SMOKE = [
 const CORE = [
   ...ENGINE_CONFORMANCE,
   'test/conformance/provider.test.ts',
-  ...['binds', 'digest-pinned', 'image-moved', 'images', 'missing-image', 'variables', 'volumes'].map(e2e),
+  ...['binds', 'digest-pinned', 'facts', 'image-moved', 'images', 'missing-image', 'variables', 'volumes'].map(e2e),
 ];
 /** What another compose may do differently: data, files, variables. */
 const SAMPLE = ['binds', 'image-moved', 'variables', 'volume-round-trip'].map(e2e);
