@@ -205,6 +205,8 @@ export interface Findings {
   missingVolumes: string[];
   /** Recorded volumes without a name that the engine no longer has. */
   lostVolumes: string[];
+  /** Services that had other contents in files of their own than their recorded definitions give. */
+  otherContents: string[];
   /** Recorded networks that the engine no longer has. */
   lostNetworks: string[];
   /** Services that the point's files define otherwise today than when it was made: other variables, another user. */

@@ -53,7 +53,11 @@ export function healthcheck(value: Json | undefined): Fields | undefined {
 export const nanoseconds = (value: unknown) => (typeof value === 'number' ? `${value}ns` : undefined);
 export const microseconds = (value: unknown) => (typeof value === 'number' ? `${value}us` : undefined);
 export const seconds = (value: unknown) => (typeof value === 'number' ? `${value}s` : undefined);
-export const bytes = (value: unknown) => (typeof value === 'number' ? String(value) : undefined);
+/** -1 stands for no limit, and is a number only. */
+export const bytes = (value: unknown) => {
+  if (typeof value !== 'number') return undefined;
+  return value < 0 ? value : String(value);
+};
 
 /** `[{ Path, Weight }]` and `[{ Path, Rate }]` of the engine. */
 export function devicesOf(value: unknown): Fields[] {

@@ -79,13 +79,22 @@ export function lostRisks({ facts }: Target, findings: Findings, decisions: Deci
 }
 
 /** A definition made of facts needs a provider that takes it, and facts that it can express. */
-export function overrideBlockers({ provider }: Observation, target: Target, decisions: Decisions): Remark[] {
+export function overrideBlockers(
+  { provider }: Observation,
+  target: Target,
+  findings: Findings,
+  decisions: Decisions,
+): Remark[] {
   return [...decisions].flatMap(([service, decision]): Remark[] => {
     if (decision.action !== 'up' || decision.from !== 'facts') return [];
     const ran = `${service} ran otherwise than its files say`;
     if (!provider.readsModels) {
       const message = `${ran}, and ${provider.name} makes services from files only`;
       return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, or use docker compose' }];
+    }
+    if (findings.otherContents.includes(service)) {
+      const message = `${ran}, with contents of configs or secrets that the point does not have`;
+      return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, then try again' }];
     }
     const impossible = impossibleFacts(target.facts?.services[service]?.at(-1) ?? {});
     if (impossible.length === 0) return [];

@@ -1,5 +1,5 @@
 import type { ComposeModel, ComposeService } from '../model/compose.js';
-import { type Facts, type Json, type ProjectFacts, splitKey } from '../model/facts.js';
+import { type Facts, type Json, parseMembership, type ProjectFacts, splitKey } from '../model/facts.js';
 import {
   absolute,
   bytes,
@@ -32,15 +32,7 @@ const IMPOSSIBLE: ReadonlySet<string> = new Set([
 ]);
 
 /** Keys of a service that facts do not tell: they come from the recorded model. */
-const KEPT: readonly string[] = [
-  'depends_on',
-  'scale',
-  'attach',
-  'post_start',
-  'pre_stop',
-  'profiles',
-  'external_links',
-];
+const KEPT: readonly string[] = ['depends_on', 'scale', 'attach', 'post_start', 'pre_stop', 'profiles'];
 
 /** Kinds of facts of the service that no definition gives, such as `device_requests`. */
 export function impossibleFacts(facts: Facts): string[] {
@@ -219,6 +211,7 @@ class Definition {
     const isShared = typeof mode === 'string';
     return {
       network_mode: isShared ? mode : memberships.length === 0 ? 'none' : undefined,
+      external_links: optional(this.links()),
       networks: isShared || memberships.length === 0 ? undefined : Object.fromEntries(memberships),
       ports: isShared
         ? []
@@ -236,6 +229,12 @@ class Definition {
       cgroup_parent: this.value('cgroup_parent'),
       volumes_from: this.value('volumes_from'),
     };
+  }
+
+  /** Those to services too: by the names of their containers they are the same. */
+  private links(): string[] {
+    const links = Object.values(this.group('network')).flatMap((value) => parseMembership(value).links ?? []);
+    return [...new Set(links)];
   }
 
   private networkKey(name: string): string {
@@ -322,10 +321,14 @@ class Definition {
 
   /** Files that compose copies. The others are bind mounts, which facts tell. */
   private copied(kind: 'configs' | 'secrets'): unknown[] {
-    const references = this.base.services[this.name]?.[kind] ?? [];
-    return references.filter(({ source }) => {
-      const definition = this.base[kind][source];
-      return definition?.['content'] !== undefined || definition?.['environment'] !== undefined;
+    const folder = kind === 'configs' ? '/' : '/run/secrets/';
+    return (this.base.services[this.name]?.[kind] ?? []).flatMap((reference) => {
+      const { source, target = source } = reference;
+      const { content, environment } = { ...this.base[kind][source] };
+      if (content === undefined && environment === undefined) return [];
+      const fact = fields(this.facts[`content.${target.startsWith('/') ? target : folder + target}`]?.value);
+      const { mode, uid, gid } = fact;
+      return [{ ...reference, mode, uid: text(uid), gid: text(gid) }];
     });
   }
 

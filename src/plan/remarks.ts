@@ -74,7 +74,7 @@ export function blockers(
   result.push(
     ...providerBlockers(observation, target, decisions),
     ...networkBlockers(networkChanges(observation, target), decisions),
-    ...overrideBlockers(observation, target, decisions),
+    ...overrideBlockers(observation, target, findings, decisions),
     ...volumeSettingsBlockers(observation, target),
   );
   if (!returning) result.push(...outsideBlockers(observation, target, files, decisions));

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
 import type { ComposeModel, ComposeService } from '../model/compose.js';
 import type { Container } from '../model/engine.js';
-import { type Facts, type ProjectFacts, type Settings } from '../model/facts.js';
+import type { Facts, Json, ProjectFacts, Settings } from '../model/facts.js';
 import { readTar } from '../store/tar.js';
 
 /**
@@ -23,32 +23,41 @@ export async function readContents(
   recorded: string[],
 ): Promise<Settings> {
   const service = container.service === undefined ? undefined : model?.services[container.service];
-  const targets = new Set([...recorded, ...(service && model ? contentTargets(service, model) : [])]);
+  const targets = new Set([...recorded, ...(service && model ? contentsOf(service, model).keys() : [])]);
   const found = await Promise.all(
-    [...targets].map(async (target) => [target, await hashFile(engine, container.id, target)] as const),
+    [...targets].map(async (target) => [target, await describeFile(engine, container.id, target)] as const),
   );
   return Object.fromEntries(found.flatMap(([target, hash]) => (hash ? [[CONTENT + target, hash]] : [])));
 }
 
-function contentTargets(service: ComposeService, model: ComposeModel): string[] {
-  const copied = (kind: 'configs' | 'secrets', folder: string) =>
-    service[kind].flatMap(({ source, target = source }) => {
-      const definition = model[kind][source];
-      const isCopied = definition?.['content'] !== undefined || definition?.['environment'] !== undefined;
-      return isCopied ? [target.startsWith('/') ? target : folder + target] : [];
-    });
-  return [...copied('configs', '/'), ...copied('secrets', '/run/secrets/')];
+/** One of content and variable. */
+interface Copied {
+  content: string | undefined;
+  environment: string | undefined;
 }
 
-/** Hash of bytes, permissions and owner; undefined for what is no file. */
-async function hashFile(engine: Engine, container: string, path: string): Promise<string | undefined> {
+/** By the absolute path in the container. */
+function contentsOf(service: ComposeService, model: ComposeModel): Map<string, Copied> {
+  const copied = (kind: 'configs' | 'secrets', folder: string) =>
+    service[kind].flatMap(({ source, target = source }) => {
+      const { content, environment } = { ...model[kind][source] };
+      if (content === undefined && environment === undefined) return [];
+      const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+      const place = target.startsWith('/') ? target : folder + target;
+      return [[place, { content: text(content), environment: text(environment) }] as const];
+    });
+  return new Map([...copied('configs', '/'), ...copied('secrets', '/run/secrets/')]);
+}
+
+/** Hash of the bytes, permissions and owner; undefined for what is no file. */
+async function describeFile(engine: Engine, container: string, path: string): Promise<Json | undefined> {
   const archive = await engine.fileArchive(container, path);
   if (!archive) return undefined;
   for await (const { type, mode, uid, gid, content } of readTar(archive, path)) {
     if (type !== 'file') return undefined;
-    const hash = createHash('sha256').update(`${mode.toString(8)}:${uid}:${gid}\n`);
+    const hash = createHash('sha256');
     for await (const piece of content) hash.update(piece);
-    return hash.digest('hex');
+    return { hash: hash.digest('hex'), mode, uid, gid };
   }
   return undefined;
 }
@@ -61,14 +70,48 @@ export function sealContents(facts: ProjectFacts, key: string): ProjectFacts {
   const seal = (one: Facts): Facts =>
     Object.fromEntries(
       Object.entries(one).map(([name, fact]) =>
-        name.startsWith(CONTENT) && typeof fact.value === 'string'
-          ? [name, { ...fact, value: createHmac('sha256', key).update(fact.value).digest('hex') }]
-          : [name, fact],
+        name.startsWith(CONTENT) ? [name, { ...fact, value: sealContent(fact.value, key) }] : [name, fact],
       ),
     );
   const services = Object.entries(facts.services).map(([name, containers]) => [name, containers.map(seal)]);
   return { ...facts, key, services: Object.fromEntries(services) };
 }
+
+function sealContent(value: Json, key: string): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const { hash } = value;
+  return typeof hash === 'string' ? { ...value, hash: sealHash(hash, key) } : value;
+}
+
+const sealHash = (hash: string, key: string) => createHmac('sha256', key).update(hash).digest('hex');
+
+/**
+ * Services whose recorded contents are not those that their recorded definitions give: somebody edited these before the point. Nobody has the bytes.
+ * @param lookup value of a variable
+ */
+export function findOtherContents(
+  facts: ProjectFacts,
+  model: ComposeModel,
+  lookup: (name: string) => string | undefined,
+): string[] {
+  const hashOf = (text: string) => sealHash(createHash('sha256').update(text).digest('hex'), facts.key);
+  return Object.entries(facts.services).flatMap(([name, containers]) => {
+    const service = model.services[name];
+    const given = service ? contentsOf(service, model) : new Map<string, Copied>();
+    const isOther = containers.some((one) =>
+      Object.entries(one).some(([key, { value }]) => {
+        const definition = given.get(key.slice(CONTENT.length));
+        if (!key.startsWith(CONTENT) || !isDescribed(value)) return false;
+        const text = definition?.content ?? (definition?.environment && lookup(definition.environment));
+        return text === undefined || hashOf(text) !== value['hash'];
+      }),
+    );
+    return isOther ? name : [];
+  });
+}
+
+const isDescribed = (value: Json): value is { [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The files of this kind that a point recorded. */
 export function contentTargetsOf({ services }: ProjectFacts): ContentTargets {

@@ -20,6 +20,7 @@ import { readGit } from './git.js';
 import { withKnownImages } from './image-records.js';
 import { activeServices, deduceProfiles } from './profiles.js';
 import { readModel, readsSame } from './reading.js';
+import { findStaleMounts } from './stale-mounts.js';
 import type { EarlyReading, Environment, Reading } from './reading.js';
 import { deduceVariables } from './variables.js';
 import type { Deduction } from './variables.js';
@@ -124,15 +125,18 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     [...names].toSorted().map((name) => [name, observeService(name, present, deduction)]),
   );
   const known = await images.answers();
-  const facts = await readFacts({
-    project: named,
-    engine,
-    identity,
-    model,
-    services,
-    images: known,
-    contents: input.contents ?? {},
-  });
+  const [facts, stale] = await Promise.all([
+    readFacts({
+      project: named,
+      engine,
+      identity,
+      model,
+      services,
+      images: known,
+      contents: input.contents ?? {},
+    }),
+    findStaleMounts(project, identity, present),
+  ]);
   return {
     takenAt: new Date().toISOString(),
     project: { ...presentProject(project, containers), profiles },
@@ -147,7 +151,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     modelError,
     services,
     strangers,
-    configuration,
+    configuration: { ...configuration, skipped: [...configuration.skipped, ...stale] },
     variables: deduction.variables,
     images: known,
     facts,

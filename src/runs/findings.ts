@@ -8,6 +8,7 @@ import { canReadModelOf, isSameDefinition, recordedFilesHash, recordedHash } fro
 import { lendersOf } from '../plan/followers.js';
 import type { Target } from '../plan/target.js';
 import { bindMounts } from '../project/binds.js';
+import { findOtherContents } from '../project/contents.js';
 import { hasCommit } from '../project/git.js';
 import { isInside, look, relativeTo } from '../project/paths.js';
 import { projectOf } from '../points/facts.js';
@@ -69,6 +70,7 @@ export async function collectFindings(
     modelError,
     otherwiseDefined,
     ...lost,
+    otherContents: findContents(workspace, target),
     definitions,
     takenPorts,
     takenNames,
@@ -124,6 +126,12 @@ async function resolveModel(
     if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
     return { modelError: error.details.at(-1) ?? error.message, otherwiseDefined: [] };
   }
+}
+
+function findContents(workspace: Workspace, { facts, model, variables }: Target): string[] {
+  if (!facts || !model) return [];
+  const { env } = composeRequest(workspace, workspace.project, variables);
+  return findOtherContents(facts, model, (name) => env[name]);
 }
 
 /**

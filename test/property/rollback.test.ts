@@ -45,7 +45,7 @@ test(
 
 function isBad(one: Case, { verdict }: Outcome): boolean {
   if (verdict === 'blocked') return !one.changes.some(({ facet }) => facet.name in MAY_BLOCK);
-  return verdict !== 'equal';
+  return verdict !== 'equal' && verdict !== 'named';
 }
 
 function describe(one: Case, { verdict, why }: Outcome): string {
