@@ -113,12 +113,13 @@ services:
   const old = ', mem_limit: 64m, ulimits: { nofile: 512 }, cap_drop: [NET_RAW], labels: { role: first }';
   const stack = await aStack('e2e-facts-edit', files('one', old));
   await stack.compose('up', '-d');
-  const facts = () =>
-    inspect(
-      stack,
-      'web',
-      '{{.Config.Env}} {{.HostConfig.Memory}} {{.HostConfig.Ulimits}} {{.HostConfig.CapDrop}} {{index .Config.Labels "role"}}',
-    );
+  const facts = async () => {
+    const format =
+      '{{.HostConfig.Memory}} {{.HostConfig.Ulimits}} {{.HostConfig.CapDrop}} {{index .Config.Labels "role"}}';
+    const environment: string[] = JSON.parse(await inspect(stack, 'web', '{{json .Config.Env}}'));
+    // In any order: compose keeps them in a map.
+    return [...environment.toSorted(), await inspect(stack, 'web', format)].join(' ');
+  };
   const recorded = await facts();
   await stack.write(files('two', '')(stack.name));
   const made = await ok(stack, 'create');
