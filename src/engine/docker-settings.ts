@@ -1,5 +1,5 @@
 import type { Volume } from '../model/engine.js';
-import { type Json, OWN_NAME, type Settings } from '../model/facts.js';
+import { IMAGE_VOLUME, type Json, OWN_NAME, type Settings } from '../model/facts.js';
 import type { ContainerDocument, Maybe, NetworkDocument } from './docker-mapping.js';
 
 /** Settings of containers and images, by the keys of `CONTAINER_FACTS`. Pure. What has the value that it has by itself is left out. */
@@ -15,6 +15,8 @@ export interface ConfigDocument {
   Healthcheck?: Maybe<object>;
   ExposedPorts?: Maybe<object>;
   Labels?: Maybe<Record<string, string>>;
+  /** Of an image: its containers get a volume without a name there. */
+  Volumes?: Maybe<object>;
 }
 
 type Fields = Record<string, unknown>;
@@ -26,7 +28,11 @@ const OWN_LABEL =
 const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
 
 export function toImageSettings(config: Maybe<ConfigDocument>): Settings {
-  return dropDefaults(sharedSettings(config ?? {}));
+  const volumes = Object.keys(config?.Volumes ?? {}).map((path) => [path, true]);
+  return dropDefaults({
+    ...sharedSettings(config ?? {}),
+    ...prefixed(IMAGE_VOLUME, Object.fromEntries(volumes)),
+  });
 }
 
 /** @param isPodman adds variables of its own to the environment of every container */

@@ -18,6 +18,9 @@ const json: z.ZodType<Json> = z.json();
 const factSchema = z.object({ value: json, origin: z.enum(ORIGINS) });
 const factsSchema = z.record(z.string(), factSchema);
 
+/** Kind of the settings of an image that say where its containers get a volume without a name. */
+export const IMAGE_VOLUME = 'image_volume';
+
 /** Stands for the name of the container itself among its aliases: replicas are numbered, and not every release of compose gives it. */
 export const OWN_NAME = '{name}';
 

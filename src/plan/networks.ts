@@ -120,11 +120,17 @@ function connectionsByHand(
   const made = [...actual].filter(
     ([network, membership]) =>
       !lost.includes(network) &&
-      canonicalText(expected.get(network) ?? null) !== canonicalText(withoutOwnName(membership)),
+      canonicalText(expected.get(network) ?? null) !== canonicalText(asDefined(membership)),
   );
   const cut = [...expected.keys()].filter((network) => !actual.has(network));
   return [...made, ...cut.map((network): [string, undefined] => [network, undefined])];
 }
+
+/** Links come from other keys of the definition. */
+const asDefined = (membership: Membership): Membership => {
+  const { links: _, ...rest } = withoutOwnName(membership);
+  return rest;
+};
 
 /** By the names that the engine knows. */
 function expectedNetworks({ model, point }: Target, service: string): ReadonlyMap<string, Membership> {

@@ -7,6 +7,7 @@ import {
   CONTAINER_FACTS,
   type FactRule,
   type Facts,
+  IMAGE_VOLUME,
   type Json,
   NETWORK_FACTS,
   type NetworkFacts,
@@ -100,10 +101,10 @@ async function containerFacts(
   const settings = await resolveSettings(input, container, names);
   const contents = await readContents(input.engine, container, model, input.contents[name] ?? []);
   const facts = toFacts(CONTAINER_FACTS, { ...settings, ...contents }, known);
-  const defined = new Set(model?.services[name]?.volumes.map(({ target }) => `mount.${target}`));
   for (const [key, fact] of Object.entries(facts)) {
-    // A volume without a name that no definition asks for comes from the image.
-    if (!defined.has(key) && anonymousVolume(fact.value) !== undefined)
+    const target = key.startsWith('mount.') ? key.slice('mount.'.length) : undefined;
+    const comesWithImage = known.image[`${IMAGE_VOLUME}.${target}`] !== undefined;
+    if (comesWithImage && anonymousVolume(fact.value) !== undefined)
       facts[key] = { ...fact, origin: 'image' };
   }
   return facts;
