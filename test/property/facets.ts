@@ -19,6 +19,11 @@ export const MAY_BLOCK: Readonly<Record<string, string>> = {
   'volume definition': 'a volume whose definition differs is never recreated silently',
 };
 
+/** Changes after which a rollback ends with 23, because nothing can take them back, with the reason. */
+export const MAY_REPORT: Readonly<Record<string, string>> = {
+  'volume definition': 'labels of a volume cannot be changed, and to make it anew would lose its data',
+};
+
 /** Facets with keys that older engines and Podman do not have, and what they lack. */
 export const ONLY_NEWEST_DOCKER: Readonly<Record<string, string>> = {
   annotations: 'Docker 24 has them first',
