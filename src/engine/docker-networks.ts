@@ -24,10 +24,11 @@ export class DockerNetworks extends DockerApi {
   }
 
   async connect(network: string, container: string, membership: Membership): Promise<void> {
-    const { aliases, ipv4, ipv6, link_local, links, driver_options, gw_priority } = membership;
+    const { aliases, ipv4, ipv6, mac, link_local, links, driver_options, gw_priority } = membership;
     const endpoint = {
       Aliases: aliases,
       IPAMConfig: { IPv4Address: ipv4, IPv6Address: ipv6, LinkLocalIPs: link_local },
+      MacAddress: mac,
       Links: links,
       DriverOpts: driver_options,
       GwPriority: gw_priority,

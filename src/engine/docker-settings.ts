@@ -260,7 +260,7 @@ function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fiel
     ([network]) => !NETWORK_MODES.includes(network),
   );
   const memberships = networks.map(([network, endpoint]) => {
-    const { IPAMConfig, Aliases, Links, DriverOpts, GwPriority } = fields(endpoint);
+    const { IPAMConfig, Aliases, Links, DriverOpts, GwPriority, MacAddress } = fields(endpoint);
     const ipam = fields(IPAMConfig);
     const membership = {
       aliases: sorted(
@@ -270,6 +270,8 @@ function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fiel
       ),
       ipv4: ipam['IPv4Address'],
       ipv6: ipam['IPv6Address'],
+      // Chosen by the engine or not: definitions tell.
+      mac: text(MacAddress).toLowerCase(),
       link_local: strings(ipam['LinkLocalIPs']),
       links: strings(Links),
       driver_options: DriverOpts,

@@ -29,6 +29,8 @@ export const membershipSchema = z.object({
   aliases: z.array(z.string()).default([]),
   ipv4: z.string().optional(),
   ipv6: z.string().optional(),
+  /** In lower case; absent when the engine chose it. */
+  mac: z.string().optional(),
   link_local: z.array(z.string()).optional(),
   links: z.array(z.string()).optional(),
   driver_options: z.record(z.string(), z.string()).optional(),

@@ -7,11 +7,12 @@ export type Fields = Record<string, unknown>;
 
 /** The provider gives the name of the container and of its service as aliases by itself. */
 export function membership(value: Json, service: string): Fields | null {
-  const { aliases, ipv4, ipv6, link_local, driver_options, gw_priority } = parseMembership(value);
+  const { aliases, ipv4, ipv6, mac, link_local, driver_options, gw_priority } = parseMembership(value);
   return dropUnset({
     aliases: optionalList(aliases.filter((alias) => alias !== OWN_NAME && alias !== service)),
     ipv4_address: ipv4,
     ipv6_address: ipv6,
+    mac_address: mac,
     link_local_ips: link_local,
     driver_opts: driver_options,
     gw_priority,

@@ -152,6 +152,7 @@ function membershipOf(settings: unknown, service: string): Membership {
   const drop = Object.entries({
     ipv4: fields['ipv4_address'],
     ipv6: fields['ipv6_address'],
+    mac: typeof fields['mac_address'] === 'string' ? fields['mac_address'].toLowerCase() : undefined,
     link_local: fields['link_local_ips'],
     driver_options: fields['driver_opts'],
     gw_priority: fields['gw_priority'],

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import type { Engine } from '../engine/engine.js';
 import { canonicalText } from '../model/canonical.js';
-import type { ComposeModel } from '../model/compose.js';
+import type { ComposeModel, ComposeService } from '../model/compose.js';
 import type { Container, EngineIdentity, Image } from '../model/engine.js';
 import {
   CONTAINER_FACTS,
@@ -98,7 +98,7 @@ async function containerFacts(
       hostname: identity.hostname,
     },
   };
-  const settings = await resolveSettings(input, container, names);
+  const settings = withDefinedMacs(await resolveSettings(input, container, names), model?.services[name]);
   const contents = await readContents(input.engine, container, model, input.contents[name] ?? []);
   const facts = toFacts(CONTAINER_FACTS, { ...settings, ...contents }, known);
   for (const [key, fact] of Object.entries(facts)) {
@@ -139,6 +139,30 @@ async function resolveSettings(
   const binds = Object.entries(settings).filter(([key]) => key.startsWith('mount.'));
   for (const [key, value] of binds) resolved[key] = await resolveMount(project, identity, value);
   return resolved;
+}
+
+/** A MAC address is a setting where the definition says it. */
+function withDefinedMacs(settings: Settings, service: ComposeService | undefined): Settings {
+  const { networks = {}, mac_address: own } = { ...service };
+  const given = typeof networks === 'object' && networks !== null ? Object.values(networks) : [];
+  const macs = new Set(
+    [
+      own,
+      ...given.map((one: unknown) =>
+        typeof one === 'object' && one !== null && 'mac_address' in one ? one.mac_address : undefined,
+      ),
+    ]
+      .filter((mac) => typeof mac === 'string')
+      .map((mac) => mac.toLowerCase()),
+  );
+  const entries = Object.entries(settings).map(([key, value]) => {
+    const isMembership =
+      key.startsWith('network.') && typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (!isMembership || macs.has(text(value['mac']))) return [key, value] as const;
+    const { mac: _, ...rest } = value;
+    return [key, rest] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 /** A bind by its place in the project, and by what its path leads to. */
