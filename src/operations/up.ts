@@ -57,7 +57,7 @@ async function modelToUse(
   const isSame = isSameRelease(point.metadata.provider.version, version)
     ? await sameModel(workspace, request, model)
     : await sameHashes(workspace, request, model);
-  return services.every(isSame) ? undefined : model;
+  return isSame === undefined || services.every(isSame) ? undefined : model;
 }
 
 async function sameModel(
@@ -69,17 +69,23 @@ async function sameModel(
   return (service) => isSameDefinition(resolved.services[service], model.services[service]);
 }
 
-/** Two releases of compose may print the same thing in two ways. */
+/** Two releases of compose may print the same thing in two ways. Undefined when today's cannot read what the other printed. */
 async function sameHashes(
   { provider }: Workspace,
   request: ComposeRequest,
   model: ComposeModel,
-): Promise<(service: string) => boolean> {
-  const [files, recorded] = await Promise.all([
-    provider.config(request, { allProfiles: true }).then((resolved) => provider.hashModel(request, resolved)),
-    provider.hashModel(request, model),
-  ]);
-  return (service) => files[service] === recorded[service];
+): Promise<((service: string) => boolean) | undefined> {
+  try {
+    const [resolved, recorded] = await Promise.all([
+      provider.config(request, { allProfiles: true }),
+      provider.hashModel(request, model),
+    ]);
+    const files = await provider.hashModel(request, resolved);
+    return (service) => files[service] === recorded[service];
+  } catch (error) {
+    if (error instanceof RollbackError && error.code === 'provider-failed') return undefined;
+    throw error;
+  }
 }
 
 /**

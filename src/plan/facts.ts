@@ -161,7 +161,7 @@ export function describeDifference(difference: FactDifference): string {
 export function describeChange({ key, was, is, isSecret }: FactDifference): string {
   if (!isSecret) return `${key} was ${show(was)}, is ${show(is)}`;
   if (was === null) return `${key} was not set`;
-  return is === null ? `${key} is not set any more` : `${key} is another`;
+  return is === null ? `${key} is not set any more` : `${key} differs`;
 }
 
 function show(value: Json): string {

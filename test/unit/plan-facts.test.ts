@@ -99,7 +99,7 @@ describe('facts of a container', () => {
       { 'environment.TOKEN': fact('hidden-1') },
       { 'environment.TOKEN': fact('hidden-2') },
     );
-    expect(differences.map(describeDifference)).toEqual(['api: environment.TOKEN is another']);
+    expect(differences.map(describeDifference)).toEqual(['api: environment.TOKEN differs']);
   });
 });
 

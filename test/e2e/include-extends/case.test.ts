@@ -93,8 +93,9 @@ test('changes in extended, overriding and included files, their env file and wha
   await roundTrip(stack, { change, touched: ['web', 'db'], call: { cwd: stack.path('app') }, up: user });
 });
 
-test('files outside of the project: named, left alone, and undone when asked for', async () => {
+test('files outside of the project: left alone, though services come back, and undone when asked for', async () => {
   const call: Call = { cwd: stack.path('app') };
+  const before = await stateOf(stack);
   const change = async () => {
     await edit('shared/common.yaml', 'one', 'two');
     await edit('shared/more.yaml', 'one', 'two');
@@ -102,8 +103,12 @@ test('files outside of the project: named, left alone, and undone when asked for
     const changed = await stateOf(stack);
     const { stdout } = await okAs(stack, call, 'rollback', 'latest', '--dry-run');
     for (const file of ['common.yaml', 'more.yaml']) expect(stdout).toContain(stack.path(`shared/${file}`));
-    const { stderr } = await starts(stack, [], () => okAs(stack, call, 'rollback', 'latest', '--yes'));
+    const { stderr } = await starts(stack, ['common', 'more'], () =>
+      okAs(stack, call, 'rollback', 'latest', '--yes'),
+    );
     expect(stderr).toContain('--outside');
+    expect(await stateOf(stack)).toEqual({ containers: before.containers, files: changed.files });
+    await composeAs(stack, user, 'up', '--detach');
     expect(await stateOf(stack)).toEqual(changed);
   };
   await roundTrip(stack, { change, touched: ['common', 'more'], call, flags: ['--outside'], up: user });

@@ -74,7 +74,7 @@ test.each([
   ['in a shell without them', {}, 'v2', 'v3'],
   ['in a shell with others', { TAG: 'v9', PASSWORD: 'another' }, 'v2', 'v3'],
 ] as const)(
-  'rollback and undo %s; values are stored in the secret half of a point alone',
+  'rollback and undo %s; values are stored in the secret files of a point alone',
   async (_, env, then, now) => {
     await inShell(env, 'rollback', 'latest', '--yes');
     expect(await answer(port)).toBe(then);
@@ -83,7 +83,7 @@ test.each([
     await inShell(env, 'undo', '--yes');
     expect(await answer(port)).toBe(now);
     expect(await running()).toEqual({ image: images[now], password: PASSWORDS[now] });
-    expect(await holders()).toEqual(['model.json']);
+    expect(await holders()).toEqual(['facts.json', 'model.json']);
   },
 );
 
@@ -108,7 +108,7 @@ test('no value is printed by what only looks', async () => {
   }
 });
 
-/** Names of the stored files with values in them: the secret half of a point, and no others. */
+/** Names of the stored files with values in them: the secret files of a point, and no others. */
 async function holders(): Promise<string[]> {
   const backups = stack.path('rollback/backups');
   const entries = await readdir(backups, { recursive: true, withFileTypes: true });
@@ -118,5 +118,5 @@ async function holders(): Promise<string[]> {
     const bytes = await readFile(file);
     if (Object.values(PASSWORDS).some((value) => bytes.includes(value))) found.add(basename(file));
   }
-  return [...found];
+  return [...found].toSorted();
 }
