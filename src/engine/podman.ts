@@ -163,6 +163,12 @@ export class PodmanEngine extends DockerEngine {
     }
   }
 
+  /** By its name: by its id it goes although containers are in it (measured, 5.8.6), which never start again. */
+  override async removeNetwork(id: string): Promise<void> {
+    const found = await this.asked(() => this.docker.getNetwork(id).inspect(), 404);
+    if (found) await super.removeNetwork(found.Name);
+  }
+
   override readArchive(): Promise<Readable> {
     throw withoutOwners();
   }
