@@ -25,8 +25,8 @@ type Fields = Record<string, unknown>;
 /** Labels by which providers and engines find their own containers. */
 const OWN_LABEL =
   /^(?:com\.docker\.compose\.|io\.podman\.compose\.|io\.podman\.annotations\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\.io\/)/;
-/** Environment that Podman adds to every container (measured, 4.3.1 and 5.8.6). */
-const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
+/** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
+const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;
 
 export function toImageSettings(config: Maybe<ConfigDocument>): Settings {
   const volumes = Object.keys(config?.Volumes ?? {}).map((path) => [path, true]);
@@ -51,9 +51,9 @@ export function toSettings(document: ContainerDocument, isPodman: boolean): Sett
     stdin_open: config.OpenStdin,
     init: host.Init ?? undefined,
     ...hostSettings(host),
-    ...resourceSettings(host),
+    ...resourceSettings(host, isPodman),
     ...mountSettings(document),
-    ...networkSettings(document),
+    ...networkSettings(document, isPodman),
     ...prefixed('port', portSettings(host['PortBindings'])),
   };
   return dropDefaults(settings);
@@ -152,7 +152,9 @@ function hostSettings(host: Fields): Record<string, unknown> {
   };
 }
 
-function resourceSettings(host: Fields): Record<string, unknown> {
+function resourceSettings(host: Fields, isPodman: boolean): Record<string, unknown> {
+  // Podman tells a number of processors a second time, as a share of a period (measured, 5.8.6).
+  const hasProcessors = isPodman && Number(host['NanoCpus'] ?? 0) > 0;
   const memory = Number(host['Memory'] ?? 0);
   const swap = Number(host['MemorySwap'] ?? 0);
   return {
@@ -165,8 +167,8 @@ function resourceSettings(host: Fields): Record<string, unknown> {
     oom_score_adj: host['OomScoreAdj'],
     cpus: host['NanoCpus'],
     cpu_shares: host['CpuShares'],
-    cpu_period: host['CpuPeriod'],
-    cpu_quota: host['CpuQuota'],
+    cpu_period: hasProcessors ? undefined : host['CpuPeriod'],
+    cpu_quota: hasProcessors ? undefined : host['CpuQuota'],
     cpu_rt_period: host['CpuRealtimePeriod'],
     cpu_rt_runtime: host['CpuRealtimeRuntime'],
     cpu_count: host['CpuCount'],
@@ -277,8 +279,11 @@ function networkMode(mode: unknown): string | undefined {
   return name.startsWith('container:') || NETWORK_MODES.includes(name) ? name : undefined;
 }
 
-/** Without the alias that is the container's id. That which is its name stands as `OWN_NAME`. */
-function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fields {
+/** Without the alias that is the container's id, and on Podman its host name. That which is its name stands as `OWN_NAME`. */
+function networkSettings(
+  { Id, Name, Config, NetworkSettings }: ContainerDocument,
+  isPodman: boolean,
+): Fields {
   const name = Name.replace(/^\//, '');
   const id = Id.slice(0, 12);
   const networks = Object.entries(fields(NetworkSettings.Networks)).filter(
@@ -290,7 +295,7 @@ function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fiel
     const membership = {
       aliases: sorted(
         strings(Aliases)
-          .filter((alias) => alias !== id)
+          .filter((alias) => alias !== id && !(isPodman && alias === Config.Hostname))
           .map((alias) => (alias === name ? OWN_NAME : alias)),
       ),
       ipv4: ipam['IPv4Address'],

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib';
 import * as z from 'zod';
 import type { Container, EngineIdentity, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
-import type { Settings } from '../model/facts.js';
+import type { Membership, Settings } from '../model/facts.js';
 import { isLocal } from './endpoint.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
@@ -160,6 +160,18 @@ export class PodmanEngine extends DockerEngine {
       if (['running', 'initialized'].includes(status)) return false;
       if (!['stopped', 'stopping'].includes(status) || Date.now() > deadline) return true;
       await delay(CLEANUP_POLL_MS);
+    }
+  }
+
+  /** Podman does not tell which addresses were asked for, so that others are given back the one they had: where that is taken by now, any. */
+  override async connect(network: string, container: string, membership: Membership): Promise<void> {
+    try {
+      await super.connect(network, container, membership);
+    } catch (thrown) {
+      const isRefused = thrown instanceof RollbackError && thrown.code === 'failed';
+      if (!isRefused || membership.ipv4 === undefined) throw thrown;
+      const { ipv4: _, ...anyAddress } = membership;
+      await super.connect(network, container, anyAddress);
     }
   }
 

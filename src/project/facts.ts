@@ -194,9 +194,13 @@ async function readNetworks(
       const settings =
         identity.kind === 'podman' ? withAskedGateways(network.settings, set ?? {}) : network.settings;
       const facts = networkFacts(settings, set);
-      const memberships = others.flatMap((other) =>
-        other ? [[other.name, parseMembership(other.settings[`network.${name}`] ?? {})] as const] : [],
-      );
+      const memberships = others.flatMap((other) => {
+        if (!other) return [];
+        const membership = parseMembership(other.settings[`network.${name}`] ?? {});
+        // Podman does not tell whether it was asked for.
+        const ipv4 = identity.kind === 'podman' ? other.addresses[name] : membership.ipv4;
+        return [[other.name, { ...membership, ...(ipv4 !== undefined && { ipv4 }) }] as const];
+      });
       return [[name, { facts, others: Object.fromEntries(memberships) }] as const];
     }),
   );

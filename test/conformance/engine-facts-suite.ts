@@ -30,7 +30,6 @@ const DEFAULTS = {
 const ON_PODMAN = IS_PODMAN
   ? {
       'sysctl.net.ipv4.ip_forward': undefined,
-      'environment.TERM': 'xterm',
       'port.8000/tcp': [expect.stringMatching(/^127\.0\.0\.1:\d+$/)],
       'mount./scratch': { type: 'tmpfs', options: 'rprivate,nosuid,nodev,tmpcopyup' },
     }
@@ -166,7 +165,7 @@ export function engineFactsSuite(name: string, make: () => Promise<Engine>): voi
         'mount./data': { type: 'volume', volume: `${project.name}_data` },
         'mount./scratch': { type: 'tmpfs' },
         [`network.${project.name}_fixed`]: IS_PODMAN
-          ? { aliases: ['full', 'full-host', 'other', OWN_NAME] }
+          ? { aliases: ['full', 'other', OWN_NAME] }
           : { aliases: ['full', 'other', OWN_NAME], ipv4: `${SUBNET}.9` },
         'port.8000/tcp': ['127.0.0.1:0'],
         ...ON_PODMAN,

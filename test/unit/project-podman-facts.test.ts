@@ -82,7 +82,14 @@ it('values that Podman fills in by itself are no settings of a container', () =>
     Annotations: { 'io.podman.annotations.init': 'TRUE', mine: 'yes' },
     PidMode: 'private',
     UTSMode: 'private',
+    NanoCpus: 500_000_000,
+    CpuPeriod: 100_000,
+    CpuQuota: 50_000,
   };
+  const networkOf = (host: string) => ({
+    IPAddress: '',
+    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', host],
+  });
   const settings = toSettings(
     {
       Id: 'e95a0324b82ed6b5',
@@ -93,15 +100,16 @@ it('values that Podman fills in by itself are no settings of a container', () =>
       State: { Status: 'created', ExitCode: 0, StartedAt: '', Pid: 0 },
       Config: {
         Image: 'busybox',
-        Hostname: 'e95a0324b82e',
-        Env: ['container=podman', 'HOSTNAME=e95a0324b82e'],
+        Hostname: 'web-host',
+        Tty: true,
+        Env: ['container=podman', 'HOSTNAME=web-host', 'HOME=/root', 'TERM=xterm'],
         StopSignal: '15',
         WorkingDir: '/',
         Entrypoint: [],
         Healthcheck: { Test: ['CMD', 'true'], Interval: 30e9, Timeout: 30e9, Retries: 3 },
       },
       HostConfig: host,
-      NetworkSettings: {},
+      NetworkSettings: { Networks: { shop_back: networkOf('web-host') } },
     },
     true,
   );
@@ -109,6 +117,10 @@ it('values that Podman fills in by itself are no settings of a container', () =>
     name: 'shop-web-1',
     healthcheck: { Test: ['CMD', 'true'] },
     'annotation.mine': 'yes',
+    hostname: 'web-host',
+    tty: true,
+    cpus: 500_000_000,
+    'network.shop_back': { aliases: ['web', '{name}'] },
   });
 });
 
