@@ -92,7 +92,16 @@ const SMOKE = [
 const CORE = [
   ...ENGINE_CONFORMANCE,
   'test/conformance/provider.test.ts',
-  ...['binds', 'digest-pinned', 'facts', 'image-moved', 'images', 'missing-image', 'variables', 'volumes'].map(e2e),
+  ...[
+    'binds',
+    'digest-pinned',
+    'facts',
+    'image-moved',
+    'images',
+    'missing-image',
+    'variables',
+    'volumes',
+  ].map(e2e),
 ];
 /** What another compose may do differently: data, files, variables. */
 const SAMPLE = ['binds', 'image-moved', 'variables', 'volume-round-trip'].map(e2e);

@@ -1,3 +1,4 @@
+import { RollbackError } from '../model/errors.js';
 import type { Network } from '../model/engine.js';
 import type { Membership } from '../model/facts.js';
 import { DockerApi } from './docker-api.js';
@@ -34,13 +35,37 @@ export class DockerNetworks extends DockerApi {
       GwPriority: gw_priority,
     };
     const request = { Container: container, EndpointConfig: endpoint };
-    // 403: it is connected already.
-    await this.ask(this.docker.getNetwork(network).connect(request), 403);
+    // Measured, 28.5.2: a stopped container is connected to a network that is not there, and never starts again.
+    await this.asked(() => this.docker.getNetwork(network).inspect());
+    await this.#changeTo(true, network, container, this.docker.getNetwork(network).connect(request));
   }
 
   async disconnect(network: string, container: string): Promise<void> {
     const request = { Container: container, Force: true };
-    await this.ask(this.docker.getNetwork(network).disconnect(request), 403, 404);
+    await this.#changeTo(false, network, container, this.docker.getNetwork(network).disconnect(request));
+  }
+
+  /**
+   * A change that fails is done all the same when the container is connected, or not, as wanted: 403 stands for "connected already" and for "not to
+   * this network", and a stopped container that is not connected is a server error (measured, 28.5.2).
+   */
+  async #changeTo(
+    isWanted: boolean,
+    network: string,
+    container: string,
+    request: Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await this.ask(request);
+    } catch (thrown) {
+      if (!(thrown instanceof RollbackError) || thrown.code !== 'failed') throw thrown;
+      if ((await this.#isConnected(network, container)) !== isWanted) throw thrown;
+    }
+  }
+
+  async #isConnected(network: string, container: string): Promise<boolean> {
+    const found = await this.asked(() => this.containerAt(container).inspect(), 404);
+    return Object.hasOwn(found?.NetworkSettings.Networks ?? {}, network);
   }
 
   async removeNetwork(id: string): Promise<void> {

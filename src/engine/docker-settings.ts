@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { Volume } from '../model/engine.js';
 import { IMAGE_VOLUME, type Json, OWN_NAME, type Settings } from '../model/facts.js';
 import type { ContainerDocument, Maybe, NetworkDocument } from './docker-mapping.js';
@@ -24,8 +25,8 @@ type Fields = Record<string, unknown>;
 /** Labels by which providers and engines find their own containers. */
 const OWN_LABEL =
   /^(?:com\.docker\.compose\.|io\.podman\.compose\.|io\.podman\.annotations\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\.io\/)/;
-/** Environment that Podman adds to every container (measured, 4.3.1 and 5.8.6). */
-const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=/;
+/** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
+const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;
 
 export function toImageSettings(config: Maybe<ConfigDocument>): Settings {
   const volumes = Object.keys(config?.Volumes ?? {}).map((path) => [path, true]);
@@ -50,9 +51,9 @@ export function toSettings(document: ContainerDocument, isPodman: boolean): Sett
     stdin_open: config.OpenStdin,
     init: host.Init ?? undefined,
     ...hostSettings(host),
-    ...resourceSettings(host),
+    ...resourceSettings(host, isPodman),
     ...mountSettings(document),
-    ...networkSettings(document),
+    ...networkSettings(document, isPodman),
     ...prefixed('port', portSettings(host['PortBindings'])),
   };
   return dropDefaults(settings);
@@ -66,21 +67,41 @@ function sharedSettings(config: ConfigDocument, isPodman = false): Record<string
     ...prefixed('environment', Object.fromEntries(environment.map(assignment))),
     user: config.User,
     working_dir: config.WorkingDir === '/' ? undefined : config.WorkingDir,
-    stop_signal: config.StopSignal === 'SIGTERM' ? undefined : config.StopSignal,
-    healthcheck: healthcheck(config.Healthcheck),
+    stop_signal: stopSignal(config.StopSignal),
+    healthcheck: healthcheck(config.Healthcheck, isPodman),
     ...prefixed(
       'expose',
-      Object.fromEntries(Object.keys(config.ExposedPorts ?? {}).map((port) => [port, true])),
+      Object.fromEntries(Object.keys(config.ExposedPorts ?? {}).map((port) => [withProtocol(port), true])),
     ),
-    ...prefixed('label', ownLabels(config.Labels)),
+    ...prefixed('label', withoutOwnKeys(config.Labels ?? {})),
   };
 }
 
-/** Without what says no more than the default. */
-function healthcheck(check: Maybe<object>): unknown {
-  const set = Object.entries(check ?? {}).filter(([, value]) => value !== 0 && value !== null);
+/** Podman tells it by its number (measured, 5.8.6), for containers and not for images. */
+function stopSignal(signal: Maybe<string>): string | undefined {
+  const number = Number(signal);
+  const name = Object.entries(constants.signals).find(([, one]) => one === number)?.[0] ?? signal;
+  return name === 'SIGTERM' ? undefined : (name ?? undefined);
+}
+
+/** Docker keeps what compose asked for: `7000`. */
+const withProtocol = (port: string) => (port.includes('/') ? port : `${port}/tcp`);
+
+/** Without what says no more than the default. Podman fills it in (measured, 5.8.6). */
+function healthcheck(check: Maybe<object>, isPodman: boolean): unknown {
+  const set = Object.entries(check ?? {}).filter(
+    ([key, value]) => value !== 0 && value !== null && !(isPodman && HEALTHCHECK_DEFAULTS[key] === value),
+  );
   return set.length === 0 ? undefined : Object.fromEntries(set);
 }
+
+/** Times in nanoseconds. */
+const HEALTHCHECK_DEFAULTS: Fields = {
+  Interval: 30_000_000_000,
+  Timeout: 30_000_000_000,
+  StartInterval: 5_000_000_000,
+  Retries: 3,
+};
 
 function assignment(entry: string): [string, string] {
   const at = entry.indexOf('=');
@@ -105,7 +126,7 @@ function hostSettings(host: Fields): Record<string, unknown> {
     devices: devices(host['Devices']),
     device_cgroup_rules: strings(host['DeviceCgroupRules']),
     device_requests: host['DeviceRequests'],
-    ...prefixed('annotation', fields(host['Annotations'])),
+    ...prefixed('annotation', withoutOwnKeys(fields(host['Annotations']))),
     volumes_from: strings(host['VolumesFrom']),
     volume_driver: host['VolumeDriver'],
     network_mode: networkMode(host['NetworkMode']),
@@ -115,8 +136,8 @@ function hostSettings(host: Fields): Record<string, unknown> {
     dns_search: strings(host['DnsSearch']),
     extra_hosts: sorted(strings(host['ExtraHosts'])),
     links: strings(host['Links']),
-    pid: host['PidMode'],
-    uts: host['UTSMode'],
+    pid: unlessPrivate(host['PidMode']),
+    uts: unlessPrivate(host['UTSMode']),
     userns_mode: host['UsernsMode'],
     ipc: host['IpcMode'],
     cgroup: host['CgroupnsMode'],
@@ -131,7 +152,9 @@ function hostSettings(host: Fields): Record<string, unknown> {
   };
 }
 
-function resourceSettings(host: Fields): Record<string, unknown> {
+function resourceSettings(host: Fields, isPodman: boolean): Record<string, unknown> {
+  // Podman tells a number of processors a second time, as a share of a period (measured, 5.8.6).
+  const hasProcessors = isPodman && Number(host['NanoCpus'] ?? 0) > 0;
   const memory = Number(host['Memory'] ?? 0);
   const swap = Number(host['MemorySwap'] ?? 0);
   return {
@@ -144,8 +167,8 @@ function resourceSettings(host: Fields): Record<string, unknown> {
     oom_score_adj: host['OomScoreAdj'],
     cpus: host['NanoCpus'],
     cpu_shares: host['CpuShares'],
-    cpu_period: host['CpuPeriod'],
-    cpu_quota: host['CpuQuota'],
+    cpu_period: hasProcessors ? undefined : host['CpuPeriod'],
+    cpu_quota: hasProcessors ? undefined : host['CpuQuota'],
     cpu_rt_period: host['CpuRealtimePeriod'],
     cpu_rt_runtime: host['CpuRealtimeRuntime'],
     cpu_count: host['CpuCount'],
@@ -167,14 +190,18 @@ function resourceSettings(host: Fields): Record<string, unknown> {
 /** By the keys of `NETWORK_FACTS`. */
 export function toNetworkSettings(document: NetworkDocument): Settings {
   const { IPAM: ipam, Labels: labels } = document;
+  const configs = records(ipam?.Config);
+  // Podman has its driver among the options (measured, 5.8.6).
+  const { driver, ...options } = { driver: ipam?.Driver, ...ipam?.Options };
   return dropDefaults({
     driver: document.Driver,
     internal: document.Internal,
     attachable: document.Attachable,
     ipv6: document.EnableIPv6,
-    without_ipv4: document.EnableIPv4 === false,
-    ipam_driver: ipam?.Driver === 'default' ? undefined : ipam?.Driver,
-    subnets: records(ipam?.Config).map(({ Subnet, IPRange, Gateway, AuxiliaryAddresses, AuxAddress }) =>
+    // Podman says so of every network (measured, 5.8.6).
+    without_ipv4: document.EnableIPv4 === false && !configs.some(({ Subnet }) => text(Subnet).includes('.')),
+    ipam_driver: driver === 'default' || driver === 'host-local' ? undefined : driver,
+    subnets: configs.map(({ Subnet, IPRange, Gateway, AuxiliaryAddresses, AuxAddress }) =>
       dropDefaults({
         subnet: Subnet,
         ip_range: IPRange,
@@ -182,9 +209,9 @@ export function toNetworkSettings(document: NetworkDocument): Settings {
         aux_addresses: AuxiliaryAddresses ?? AuxAddress,
       }),
     ),
-    ...prefixed('ipam_option', ipam?.Options ?? {}),
+    ...prefixed('ipam_option', options),
     ...prefixed('option', document.Options ?? {}),
-    ...prefixed('label', ownLabels(labels)),
+    ...prefixed('label', withoutOwnKeys(labels ?? {})),
   });
 }
 
@@ -193,12 +220,12 @@ export function toVolumeSettings({ driver, options, labels }: Omit<Volume, 'sett
   return dropDefaults({
     driver,
     ...prefixed('option', options),
-    ...prefixed('label', ownLabels(labels)),
+    ...prefixed('label', withoutOwnKeys(labels ?? {})),
   });
 }
 
-function ownLabels(labels: Maybe<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels ?? {}).filter(([key]) => !OWN_LABEL.test(key)));
+function withoutOwnKeys(labels: Fields): Fields {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !OWN_LABEL.test(key)));
 }
 
 /** By the path in the container. */
@@ -252,8 +279,11 @@ function networkMode(mode: unknown): string | undefined {
   return name.startsWith('container:') || NETWORK_MODES.includes(name) ? name : undefined;
 }
 
-/** Without the alias that is the container's id. That which is its name stands as `OWN_NAME`. */
-function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fields {
+/** Without the alias that is the container's id, and on Podman its host name. That which is its name stands as `OWN_NAME`. */
+function networkSettings(
+  { Id, Name, Config, NetworkSettings }: ContainerDocument,
+  isPodman: boolean,
+): Fields {
   const name = Name.replace(/^\//, '');
   const id = Id.slice(0, 12);
   const networks = Object.entries(fields(NetworkSettings.Networks)).filter(
@@ -265,7 +295,7 @@ function networkSettings({ Id, Name, NetworkSettings }: ContainerDocument): Fiel
     const membership = {
       aliases: sorted(
         strings(Aliases)
-          .filter((alias) => alias !== id)
+          .filter((alias) => alias !== id && !(isPodman && alias === Config.Hostname))
           .map((alias) => (alias === name ? OWN_NAME : alias)),
       ),
       ipv4: ipam['IPv4Address'],
@@ -293,6 +323,9 @@ function portSettings(bindings: unknown): Record<string, unknown> {
     ]),
   );
 }
+
+/** Podman's word for a namespace of its own; Docker has none for that. */
+const unlessPrivate = (mode: unknown) => (mode === 'private' ? undefined : mode);
 
 function restart(policy: unknown): string | undefined {
   const { Name: name, MaximumRetryCount: times } = fields(policy);

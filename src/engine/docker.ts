@@ -10,7 +10,7 @@ import {
   type Labelled,
   type Volume,
 } from '../model/engine.js';
-import { RollbackError } from '../model/errors.js';
+import { messageOf, RollbackError } from '../model/errors.js';
 import { quoted } from '../model/names.js';
 import { isConflict, statusOf, toEngineError } from './docker-errors.js';
 import { DockerNetworks } from './docker-networks.js';
@@ -270,8 +270,13 @@ export class DockerEngine extends DockerNetworks implements Engine {
   }
 
   async fileArchive(id: string, path: string): Promise<Readable | undefined> {
-    const archive = await this.ask(this.containerAt(id).getArchive({ path }), 404);
-    return archive && this.readable(archive);
+    try {
+      return this.readable(await this.containerAt(id).getArchive({ path }));
+    } catch (thrown) {
+      // Something that is no directory in the middle of the path is a server error (measured, 28.5.2).
+      if (statusOf(thrown) === 404 || /not a directory\s*$/.test(messageOf(thrown))) return undefined;
+      throw toEngineError(thrown, this.endpoint);
+    }
   }
 
   async writeArchive(id: string, path: string, archive: Readable): Promise<void> {

@@ -110,7 +110,7 @@ export interface Engine {
   hasNetwork(name: string): Promise<boolean>;
   /** By its name; undefined when there is none. */
   network(name: string): Promise<Network | undefined>;
-  /** Connects a container, running or not; one that is connected already stays as it is. */
+  /** Connects a container, running or not; one that is connected already stays as it is. Throws `failed` when the network is not there. */
   connect(network: string, container: string, membership: Membership): Promise<void>;
   /** Disconnects a container; one that is not connected, or not there, needs nothing. */
   disconnect(network: string, container: string): Promise<void>;

@@ -5,6 +5,7 @@ import { createGunzip } from 'node:zlib';
 import * as z from 'zod';
 import type { Container, EngineIdentity, Image } from '../model/engine.js';
 import { RollbackError } from '../model/errors.js';
+import type { Membership, Settings } from '../model/facts.js';
 import { isLocal } from './endpoint.js';
 import { statusOf, toEngineError } from './docker-errors.js';
 import { DockerEngine, REGISTRY_TIMEOUT_MS } from './docker.js';
@@ -24,7 +25,11 @@ const infoSchema = z.object({
 
 const containerSchema = z.object({
   State: z.object({ Status: z.string() }),
-  HostConfig: z.object({ RestartPolicy: z.object({ Name: z.string() }).nullish() }),
+  OCIRuntime: z.string().optional(),
+  HostConfig: z.object({
+    RestartPolicy: z.object({ Name: z.string() }).nullish(),
+    LogConfig: z.object({ Type: z.string() }).nullish(),
+  }),
   Dependencies: z.array(z.string()).nullish(),
   Config: z.object({
     CreateCommand: z.array(z.string()).nullish(),
@@ -79,6 +84,7 @@ export class PodmanEngine extends DockerEngine {
       ports: container.pid > 0 ? container.ports : [],
       needs: own.Dependencies ?? [],
       configHash: container.configHash ?? hashOfCommand(own.Config),
+      settings: withOwnWords(container.settings, own),
     };
   }
 
@@ -155,6 +161,24 @@ export class PodmanEngine extends DockerEngine {
       if (!['stopped', 'stopping'].includes(status) || Date.now() > deadline) return true;
       await delay(CLEANUP_POLL_MS);
     }
+  }
+
+  /** Podman does not tell which addresses were asked for, so that others are given back the one they had: where that is taken by now, any. */
+  override async connect(network: string, container: string, membership: Membership): Promise<void> {
+    try {
+      await super.connect(network, container, membership);
+    } catch (thrown) {
+      const isRefused = thrown instanceof RollbackError && thrown.code === 'failed';
+      if (!isRefused || membership.ipv4 === undefined) throw thrown;
+      const { ipv4: _, ...anyAddress } = membership;
+      await super.connect(network, container, anyAddress);
+    }
+  }
+
+  /** By its name: by its id it goes although containers are in it (measured, 5.8.6), which never start again. */
+  override async removeNetwork(id: string): Promise<void> {
+    const found = await this.asked(() => this.docker.getNetwork(id).inspect(), 404);
+    if (found) await super.removeNetwork(found.Name);
   }
 
   override readArchive(): Promise<Readable> {
@@ -252,6 +276,18 @@ function hashOfCommand({
   const environment = (Env ?? []).filter((entry) => !OWN_ENVIRONMENT.test(entry)).toSorted();
   const text = [...definition, '', ...environment].join('\0');
   return `podman:${createHash('sha256').update(text).digest('hex')}`;
+}
+
+/** Docker's API tells every runtime as `oci`, and logs of Podman's own kind as `json-file` (measured, 5.8.6). */
+function withOwnWords(
+  settings: Settings,
+  { OCIRuntime: runtime, HostConfig: { LogConfig: logging } }: z.infer<typeof containerSchema>,
+): Settings {
+  return {
+    ...settings,
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(logging ? { logging: logging.Type } : {}),
+  };
 }
 
 /** It names networks in any order. */

@@ -105,7 +105,7 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   // The machine's own name where a container shares its network.
   hostname: fromDaemon('hostname'),
   domainname: onlySet('domainname'),
-  stop_grace_period: onlySet('stop_grace_period'),
+  stop_grace_period: fromDaemon('stop_grace_period'),
   tty: onlySet('tty'),
   stdin_open: onlySet('stdin_open'),
   init: onlySet('init'),

@@ -23,6 +23,7 @@ import type { Project, ServiceObservation } from '../model/project.js';
 import { readContents, type ContentTargets } from './contents.js';
 import { anonymousVolume, isAnonymous } from '../plan/changes.js';
 import { isDenied, isMissing, relativeTo } from './paths.js';
+import { PODMAN_DEFAULTS, withAskedGateways, withAskedValues } from './podman-facts.js';
 
 /** The runtime facts of a project: settings that the engine tells, each with its origin. */
 
@@ -92,13 +93,15 @@ async function containerFacts(
     image: images[container.imageId]?.settings ?? {},
     daemon: {
       ...BUILT_IN,
-      ...(identity.kind === 'podman' ? PODMAN : {}),
+      ...(identity.kind === 'podman' ? PODMAN_DEFAULTS : {}),
       logging,
       runtime,
       hostname: identity.hostname,
     },
   };
-  const settings = withDefinedMacs(await resolveSettings(input, container, names), model?.services[name]);
+  const resolved = withDefinedMacs(await resolveSettings(input, container, names), model?.services[name]);
+  const definition = { model, project: input.project.name, service: name, isTrusted: matchesFiles };
+  const settings = identity.kind === 'podman' ? withAskedValues(resolved, container, definition) : resolved;
   const contents = await readContents(input.engine, container, model, input.contents[name] ?? []);
   const facts = toFacts(CONTAINER_FACTS, { ...settings, ...contents }, known);
   for (const [key, fact] of Object.entries(facts)) {
@@ -111,8 +114,6 @@ async function containerFacts(
 }
 
 /** Of daemons that nobody configured. */
-/** Podman's `containers.conf`. */
-const PODMAN: Settings = { pids_limit: 2048, ipc: 'shareable' };
 const BUILT_IN: Settings = { shm_size: 64 << 20, ipc: 'private', cgroup: 'private' };
 
 /** Without ids and absolute paths of this project, which change where nothing else does. */
@@ -194,7 +195,7 @@ async function realOrSelf(path: string): Promise<string> {
 
 /** Networks of the containers and of the model. Those that are external belong to somebody else, who may change them. */
 async function readNetworks(
-  { engine, model, project }: FactsInput,
+  { engine, identity, model, project }: FactsInput,
   containers: Container[],
 ): Promise<Record<string, NetworkFacts>> {
   const own = new Set(containers.map(({ id }) => id));
@@ -213,10 +214,17 @@ async function readNetworks(
       const others = await Promise.all(
         network.members.filter((id) => !own.has(id)).map((id) => engine.container(id)),
       );
-      const facts = networkFacts(network.settings, defined.get(name));
-      const memberships = others.flatMap((other) =>
-        other ? [[other.name, parseMembership(other.settings[`network.${name}`] ?? {})] as const] : [],
-      );
+      const set = defined.get(name);
+      const settings =
+        identity.kind === 'podman' ? withAskedGateways(network.settings, set ?? {}) : network.settings;
+      const facts = networkFacts(settings, set);
+      const memberships = others.flatMap((other) => {
+        if (!other) return [];
+        const membership = parseMembership(other.settings[`network.${name}`] ?? {});
+        // Podman does not tell whether it was asked for.
+        const ipv4 = identity.kind === 'podman' ? other.addresses[name] : membership.ipv4;
+        return [[other.name, { ...membership, ...(ipv4 !== undefined && { ipv4 }) }] as const];
+      });
       return [[name, { facts, others: Object.fromEntries(memberships) }] as const];
     }),
   );

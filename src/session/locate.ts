@@ -70,13 +70,15 @@ async function nameOfStore(
   selection: ProjectSelection,
   located: Project | undefined,
 ): Promise<{ name: string | undefined; notice: string | undefined }> {
-  if (!located || (await mayHaveOtherName(located, selection))) {
-    const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
-    return { name, notice: undefined };
+  if (located) {
+    if (givenName(selection) !== undefined) return { name: located.name, notice: undefined };
+    const names = await readPointNames(store, located);
+    // `mayHaveOtherName` loads the YAML library: points of that name make it needless.
+    if (names.hasPoints || !(await mayHaveOtherName(located, selection)))
+      return chooseName({ located, subject: 'points', ...names, hasContainers: undefined, running: [] });
   }
-  if (givenName(selection) !== undefined) return { name: located.name, notice: undefined };
-  const names = await readPointNames(store, located);
-  return chooseName({ located, subject: 'points', ...names, hasContainers: undefined, running: [] });
+  const name = (await nameByPoints(store, selection, located)) ?? located?.name ?? selection.projectName;
+  return { name, notice: undefined };
 }
 
 /** The store alone, whatever state its index is in. */

@@ -1,8 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import { CONTAINER_FACTS, type Facts, type Settings, splitKey } from '../../src/model/facts.js';
 import { compareFacts } from '../../src/plan/facts.js';
-import { connectTestEngine, docker } from '../support/engine.js';
+import { connectTestEngine, docker, PODMAN } from '../support/engine.js';
 
 /**
  * Each setting of a container by itself, given by the engine's own program: it is found, and nothing else seems to change with it. A fact that is left
@@ -25,9 +26,10 @@ const OPTIONS: [fact: string, options: string[], more?: string[]][] = [
   ['init', ['--init']],
   ['restart', ['--restart', 'on-failure:3']],
   ['read_only', ['--read-only']],
-  ['privileged', ['--privileged'], ['security_opt']],
+  // Podman tells what it takes away from all others.
+  ['privileged', ['--privileged'], ['security_opt', 'cap_drop']],
   ['cap_add', ['--cap-add', 'NET_ADMIN']],
-  ['cap_drop', ['--cap-drop', 'NET_RAW']],
+  ['cap_drop', ['--cap-drop', 'CHOWN']],
   ['security_opt', ['--security-opt', 'no-new-privileges']],
   ['group_add', ['--group-add', '7']],
   ['sysctl.net.core.somaxconn', ['--sysctl', 'net.core.somaxconn=512']],
@@ -57,6 +59,9 @@ const OPTIONS: [fact: string, options: string[], more?: string[]][] = [
   ['cpuset', ['--cpuset-cpus', '0']],
   ['pids_limit', ['--pids-limit', '77']],
 ];
+
+/** Facts that Podman does not tell (measured, 5.8.6). */
+const UNKNOWN_TO_PODMAN = ['domainname', 'sysctl.net.core.somaxconn'];
 
 const IMAGE = 'busybox:latest';
 const made: string[] = [];
@@ -90,11 +95,19 @@ it('two containers that were made alike differ in nothing', async () => {
   expect(compareFacts('service', 'x', asFacts(plain), asFacts(await settingsOf())).differences).toEqual([]);
 });
 
-it.each(OPTIONS)('%s', async (fact, options, more = []) => {
-  const { differences } = compareFacts('service', 'x', asFacts(plain), asFacts(await settingsOf(...options)));
-  const found = differences.map(({ key }) => key).filter((key) => !more.includes(key));
-  expect(found).toEqual([fact]);
-});
+it.each(OPTIONS.filter(([fact]) => PODMAN === undefined || !UNKNOWN_TO_PODMAN.includes(fact)))(
+  '%s',
+  async (fact, options, more = []) => {
+    const { differences } = compareFacts(
+      'service',
+      'x',
+      asFacts(plain),
+      asFacts(await settingsOf(...options)),
+    );
+    const found = differences.map(({ key }) => key).filter((key) => !more.includes(key));
+    expect(found).toEqual([fact]);
+  },
+);
 
 it('command and entrypoint', async () => {
   const id = await docker('create', '--entrypoint', '/bin/true', IMAGE, 'x');
@@ -105,17 +118,19 @@ it('command and entrypoint', async () => {
 
 it('networks with aliases and addresses, and namespaces of another container', async () => {
   const network = `facts-${process.pid}`;
-  await docker('network', 'create', '--subnet', '198.18.99.0/24', network);
+  const subnet = `198.18.${randomInt(256)}`;
+  await docker('network', 'create', '--subnet', `${subnet}.0/24`, network);
   try {
-    const options = ['--network', network, '--network-alias', 'one', '--ip', '198.18.99.9'];
+    const options = ['--network', network, '--network-alias', 'one', '--ip', `${subnet}.9`];
     const settings = await settingsOf(...options);
-    expect(settings[`network.${network}`]).toMatchObject({ aliases: ['one'], ipv4: '198.18.99.9' });
+    const address = PODMAN === undefined ? { ipv4: `${subnet}.9` } : {};
+    expect(settings[`network.${network}`]).toMatchObject({ aliases: ['one'], ...address });
     const owner = made.at(-1) ?? '';
     expect(await settingsOf('--network', `container:${owner}`)).toMatchObject({
       network_mode: `container:${owner}`,
     });
-    await docker('rm', '--force', ...made.splice(0));
   } finally {
+    await docker('rm', '--force', ...made.splice(0));
     await docker('network', 'rm', network);
   }
 });

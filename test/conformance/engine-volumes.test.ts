@@ -61,6 +61,7 @@ function engineVolumesSuite(title: string, make: () => Promise<Engine>): void {
         options: {},
         labels: { color: 'red' },
         mountpoint: expect.stringMatching(/^\/.*\/_data$/),
+        settings: { driver: 'local', 'label.color': 'red' },
       });
       expect(await engine.volume(made.slice(0, -1))).toBeUndefined();
       await engine.removeVolume(made);

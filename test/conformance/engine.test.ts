@@ -8,11 +8,13 @@ import { socketPath } from '../../src/engine/endpoint.js';
 import { connectTestEngine, docker, testProject } from '../support/engine.js';
 import { engineProxy } from '../support/engine-proxy.js';
 import { NOBODY } from '../support/nobody.js';
+import { engineFactsSuite } from './engine-facts-suite.js';
 import { engineNamesSuite } from './engine-names-suite.js';
 import { engineSuite } from './engine-suite.js';
 
 engineSuite('Docker', connectTestEngine);
 engineNamesSuite('Docker', connectTestEngine);
+engineFactsSuite('Docker', connectTestEngine);
 
 afterEach(() => {
   vi.unstubAllEnvs();

@@ -49,6 +49,7 @@ test('the point is sound, and holds every kind of file', async () => {
   const kinds = new Set((await filesBelow(directory())).map((file) => file.split('/')[0] ?? ''));
   expect([...kinds]).toEqual([
     'configs',
+    'facts.json',
     'images',
     'model.json',
     'point.json',

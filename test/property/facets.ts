@@ -39,3 +39,12 @@ export const ONLY_NEWEST_DOCKER: Readonly<Record<string, string>> = {
   'volumes image': 'Docker 28 has image mounts first',
   'volumes subpath': 'Docker 26 has subpaths first',
 };
+
+/** Facets that are on all of Docker's engines, and why Podman cannot have them. */
+export const NOT_ON_PODMAN: Readonly<Record<string, string>> = {
+  'build settings': 'BuildKit has them, and Podman another builder',
+  develop: 'needs a build that BuildKit alone can do',
+  ipc: 'compose cannot make a container anew that others live in',
+  links: 'Podman has none',
+  pid: 'compose cannot make a container anew that others live in',
+};

@@ -146,7 +146,8 @@ async function describeContainer(raw: Fields, context: Context): Promise<[string
     config: {
       ...withoutComposeLabels(config),
       hostname: host === id.slice(0, 12) ? undefined : host,
-      Env: sorted(config['Env']),
+      // Podman has it in the environment, too.
+      Env: sorted(items(config['Env']).filter((entry) => entry !== `HOSTNAME=${id.slice(0, 12)}`)),
     },
     host: describeHostConfig(fields(raw['HostConfig']), context),
     mounts: sorted(items(raw['Mounts']).map((mount) => describeMount(fields(mount), context))),

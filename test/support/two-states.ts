@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { aStack, cli, containersOf, docker, keptTags, ok, type Stack } from './e2e.js';
+import { PODMAN } from './engine.js';
 
 /** What tests of kills and faults work with: a stack that is wholly in one of two states, or in neither. */
 export interface TwoStates {
@@ -17,9 +18,11 @@ export interface TwoStates {
   isWhole(moment: string, allowed: string[]): Promise<void>;
 }
 
-export async function twoStates(prefix: string): Promise<TwoStates> {
-  const stack = await aStack(prefix, (name) => ({
-    'compose.yaml': `
+/** Podman tells too little of restart policies and memberships, and podman-compose takes no model. */
+const HAS_NETWORK = PODMAN === undefined;
+
+function composeFile(name: string, version: string): string {
+  return `
 name: ${name}
 services:
   app:
@@ -27,16 +30,26 @@ services:
     stop_signal: SIGKILL
     volumes: ['data:/data', './app.conf:/app.conf:ro', './files:/files']
     healthcheck: { test: [CMD, 'true'], interval: 1s }
+    ${HAS_NETWORK ? 'networks: [back]' : ''}
   bystander:
     image: busybox:latest
     command: [sleep, infinity]
     stop_signal: SIGKILL
 volumes:
   data:
-`,
+${HAS_NETWORK ? `networks: { back: { labels: { of: ${version} } } }` : ''}
+`;
+}
+
+export async function twoStates(prefix: string): Promise<TwoStates> {
+  const stack = await aStack(prefix, (name) => ({
+    'compose.yaml': composeFile(name, 'v1'),
     'app.conf': 'v1\n',
     'files/deep/file': 'v1\n',
   }));
+  /** A container of somebody else, in a network of the project. */
+  const guest = `${stack.name}-guest`;
+  const back = `${stack.name}_back`;
   const image = (version: string) => `${stack.name}-app:${version}`;
 
   const build = async (version: string) => {
@@ -58,9 +71,31 @@ volumes:
 
   const change = async () => {
     await docker('tag', image('v2'), image('latest'));
-    await stack.write({ 'app.conf': 'v2\n' });
+    await stack.write({ 'app.conf': 'v2\n', 'compose.yaml': composeFile(stack.name, 'v2') });
+    // Compose removes no network that somebody else is in.
+    if (HAS_NETWORK && (await guestAliases())) await docker('network', 'disconnect', '--force', back, guest);
     await stack.compose('up', '-d');
+    if (HAS_NETWORK) await docker('network', 'connect', '--alias', 'friend', back, guest);
     await fill('v2');
+  };
+
+  const inspect = (what: string, name: string, format: string) =>
+    docker(what, 'inspect', name, '--format', format);
+  /** Undefined when it is not connected. */
+  const guestAliases = async (): Promise<string[] | undefined> => {
+    const networks: Record<string, { Aliases: string[] }> = JSON.parse(
+      await inspect('container', guest, '{{json .NetworkSettings.Networks}}'),
+    );
+    return networks[back]?.Aliases;
+  };
+
+  const networkFacts = async (app: string): Promise<string[]> => {
+    const restart = await inspect('container', app, '{{.HostConfig.RestartPolicy.Name}}');
+    return [
+      await inspect('network', back, '{{.Labels.of}}'),
+      { always: 'v1', no: 'v2' }[restart] ?? `app restarts ${restart}`,
+      ...((await guestAliases())?.includes('friend') ? [] : ['the guest is not connected']),
+    ];
   };
 
   const versionOf = async (id: string) => {
@@ -80,6 +115,7 @@ volumes:
       (await readFile(stack.path('files/deep/file'), 'utf8')).trim(),
       (await readFile(join(await dataFolder(), 'value'), 'utf8')).trim(),
     ];
+    if (HAS_NETWORK && app) facts.push(...(await networkFacts(app.id)));
     const running = Object.values(containers).every((container) => container.state === 'running');
     if (!running) facts.push('not everything runs');
     return new Set(facts).size === 1 ? (facts[0] ?? '') : facts.join(' ');
@@ -116,6 +152,28 @@ volumes:
   await docker('tag', image('v1'), image('latest'));
   await stack.compose('up', '-d');
   await fill('v1');
+  if (HAS_NETWORK) {
+    await docker(
+      'run',
+      '--detach',
+      '--name',
+      guest,
+      '--network',
+      back,
+      '--network-alias',
+      'friend',
+      'busybox:latest',
+      'sleep',
+      'infinity',
+    );
+    const remove = stack.remove.bind(stack);
+    stack.remove = async () => {
+      await docker('rm', '--force', guest);
+      await remove();
+    };
+    // By hand: no file says so, and the way back to v1 has to make it by its facts.
+    await docker('update', '--restart', 'always', ...(await stack.ids('app')));
+  }
   const recorded = ['--include-volumes', '--save-images', 'always', '--pin'];
   const { stdout: point } = await ok(stack, 'create', '--quiet', ...recorded);
   await change();

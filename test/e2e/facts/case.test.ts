@@ -117,8 +117,9 @@ services:
     const format =
       '{{.HostConfig.Memory}} {{.HostConfig.Ulimits}} {{.HostConfig.CapDrop}} {{index .Config.Labels "role"}}';
     const environment: string[] = JSON.parse(await inspect(stack, 'web', '{{json .Config.Env}}'));
-    // In any order: compose keeps them in a map.
-    return [...environment.toSorted(), await inspect(stack, 'web', format)].join(' ');
+    // Podman tells the id of the container, too. In any order: compose keeps them in a map.
+    const set = environment.filter((entry) => !entry.startsWith('HOSTNAME=')).toSorted();
+    return [...set, await inspect(stack, 'web', format)].join(' ');
   };
   const recorded = await facts();
   await stack.write(files('two', '')(stack.name));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FACETS, ONLY_NEWEST_DOCKER } from '../../property/facets.js';
+import { FACETS, NOT_ON_PODMAN, ONLY_NEWEST_DOCKER } from '../../property/facets.js';
 import { buildImages } from '../../property/images.js';
 import { inspectProject } from '../../property/inspection.js';
 import { bundle } from '../../property/model.js';
@@ -20,7 +20,8 @@ afterAll(async () => {
 });
 
 const isNewest = PODMAN === undefined && (await docker('version', '--format', '{{.Server.Version}}')) >= '28';
-const facets = FACETS.filter(({ name, alone }) => !alone && (isNewest || !(name in ONLY_NEWEST_DOCKER)));
+const missing = { ...(isNewest ? {} : ONLY_NEWEST_DOCKER), ...(PODMAN === undefined ? {} : NOT_ON_PODMAN) };
+const facets = FACETS.filter(({ name, alone }) => !alone && !(name in missing));
 const bundles = bundle(facets).map(({ facets: together, project }, index) => ({
   title: together.map(({ name }) => name).join(', '),
   environment: Object.assign({}, ...together.map((facet) => facet.environment)),
