@@ -86,9 +86,9 @@ it('values that Podman fills in by itself are no settings of a container', () =>
     CpuPeriod: 100_000,
     CpuQuota: 50_000,
   };
-  const networkOf = (host: string) => ({
+  const networkOf = (machine: string) => ({
     IPAddress: '',
-    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', host],
+    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', machine],
   });
   const settings = toSettings(
     {
