@@ -53,7 +53,7 @@ function askedPorts(port: string, bindings: Json, service: ComposeService): Json
     if (!open || here.some(({ published: one }) => one === number)) return binding;
     return `${ip}:${open.published === '0' ? '' : (open.published ?? '')}`;
   });
-  return asked.toSorted();
+  return asked.toSorted((a, b) => (text(a) < text(b) ? -1 : 1));
 }
 
 function withAskedAddresses(
