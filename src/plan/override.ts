@@ -1,5 +1,12 @@
 import type { ComposeModel, ComposeService } from '../model/compose.js';
-import { type Facts, type Json, parseMembership, type ProjectFacts, splitKey } from '../model/facts.js';
+import {
+  type Facts,
+  type Json,
+  type Origin,
+  parseMembership,
+  type ProjectFacts,
+  splitKey,
+} from '../model/facts.js';
 import {
   absolute,
   bytes,
@@ -246,7 +253,7 @@ class Definition {
 
   private mounts(): Fields[] {
     const inherited = this.facts['volumes_from'] !== undefined;
-    return Object.entries(this.group('mount')).flatMap(([target, value]) => {
+    return Object.entries(this.group('mount', ['set', 'image'])).flatMap(([target, value]) => {
       const mount = fields(value);
       // Mounts of another container come with `volumes_from`; which ones, nobody tells.
       if (inherited && !this.base.services[this.name]?.volumes.some((volume) => volume.target === target))
@@ -257,7 +264,7 @@ class Definition {
 
   /** `tmpfs:` of a service, whose options are a text. */
   private temporary(): string[] {
-    return Object.entries(this.group('mount')).flatMap(([target, value]) => {
+    return Object.entries(this.group('mount', ['set', 'image'])).flatMap(([target, value]) => {
       const { type, options } = fields(value);
       if (type !== 'tmpfs' || (options !== undefined && typeof options !== 'string')) return [];
       return [options === undefined ? target : `${target}:${options}`];
@@ -338,11 +345,11 @@ class Definition {
     return fact?.origin === 'set' ? fact.value : undefined;
   }
 
-  /** All facts of a kind by the rest of their keys, as `value`. */
-  private group(kind: string): Record<string, Json> {
+  /** All facts of a kind by the rest of their keys, as `value`. Volumes that come with the image are wanted by name. */
+  private group(kind: string, origins: Origin[] = ['set']): Record<string, Json> {
     const entries = Object.entries(this.facts).flatMap(([key, { origin, value }]) => {
       const [first, rest] = splitKey(key);
-      return first === kind && rest !== undefined && origin === 'set' ? [[rest, value] as const] : [];
+      return first === kind && rest !== undefined && origins.includes(origin) ? [[rest, value] as const] : [];
     });
     return Object.fromEntries(entries);
   }
