@@ -281,9 +281,11 @@ function networkMode(mode: unknown): string | undefined {
 
 /** Without the alias that is the container's id, and on Podman its host name. That which is its name stands as `OWN_NAME`. */
 function networkSettings(
-  { Id, Name, Config, NetworkSettings }: ContainerDocument,
+  { Id, Name, Config, HostConfig, NetworkSettings }: ContainerDocument,
   isPodman: boolean,
 ): Fields {
+  // Podman gives it the networks of the other container (measured, 5.8.6).
+  if (networkMode(HostConfig.NetworkMode)?.startsWith('container:')) return {};
   const name = Name.replace(/^\//, '');
   const id = Id.slice(0, 12);
   const networks = Object.entries(fields(NetworkSettings.Networks)).filter(

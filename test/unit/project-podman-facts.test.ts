@@ -124,6 +124,25 @@ it('values that Podman fills in by itself are no settings of a container', () =>
   });
 });
 
+it('the networks of another container are no settings of one that lives in them', () => {
+  const owner = 'a'.repeat(64);
+  const document = {
+    Id: 'b'.repeat(64),
+    Name: '/shop-follower-1',
+    Path: 'sleep',
+    Args: [],
+    Image: 'sha256:a',
+    State: { Status: 'created', ExitCode: 0, StartedAt: '', Pid: 0 },
+    Config: { Image: 'busybox' },
+    HostConfig: { NetworkMode: `container:${owner}` },
+    NetworkSettings: { Networks: { shop_back: { IPAddress: '10.8.0.2', Aliases: [owner.slice(0, 12)] } } },
+  };
+  expect(toSettings(document, true)).toEqual({
+    name: 'shop-follower-1',
+    network_mode: `container:${owner}`,
+  });
+});
+
 it('values that Podman fills in by itself are no settings of a network', () => {
   const document = { Id: 'a', Name: 'shop_back', Driver: 'bridge', EnableIPv4: false, EnableIPv6: false };
   const subnets = [{ Subnet: '10.8.0.0/24', Gateway: '10.8.0.1' }];
