@@ -79,7 +79,12 @@ it('gateways that nobody asked for are left out', () => {
 
 it('values that Podman fills in by itself are no settings of a container', () => {
   const host = {
-    Annotations: { 'io.podman.annotations.init': 'TRUE', mine: 'yes' },
+    Annotations: {
+      'io.podman.annotations.init': 'TRUE',
+      'io.kubernetes.cri-o.SandboxID': 'a'.repeat(64),
+      mine: 'yes',
+    },
+    CgroupParent: `/libpod_parent/${'a'.repeat(64)}`,
     PidMode: 'private',
     UTSMode: 'private',
     NanoCpus: 500_000_000,
