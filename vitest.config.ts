@@ -64,6 +64,8 @@ const ALONE = ['build-only', 'demo'].map(e2e);
 const BETWEEN = ['built', 'move', 'scripts', 'space', 'to-units', 'validate'].map((part) =>
   e2e(`migrate-${part}`),
 );
+/** Compose makes no container anew on Podman that others live in. */
+const NOT_ON_PODMAN = [e2e('neighbours')];
 const ONLY_PODMAN = ['test/conformance/podman-*.test.ts', e2e('podman-*')];
 /** Compose 1 replaces no container on today's Docker with its containerd image store: it is tested on an engine of its time. */
 const COMPOSE_V1 = ['test/conformance/provider-v1.test.ts', e2e('compose-v1')];
@@ -153,7 +155,7 @@ function onPodman(name: string, choice: Choice): TestProjectInlineConfiguration 
     ...withPodman,
     ...builtByEngine,
   };
-  const exclude = [...ALONE, ...BETWEEN, ...(choice.exclude ?? [])];
+  const exclude = [...ALONE, ...BETWEEN, ...NOT_ON_PODMAN, ...(choice.exclude ?? [])];
   return onEngine(name, { ...choice, exclude, env: { ...own, ...choice.env } });
 }
 

@@ -33,7 +33,9 @@ export interface ConfigDocument {
 
 /** Labels by which providers and engines find their own containers. */
 const OWN_LABEL =
-  /^(?:com\.docker\.compose\.|io\.podman\.compose\.|io\.podman\.annotations\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\.io\/)/;
+  /^(?:com\.docker\.compose\.|io\.podman\.compose\.|io\.podman\.annotations\.|io\.kubernetes\.cri-o\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\.io\/)/;
+/** Of a pod, with its id: podman-compose makes a new one for each `up` (measured, Podman 5.8.6). */
+const POD_CGROUP = /libpod_(?:parent\/|pod_)[0-9a-f]{64}/;
 /** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
 const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;
 
@@ -150,7 +152,7 @@ function hostSettings(host: Fields): Record<string, unknown> {
     userns_mode: host['UsernsMode'],
     ipc: host['IpcMode'],
     cgroup: host['CgroupnsMode'],
-    cgroup_parent: host['CgroupParent'],
+    cgroup_parent: POD_CGROUP.test(text(host['CgroupParent'])) ? undefined : host['CgroupParent'],
     runtime: host['Runtime'],
     isolation: host['Isolation'],
     shm_size: host['ShmSize'],
@@ -290,9 +292,11 @@ function networkMode(mode: unknown): string | undefined {
 
 /** Without the alias that is the container's id, and on Podman its host name. That which is its name stands as `OWN_NAME`. */
 function networkSettings(
-  { Id, Name, Config, NetworkSettings }: ContainerDocument,
+  { Id, Name, Config, HostConfig, NetworkSettings }: ContainerDocument,
   isPodman: boolean,
 ): Fields {
+  // Podman gives it the networks of the other container (measured, 5.8.6).
+  if (networkMode(HostConfig.NetworkMode)?.startsWith('container:')) return {};
   const name = Name.replace(/^\//, '');
   const id = Id.slice(0, 12);
   const networks = Object.entries(fields(NetworkSettings.Networks)).filter(

@@ -203,7 +203,7 @@ export interface Findings {
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */
   missingVolumes: string[];
-  /** Recorded volumes without a name that the engine no longer has. */
+  /** Recorded volumes without a name that no new container can be given: mostly, the engine no longer has them. */
   lostVolumes: string[];
   /** Services that had other contents in files of their own than their recorded definitions give. */
   otherContents: string[];

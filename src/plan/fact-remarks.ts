@@ -58,7 +58,7 @@ export function definitionRisks(
   ];
 }
 
-/** What the point's facts name and the engine no longer has. */
+/** What the point's facts name and no new container can be given. */
 export function lostRisks({ facts }: Target, findings: Findings, decisions: Decisions): Remark[] {
   return madeAnew(decisions).flatMap((service) => {
     const own = Object.entries(facts?.services[service]?.at(-1) ?? {});
@@ -70,7 +70,7 @@ export function lostRisks({ facts }: Target, findings: Findings, decisions: Deci
         return [{ code: 'network-gone', message, hint: null }];
       }
       if (volume === undefined || !findings.lostVolumes.includes(volume)) return [];
-      const message = `what ${service} had in ${name} is gone: its volume there had no name`;
+      const message = `what ${service} had in ${name} does not come back: its volume there had no name`;
       return [
         { code: 'anonymous-gone', message, hint: 'give it one in the compose file to keep what is in it' },
       ];

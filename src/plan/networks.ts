@@ -1,8 +1,10 @@
 import { canonicalText } from '../model/canonical.js';
+import type { ComposeModel } from '../model/compose.js';
 import { type Facts, type Membership, parseMembership } from '../model/facts.js';
 import type { Operation, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { Decisions } from './decision.js';
+import { fields } from './definition-values.js';
 import { compareNetwork, type FactDifference, withoutOwnName } from './facts.js';
 import type { Target } from './target.js';
 
@@ -134,8 +136,7 @@ const asDefined = (membership: Membership): Membership => {
 
 /** By the names that the engine knows. */
 function expectedNetworks({ model, point }: Target, service: string): ReadonlyMap<string, Membership> {
-  const networks = model?.services[service]?.['networks'];
-  const entries = typeof networks === 'object' && networks !== null ? Object.entries(networks) : [];
+  const entries = Object.entries(model ? networksOf(model, service) : {});
   return new Map(
     entries.map(([key, settings]) => {
       const name = model?.networks[key]?.name ?? `${point.project.name}_${key}`;
@@ -144,18 +145,25 @@ function expectedNetworks({ model, point }: Target, service: string): ReadonlyMa
   );
 }
 
-function membershipOf(settings: unknown, service: string): Membership {
-  const fields: Record<string, unknown> =
-    typeof settings === 'object' && settings !== null ? { ...settings } : {};
-  const given = Array.isArray(fields['aliases']) ? fields['aliases'].map(String) : [];
+/** Settings by key. podman-compose writes no default network into its services, and lists as they are. */
+function networksOf(model: ComposeModel, name: string): Record<string, unknown> {
+  const service = model.services[name];
+  const networks = service?.['networks'];
+  if (Array.isArray(networks)) return Object.fromEntries(networks.map((key) => [String(key), null]));
+  const isInDefault = service && !networks && service.network_mode === undefined;
+  return isInDefault && Object.hasOwn(model.networks, 'default') ? { default: null } : fields(networks);
+}
+
+function membershipOf(definition: unknown, service: string): Membership {
+  const settings = fields(definition);
+  const given = Array.isArray(settings['aliases']) ? settings['aliases'].map(String) : [];
   const aliases = [...new Set([...given, service])].toSorted();
   const drop = Object.entries({
-    ipv4: fields['ipv4_address'],
-    ipv6: fields['ipv6_address'],
-    mac: typeof fields['mac_address'] === 'string' ? fields['mac_address'].toLowerCase() : undefined,
-    link_local: fields['link_local_ips'],
-    driver_options: fields['driver_opts'],
-    gw_priority: fields['gw_priority'],
+    ipv4: settings['ipv4_address'],
+    ipv6: settings['ipv6_address'],
+    link_local: settings['link_local_ips'],
+    driver_options: settings['driver_opts'],
+    gw_priority: settings['gw_priority'],
   }).filter(([, value]) => value !== undefined && value !== 0 && value !== null);
   return parseMembership({ aliases, ...Object.fromEntries(drop) });
 }

@@ -3,9 +3,12 @@ import type { Findings } from '../model/plan.js';
 import { anonymousVolume } from '../plan/changes.js';
 import type { Workspace } from '../session/workspace.js';
 
-/** Recorded volumes without a name, and networks of others, that the engine no longer has: no container can be given them. */
+/**
+ * Recorded volumes without a name, and networks of others, that no new container can be given: the engine no longer has them, or the provider makes
+ * containers from files only, which name no such volume.
+ */
 export async function findLost(
-  { engine }: Workspace,
+  { engine, provider }: Workspace,
   facts: ProjectFacts | undefined,
 ): Promise<Pick<Findings, 'lostVolumes' | 'lostNetworks'>> {
   const containers = Object.values(facts?.services ?? {}).flat();
@@ -18,7 +21,7 @@ export async function findLost(
   // Those of the project are made when they are needed.
   const others = networks.filter((name) => facts?.networks[name] === undefined);
   const [lostVolumes, lostNetworks] = await Promise.all([
-    findMissing(volumes, (name) => engine.hasVolume(name)),
+    findMissing(volumes, async (name) => provider.readsModels && (await engine.hasVolume(name))),
     findMissing(others, (name) => engine.hasNetwork(name)),
   ]);
   return { lostVolumes, lostNetworks };

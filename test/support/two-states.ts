@@ -32,7 +32,7 @@ services:
     healthcheck: { test: [CMD, 'true'], interval: 1s }
     ${HAS_NETWORK ? 'networks: [back]' : ''}
   bystander:
-    image: busybox:latest
+    image: ${name}-bystander:latest
     command: [sleep, infinity]
     stop_signal: SIGKILL
 volumes:
@@ -150,6 +150,8 @@ export async function twoStates(prefix: string): Promise<TwoStates> {
 
   for (const version of ['v1', 'v2']) await build(version);
   await docker('tag', image('v1'), image('latest'));
+  // Of its own: others may move a tag that they share.
+  await docker('tag', 'busybox:latest', `${stack.name}-bystander:latest`);
   await stack.compose('up', '-d');
   await fill('v1');
   if (HAS_NETWORK) {

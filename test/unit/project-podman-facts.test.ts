@@ -79,7 +79,12 @@ it('gateways that nobody asked for are left out', () => {
 
 it('values that Podman fills in by itself are no settings of a container', () => {
   const host = {
-    Annotations: { 'io.podman.annotations.init': 'TRUE', mine: 'yes' },
+    Annotations: {
+      'io.podman.annotations.init': 'TRUE',
+      'io.kubernetes.cri-o.SandboxID': 'a'.repeat(64),
+      mine: 'yes',
+    },
+    CgroupParent: `/libpod_parent/${'a'.repeat(64)}`,
     PidMode: 'private',
     UTSMode: 'private',
     NanoCpus: 500_000_000,
@@ -121,6 +126,25 @@ it('values that Podman fills in by itself are no settings of a container', () =>
     tty: true,
     cpus: 500_000_000,
     'network.shop_back': { aliases: ['web', '{name}'] },
+  });
+});
+
+it('the networks of another container are no settings of one that lives in them', () => {
+  const owner = 'a'.repeat(64);
+  const document = {
+    Id: 'b'.repeat(64),
+    Name: '/shop-follower-1',
+    Path: 'sleep',
+    Args: [],
+    Image: 'sha256:a',
+    State: { Status: 'created', ExitCode: 0, StartedAt: '', Pid: 0 },
+    Config: { Image: 'busybox' },
+    HostConfig: { NetworkMode: `container:${owner}` },
+    NetworkSettings: { Networks: { shop_back: { IPAddress: '10.8.0.2', Aliases: [owner.slice(0, 12)] } } },
+  };
+  expect(toSettings(document, true)).toEqual({
+    name: 'shop-follower-1',
+    network_mode: `container:${owner}`,
   });
 });
 
