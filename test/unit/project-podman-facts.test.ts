@@ -79,7 +79,15 @@ it('gateways that nobody asked for are left out', () => {
 
 it('values that Podman fills in by itself are no settings of a container', () => {
   const host = {
-    Annotations: { 'io.podman.annotations.init': 'TRUE', mine: 'yes' },
+    Annotations: {
+      'io.podman.annotations.init': 'TRUE',
+      'io.container.manager': 'libpod',
+      'io.kubernetes.cri-o.SandboxID': 'ef42cca33469',
+      'org.opencontainers.image.stopSignal': '15',
+      'org.systemd.property.KillSignal': '15',
+      'org.systemd.property.TimeoutStopUSec': 'uint64 10000000',
+      mine: 'yes',
+    },
     PidMode: 'private',
     UTSMode: 'private',
     NanoCpus: 500_000_000,
