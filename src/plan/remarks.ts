@@ -15,7 +15,7 @@ import {
 import { networkBlockers, networkChanges, networkRisks } from './networks.js';
 import { aged, isInFuture, utc } from './text.js';
 import { volumeBlockers, volumeRisks, type VolumeDecision } from './volumes.js';
-import { shortId, usualReplicas, variableDifferences, type Target } from './target.js';
+import { isOtherKindOfEngine, shortId, usualReplicas, variableDifferences, type Target } from './target.js';
 
 /** Everything that stands in the way, all at once. */
 export function blockers(
@@ -190,7 +190,9 @@ export function risks(
     remark('no-containers', 'the point recorded files only: containers are left alone');
   }
   if (point.metadata.engine.id !== observation.engine.id) {
-    remark('other-engine', 'the point was made on another engine');
+    const isUncompared = isOtherKindOfEngine(point, observation.engine.kind);
+    const compared = isUncompared ? ': settings of containers are compared by the compose files alone' : '';
+    remark('other-engine', `the point was made on another engine${compared}`);
   }
   if (point.project.directory !== observation.project.directory) {
     remark('moved', `the project was in ${point.project.directory} then`);

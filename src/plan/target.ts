@@ -13,7 +13,7 @@ export interface Target {
   /** Undefined when the files of the point did not resolve: a safety point of a broken present. */
   model: ComposeModel | undefined;
   variables: InterpolationVariable[];
-  /** Undefined for a point that was made before facts were recorded, and for a target made up. */
+  /** Undefined for a point that was made before facts were recorded or on another kind of engine, and for a target made up. */
   facts: ProjectFacts | undefined;
 }
 
@@ -59,6 +59,11 @@ export function isImage(
   wanted: PointImage,
 ): boolean {
   return id === wanted.id || id === findImage(observation, point, wanted)?.id;
+}
+
+/** Docker and Podman describe the same container in different words: facts of one say nothing about containers of the other. */
+export function isOtherKindOfEngine({ metadata }: Point, kind: Observation['engine']['kind']): boolean {
+  return metadata.engine.kind !== kind;
 }
 
 function isSameStore({ engine }: Pick<Observation, 'engine'>, { metadata }: Point): boolean {

@@ -2,7 +2,7 @@ import type { Point, PointEntry, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { compareHashes, hasDrifted, isSameDefinition, recordedHash } from '../plan/definitions.js';
 import { compareProject, describeChange, type FactDifference } from '../plan/facts.js';
-import { shortId, type Target } from '../plan/target.js';
+import { isOtherKindOfEngine, shortId, type Target } from '../plan/target.js';
 import { sealContents } from '../project/contents.js';
 import { entryFacts, pointOf } from './facts.js';
 
@@ -86,8 +86,8 @@ function serviceDifferences(from: State, to: State): Difference[] {
 }
 
 /** Only of containers that both states have. Contents of files in containers are compared where both were read by one key. */
-function factDifferences({ facts: was, point }: State, { facts: is }: State): Difference[] {
-  if (!was || !is) return [];
+function factDifferences({ facts: was, point }: State, { facts: is, point: later }: State): Difference[] {
+  if (!was || !is || isOtherKindOfEngine(point, later.metadata.engine.kind)) return [];
   const present = is.key === '' ? sealContents(is, was.key) : is;
   const comparable = ({ key }: FactDifference) => present.key === was.key || !key.startsWith('content.');
   const { differences: found } = compareProject(was, present, point.services);

@@ -5,7 +5,7 @@ import type { Hook } from '../model/config.js';
 import type { Observation } from '../model/project.js';
 import type { RunScope } from '../model/scope.js';
 import { plan } from '../plan/plan.js';
-import type { Target, Traits } from '../plan/target.js';
+import { isOtherKindOfEngine, type Target, type Traits } from '../plan/target.js';
 import { sealContents } from '../project/contents.js';
 import { fingerprint } from '../project/observe.js';
 import {
@@ -75,7 +75,7 @@ export function withSealedContents(observation: Observation, { facts }: Target):
 }
 
 /** The point may have been made with another compose program, which calls what is only built by another name, and in another directory. */
-function asRecordedHere({ project, provider }: Workspace, target: Target): Target {
+function asRecordedHere({ project, provider, identity }: Workspace, target: Target): Target {
   const { point, model } = target;
   const images = Object.entries(point.images).map(([service, image]) => {
     const built = model?.services[service] && model.services[service].image === undefined;
@@ -87,6 +87,7 @@ function asRecordedHere({ project, provider }: Workspace, target: Target): Targe
   return {
     ...target,
     model: model && relocateModel(model, point.project.directory, project.directory),
+    facts: isOtherKindOfEngine(point, identity.kind) ? undefined : target.facts,
     point: { ...point, images: Object.fromEntries(images) },
   };
 }

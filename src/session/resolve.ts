@@ -95,13 +95,16 @@ async function resolveByFolder(place: Place, found: Found, subject: Subject): Pr
   const { options, selection, engine } = place;
   const { project } = found;
   const store = await storeOf(options, selection, project);
-  let names: Pick<KnownNames, 'hasPoints' | 'recorded'>;
+  let names: Pick<KnownNames, 'hasPoints' | 'recorded'> | undefined;
   try {
     names = await readPointNames(store, project);
+  } catch (error) {
+    // A command that needs the index reports what is wrong with it, and has a line in the audit trail by then.
+    if (!(error instanceof RollbackError)) throw error;
   } finally {
     store.close();
   }
-  if (names.hasPoints) return { ...found, notices: [] };
+  if (!names || names.hasPoints) return { ...found, notices: [] };
   const hasContainers = (await sortContainers(project, found.containers)).replicas.length > 0;
   const running = hasContainers ? [] : await namesRunningHere(engine, project, names.recorded);
   const { name, notice } = chooseName({ located: project, subject, ...names, hasContainers, running });

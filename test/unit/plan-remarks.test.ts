@@ -262,6 +262,19 @@ describe('risks', () => {
     ]);
   });
 
+  it('tell that settings of another kind of engine are not compared', () => {
+    const present = aPresent(now);
+    const elsewhere = { ...present, engine: { ...present.engine, kind: 'podman' as const, id: 'engine-2' } };
+    expect(planned(elsewhere, aPoint(now)).risks).toEqual([
+      {
+        code: 'other-engine',
+        message:
+          'the point was made on another engine: settings of containers are compared by the compose files alone',
+        hint: null,
+      },
+    ]);
+  });
+
   it('tell whom else the restored files concern when only some services are asked for', () => {
     const present = aPresent({ ...now, files: { '.env': 'new' } });
     const target = aPoint({ ...then, files: { '.env': 'old' } });

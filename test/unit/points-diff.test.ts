@@ -35,3 +35,20 @@ it('without a model nobody knows, and it counts as changed', () => {
   const { point } = recorded('2.40.3', { hash: 'b' });
   expect(changes(OLD, { point, model: undefined, facts: undefined })).toEqual(CHANGED);
 });
+
+it('facts are compared between engines of one kind alone', () => {
+  const facts = (value: string) => ({
+    key: 'k',
+    services: { api: [{ user: { value, origin: 'set' as const } }] },
+    networks: {},
+    volumes: {},
+  });
+  const [was, is] = [
+    { ...OLD, facts: facts('root') },
+    { ...OLD, facts: facts('www') },
+  ];
+  expect(changes(was, is)).toEqual(['api user was root, is www']);
+  const { metadata } = OLD.point;
+  const onPodman = { ...metadata, engine: { ...metadata.engine, kind: 'podman' as const } };
+  expect(changes(was, { ...is, point: { ...OLD.point, metadata: onPodman } })).toEqual([]);
+});

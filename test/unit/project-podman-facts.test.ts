@@ -81,7 +81,11 @@ it('values that Podman fills in by itself are no settings of a container', () =>
   const host = {
     Annotations: {
       'io.podman.annotations.init': 'TRUE',
+      'io.container.manager': 'libpod',
       'io.kubernetes.cri-o.SandboxID': 'a'.repeat(64),
+      'org.opencontainers.image.stopSignal': '15',
+      'org.systemd.property.KillSignal': '15',
+      'org.systemd.property.TimeoutStopUSec': 'uint64 10000000',
       mine: 'yes',
     },
     CgroupParent: `/libpod_parent/${'a'.repeat(64)}`,
