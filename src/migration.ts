@@ -94,8 +94,7 @@ export class Migration {
 
   private async units(request: QuadletRequest): Promise<PreparedQuadlet> {
     const { openFiles, prepareQuadlet } = await import('./work.js');
-    const { project, reading, store } = await openFiles(this.options);
-    store.close();
+    const { project, reading } = await openFiles(this.options);
     return prepareQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
   }
 
@@ -116,7 +115,7 @@ export class Migration {
         error instanceof RollbackError &&
         ['engine-unreachable', 'engine-not-supported', 'provider-failed'].includes(error.code);
       if (!absent) throw error;
-      return await sourceOfFiles(await openFiles(options), error);
+      return await sourceOfFiles(await openFiles(options), options, error);
     }
   }
 

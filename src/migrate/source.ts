@@ -5,6 +5,8 @@ import type { Observation, Project, ServiceObservation } from '../model/project.
 import { dataSources } from '../project/data.js';
 import type { Reading } from '../project/reading.js';
 import { findTakenPorts } from '../runs/ports.js';
+import { findPlace, openBareStore } from '../session/locate.js';
+import type { ManagerOptions } from '../session/options.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import type { PointLine } from '../store/index-db.js';
 import type { Store } from '../store/store.js';
@@ -62,12 +64,32 @@ export async function sourceOf(workspace: Workspace): Promise<Source> {
 
 /** While Docker does not answer: what the files say. */
 export async function sourceOfFiles(
-  { project, reading, store }: { project: Project; reading: Reading; store: Store },
+  { project, reading }: { project: Project; reading: Reading },
+  options: ManagerOptions,
   problem: RollbackError,
 ): Promise<Source> {
   const { model, modelError } = reading;
-  const backup = await newestBackup(store, project.name);
-  return { project, model, modelError, backupDir: store.path, backup, docker: problem };
+  const [{ path }, backup] = await Promise.all([
+    findPlace(options),
+    newestBackupByFiles(options, project.name),
+  ]);
+  return { project, model, modelError, backupDir: path, backup, docker: problem };
+}
+
+/** A backup directory of another user is one more finding. */
+async function newestBackupByFiles(options: ManagerOptions, project: string): Promise<Source['backup']> {
+  let store: Store;
+  try {
+    store = await openBareStore(options);
+  } catch (error) {
+    if (error instanceof RollbackError) return error;
+    throw error;
+  }
+  try {
+    return await newestBackup(store, project);
+  } finally {
+    store.close();
+  }
 }
 
 async function newestBackup(store: Store, project: string): Promise<Source['backup']> {

@@ -15,7 +15,6 @@ import { locateProject } from '../project/locate.js';
 import { beginReading, readModel, type EarlyReading, type Reading } from '../project/reading.js';
 import { locateIfAny } from '../project/refine.js';
 import type { EncryptionSettings } from '../store/store-key.js';
-import type { Store } from '../store/store.js';
 import type { Subject } from './choose-name.js';
 import { selectionOf, storeOf, userName } from './locate.js';
 import type { ManagerOptions } from './options.js';
@@ -160,19 +159,13 @@ function encryptionOf({ encryption }: Config, { directory }: Project): Encryptio
 }
 
 /**
- * A project and its store from its files, while no engine answers.
+ * A project from its files, while no engine answers.
  * @throws RollbackError `project-not-found`
  */
-export async function openFiles(
-  options: ManagerOptions,
-): Promise<{ project: Project; reading: Reading; store: Store }> {
+export async function openFiles(options: ManagerOptions): Promise<{ project: Project; reading: Reading }> {
   const selection = selectionOf(options);
   const project = await locateProject(selection);
-  const [reading, store] = await Promise.all([
-    readFiles(project, selection.env, options.signal),
-    storeOf(options, selection, project),
-  ]);
-  return { project, reading, store };
+  return { project, reading: await readFiles(project, selection.env, options.signal) };
 }
 
 async function readFiles(

@@ -69,10 +69,19 @@ export function placeName(project: string, directory: string): string {
 
 /** All records of this user. Files that are none, or that another user wrote, are passed over. */
 export async function readPlaceRecords(state: string): Promise<FoundRecord[]> {
-  if (!(await assertSafe(state, 'directory'))) return [];
-  const names = (await readdir(state)).filter((name) => name.endsWith('.json')).toSorted();
+  const names = (await readStateDirectory(state)).filter((name) => name.endsWith('.json')).toSorted();
   const found = await Promise.all(names.map((name) => readRecord(join(state, name))));
   return found.flatMap((record) => record ?? []);
+}
+
+/** `su` and `sudo -u` may leave the home of another user in the environment: nothing there is ours. */
+async function readStateDirectory(state: string): Promise<string[]> {
+  try {
+    return (await assertSafe(state, 'directory')) ? await readdir(state) : [];
+  } catch (error) {
+    if (hasErrno(error, 'EACCES', 'EPERM')) return [];
+    throw error;
+  }
 }
 
 async function readRecord(file: string): Promise<FoundRecord | undefined> {

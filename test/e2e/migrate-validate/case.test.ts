@@ -160,7 +160,7 @@ describe('what is not there is found, and breaks nothing', () => {
     const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--'];
     const { exitCode, stdout } = await execa(
       'setpriv',
-      [...nobody, process.execPath, MAIN, 'migrate', 'validate', '--json'],
+      [...nobody, process.execPath, MAIN, 'migrate', 'validate', '--json', '--backup-dir', stack.locks],
       {
         cwd: stack.directory,
         env: { PATH, XDG_RUNTIME_DIR: stack.locks }, // as su leaves it
