@@ -1,7 +1,18 @@
 import { constants } from 'node:os';
 import type { Volume } from '../model/engine.js';
-import { IMAGE_VOLUME, type Json, OWN_NAME, type Settings } from '../model/facts.js';
+import { IMAGE_VOLUME, OWN_NAME, type Settings } from '../model/facts.js';
 import type { ContainerDocument, Maybe, NetworkDocument } from './docker-mapping.js';
+import {
+  dropDefaults,
+  type Fields,
+  fields,
+  isEmptyList,
+  prefixed,
+  records,
+  sorted,
+  strings,
+  text,
+} from './settings-values.js';
 
 /** Settings of containers and images, by the keys of `CONTAINER_FACTS`. Pure. What has the value that it has by itself is left out. */
 
@@ -19,8 +30,6 @@ export interface ConfigDocument {
   /** Of an image: its containers get a volume without a name there. */
   Volumes?: Maybe<object>;
 }
-
-type Fields = Record<string, unknown>;
 
 /** Labels by which providers and engines find their own containers. */
 const OWN_LABEL =
@@ -362,50 +371,3 @@ function ulimits(list: unknown): Record<string, unknown> {
     ]),
   );
 }
-
-function prefixed(kind: string, settings: Fields): Fields {
-  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [`${kind}.${key}`, value]));
-}
-
-/** Nothing, zero, false and empty lists are what a setting has by itself. Empty texts count in environments and labels. */
-function dropDefaults(settings: Fields): Settings {
-  const kept: Settings = {};
-  for (const [key, value] of Object.entries(settings)) {
-    const counts = key.startsWith('environment.') || key.startsWith('label.') || key.startsWith('network.');
-    if (value === undefined || value === null) continue;
-    if (!counts && isDefault(value)) continue;
-    kept[key] = toJson(value);
-  }
-  return kept;
-}
-
-function isDefault(value: unknown): boolean {
-  if (value === 0 || value === false || value === '') return true;
-  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-}
-
-function toJson(value: unknown): Json {
-  if (Array.isArray(value)) return value.map(toJson);
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toJson(one)]));
-  }
-  const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
-  return isScalar ? value : null;
-}
-
-function fields(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-function records(value: unknown): Fields[] {
-  return Array.isArray(value) ? value.map(fields) : [];
-}
-
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
-}
-
-const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
-const sorted = (values: string[]) => [...new Set(values)].toSorted();
-const text = (value: unknown) =>
-  typeof value === 'string' || typeof value === 'number' ? String(value) : '';

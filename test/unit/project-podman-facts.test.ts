@@ -91,9 +91,9 @@ it('values that Podman fills in by itself are no settings of a container', () =>
     CpuPeriod: 100_000,
     CpuQuota: 50_000,
   };
-  const networkOf = (host: string) => ({
+  const networkOf = (alias: string) => ({
     IPAddress: '',
-    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', host],
+    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', alias],
   });
   const settings = toSettings(
     {
