@@ -1,6 +1,6 @@
 import type { Json, Settings } from '../model/facts.js';
 
-/** Values of inspections as settings have them. Pure. */
+/** Values of inspections, as settings have them. Pure. */
 
 export type Fields = Record<string, unknown>;
 
@@ -20,12 +20,12 @@ export function dropDefaults(settings: Fields): Settings {
   return kept;
 }
 
-export function isDefault(value: unknown): boolean {
+function isDefault(value: unknown): boolean {
   if (value === 0 || value === false || value === '') return true;
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
-export function toJson(value: unknown): Json {
+function toJson(value: unknown): Json {
   if (Array.isArray(value)) return value.map(toJson);
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toJson(one)]));

@@ -50,7 +50,7 @@ function askedPorts(port: string, bindings: Json, service: ComposeService): Json
     const [ip, number] = [text(binding).slice(0, at), text(binding).slice(at + 1)];
     const here = published.filter(({ host_ip: host }) => host === undefined || host === ip);
     const open = here.find(({ published: one }) => one === undefined || !/^[1-9]\d*$/.test(one));
-    if (!open || here.some(({ published: one }) => one === number)) return binding;
+    if (!open || here.some(({ published: one }) => one === number)) return text(binding);
     return `${ip}:${open.published === '0' ? '' : (open.published ?? '')}`;
   });
   return asked.toSorted((a, b) => (text(a) < text(b) ? -1 : 1));
