@@ -4,8 +4,8 @@ import { IMAGE_VOLUME, OWN_NAME, type Settings } from '../model/facts.js';
 import type { ContainerDocument, Maybe, NetworkDocument } from './docker-mapping.js';
 import {
   dropDefaults,
-  type Fields,
   fields,
+  type Fields,
   isEmptyList,
   prefixed,
   records,
@@ -39,6 +39,10 @@ const POD_CGROUP = /libpod_(?:parent\/|pod_)[0-9a-f]{64}/;
 /** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
 const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;
 
+/** Annotations that Podman adds to every container, and to one of a pod, by the pod's id (measured, 5.8.6). */
+const ADDED_ANNOTATION =
+  /^(?:io\.container\.manager|io\.kubernetes\.cri-o\.SandboxID|org\.opencontainers\.image\.stopSignal|org\.systemd\.property\.(?:KillSignal|TimeoutStopUSec))$/;
+
 export function toImageSettings(config: Maybe<ConfigDocument>): Settings {
   const volumes = Object.keys(config?.Volumes ?? {}).map((path) => [path, true]);
   return dropDefaults({
@@ -61,7 +65,7 @@ export function toSettings(document: ContainerDocument, isPodman: boolean): Sett
     tty: config.Tty,
     stdin_open: config.OpenStdin,
     init: host.Init ?? undefined,
-    ...hostSettings(host),
+    ...hostSettings(host, isPodman),
     ...resourceSettings(host, isPodman),
     ...mountSettings(document),
     ...networkSettings(document, isPodman),
@@ -120,7 +124,10 @@ function assignment(entry: string): [string, string] {
   return at === -1 ? [entry, '\0'] : [entry.slice(0, at), entry.slice(at + 1)];
 }
 
-function hostSettings(host: Fields): Record<string, unknown> {
+function hostSettings(host: Fields, isPodman: boolean): Record<string, unknown> {
+  const annotations = Object.entries(withoutOwnKeys(fields(host['Annotations']))).filter(
+    ([key]) => !isPodman || !ADDED_ANNOTATION.test(key),
+  );
   return {
     restart: restart(host['RestartPolicy']),
     privileged: host['Privileged'],
@@ -137,7 +144,7 @@ function hostSettings(host: Fields): Record<string, unknown> {
     devices: devices(host['Devices']),
     device_cgroup_rules: strings(host['DeviceCgroupRules']),
     device_requests: host['DeviceRequests'],
-    ...prefixed('annotation', withoutOwnKeys(fields(host['Annotations']))),
+    ...prefixed('annotation', Object.fromEntries(annotations)),
     volumes_from: strings(host['VolumesFrom']),
     volume_driver: host['VolumeDriver'],
     network_mode: networkMode(host['NetworkMode']),

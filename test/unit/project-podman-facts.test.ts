@@ -81,7 +81,11 @@ it('values that Podman fills in by itself are no settings of a container', () =>
   const host = {
     Annotations: {
       'io.podman.annotations.init': 'TRUE',
+      'io.container.manager': 'libpod',
       'io.kubernetes.cri-o.SandboxID': 'a'.repeat(64),
+      'org.opencontainers.image.stopSignal': '15',
+      'org.systemd.property.KillSignal': '15',
+      'org.systemd.property.TimeoutStopUSec': 'uint64 10000000',
       mine: 'yes',
     },
     CgroupParent: `/libpod_parent/${'a'.repeat(64)}`,
@@ -91,9 +95,9 @@ it('values that Podman fills in by itself are no settings of a container', () =>
     CpuPeriod: 100_000,
     CpuQuota: 50_000,
   };
-  const networkOf = (alias: string) => ({
+  const networkOf = (machine: string) => ({
     IPAddress: '',
-    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', alias],
+    Aliases: ['shop-web-1', 'web', 'e95a0324b82e', machine],
   });
   const settings = toSettings(
     {
