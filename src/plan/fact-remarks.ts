@@ -3,7 +3,7 @@ import type { Findings, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import { anonymousVolume, summarise } from './changes.js';
 import { madeAnew, type Decisions } from './decision.js';
-import { hasDrifted, isSameDefinition } from './definitions.js';
+import { canReadModelOf, hasDrifted, isSameDefinition } from './definitions.js';
 import { compareVolume } from './facts.js';
 import type { FileChanges } from './files.js';
 import { impossibleFacts } from './override.js';
@@ -88,8 +88,8 @@ export function overrideBlockers(
   return [...decisions].flatMap(([service, decision]): Remark[] => {
     if (decision.action !== 'up' || decision.from !== 'facts') return [];
     const ran = `${service} ran otherwise than its files say`;
-    if (!provider.readsModels) {
-      const message = `${ran}, and ${provider.name} makes services from files only`;
+    if (!provider.readsModels || !canReadModelOf(target.point.metadata.provider, provider.version)) {
+      const message = `${ran}, and ${provider.name} ${provider.version} cannot make it from anything but files`;
       return [{ code: 'cannot-make', message, hint: 'edit the files as it ran, or use docker compose' }];
     }
     if (findings.otherContents.includes(service)) {
