@@ -27,7 +27,7 @@ export interface ConfigDocument {
   Healthcheck?: Maybe<object>;
   ExposedPorts?: Maybe<object>;
   Labels?: Maybe<Record<string, string>>;
-  /** Of an image: its containers get a volume without a name there. */
+  /** Paths where an image declares a volume. */
   Volumes?: Maybe<object>;
 }
 

@@ -19,7 +19,7 @@ export interface UpOptions {
   start: boolean;
   /** Replica counts that differ from what the files say. */
   scale: Record<string, number>;
-  /** Makes containers anew that are current; false when absent. */
+  /** Recreates containers that are current, too; false when absent. */
   recreate?: boolean;
 }
 

@@ -161,6 +161,7 @@ function membershipOf(definition: unknown, service: string): Membership {
   const drop = Object.entries({
     ipv4: settings['ipv4_address'],
     ipv6: settings['ipv6_address'],
+    mac: typeof settings['mac_address'] === 'string' ? settings['mac_address'].toLowerCase() : undefined,
     link_local: settings['link_local_ips'],
     driver_options: settings['driver_opts'],
     gw_priority: settings['gw_priority'],

@@ -15,7 +15,7 @@ import { readContainers } from '../project/containers.js';
 import { contentTargetsOf, sealContents } from '../project/contents.js';
 import { readEntry } from '../project/entries.js';
 import { readFacts } from '../project/facts.js';
-import { isInside, isMissing, isSafePath } from '../project/paths.js';
+import { isInside, isMissing } from '../project/paths.js';
 import type { Workspace } from '../session/workspace.js';
 import { findLost } from './lost.js';
 
@@ -42,7 +42,6 @@ export async function proveFiles(
   ].filter(({ place }) => !writable.some(({ source }) => isInside(source, place)));
   const wrong: string[] = [];
   for (const { entry, place } of recorded) {
-    if (!isSafePath(entry.path.replace(/^\//, ''))) continue;
     if (!isRecorded(entry, await readEntry(place, entry.path))) wrong.push(entry.path);
   }
   if (wrong.length > 0) {

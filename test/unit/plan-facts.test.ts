@@ -172,6 +172,16 @@ describe('a network', () => {
   });
   const connected = { services: { api: [member('back')], db: [{}] } };
 
+  it('a connection that the files define, MAC address and all, is not made by hand', () => {
+    const membership = { aliases: ['api', '{name}'], mac: '02:00:5e:00:00:01' };
+    const definition = { networks: { default: { mac_address: '02:00:5E:00:00:01' } } };
+    const stack: Stack = { services: { api: { more: definition } }, files: FILES };
+    const facts = (user: string) => ({ 'network.shop_default': fact(membership), user: fact(user) });
+    const present = { ...aPresent(stack), facts: { ...EMPTY, services: { api: [facts('1')] } } };
+    const target = { ...aPoint(stack), facts: { ...EMPTY, services: { api: [facts('2')] } } };
+    expect(outline(planned(present, target).operations)).toEqual(['stop api', 'up api', 'verify api']);
+  });
+
   it('whose settings differ is made anew, with the containers of this project', () => {
     const plan = plannedFrom({ ...connected, ...network(true) }, { ...connected, ...network(false) });
     expect(outline(plan.operations)).toEqual([
