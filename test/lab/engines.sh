@@ -25,6 +25,7 @@ OLDEST=bookworm # the Debian suites of the samples
 MIDDLE=trixie
 LAB_USER=compose-rollback-lab
 FIRST_SUB_ID=1000000
+DNS_RECORDS=/run/containers/networks/aardvark-dns
 
 main() {
   local command=${1:-} name
@@ -124,9 +125,12 @@ launch() {
   if [[ $APART == yes ]]; then
     busybox=$(need_file busybox-static bin/busybox usr/bin/busybox) || return 1
     # The shell stays and keeps the namespaces: Podman's own first thread may end up in the network of a container.
+    mkdir -p "$DNS_RECORDS"
+    # Podman's path for what its DNS server answers is the same for each Podman that root runs.
     # shellcheck disable=SC2016 # the inner shell's
     set -- unshare --mount --net --propagation slave -- \
-      sh -c 'echo $$ >"$0/namespaces.pid" && "$1" ip link set lo up && shift && "$@"; exit' "$RUN_DIR" "$busybox" "$@"
+      sh -c 'echo $$ >"$0/namespaces.pid" && "$1" mount -t tmpfs tmpfs "$2" && "$1" ip link set lo up && shift 2 && "$@"; exit' \
+      "$RUN_DIR" "$busybox" "$DNS_RECORDS" "$@"
   fi
   pid=$(detach "$HOME_DIR/engine.log" ${AS_OWNER[@]+"${AS_OWNER[@]}"} "$@")
   until_true 60 answers_or_ended "$pid" || true
@@ -184,10 +188,19 @@ start_podman() {
   write_podman_compose "$suite" || return 1
   if [[ $APART == yes ]]; then link_plugins "$HOME_DIR/config" "$MIDDLE" || return 1; fi
   if [[ -n $OWNER ]]; then prepare_user; fi
+  if [[ $APART == no ]]; then remove_stale_dns_records; fi
   launch "$PROGRAM" system service --time=0 "unix://$SOCKET" || return 1
   load_into_podman
   if [[ $APART == no ]]; then accept_podman_bridges "$tree"; fi
   if [[ $APART == no ]]; then warn_if_older Podman "$(podman version --format '{{.Client.Version}}')" "$NEWEST_PODMAN"; fi
+}
+
+# Containers that were killed together with Podman leave their records, and the DNS server then ends at once: it cannot listen at
+# the address of a bridge that is gone.
+remove_stale_dns_records() {
+  local pid
+  pid=$(cat "$DNS_RECORDS/aardvark.pid" 2>/dev/null) || pid=none
+  if [[ $(cat "/proc/$pid/comm" 2>/dev/null) != aardvark-dns ]]; then rm -rf "$DNS_RECORDS"; fi
 }
 
 # Docker 28 drops what goes over bridges that it does not know, also from container to container of one network, and nothing in netavark's
