@@ -61,7 +61,10 @@ export class RollbackManager {
 
   /** Records the present. The point is there, whole, when this returns. */
   async createRollbackPoint(request: CreateRequest = {}): Promise<Point> {
-    const { assertCreatable, assertFinished, createPoint } = await import('./work.js');
+    const [{ assertCreatable, createPoint }, { assertFinished }] = await Promise.all([
+      import('./points/create.js'),
+      import('./runs/unfinished.js'),
+    ]);
     assertCreatable(request);
     return this.access.ofPresent().change(
       'create',
@@ -76,7 +79,7 @@ export class RollbackManager {
 
   /** Writes a `rollback.yaml` to edit and has git ignore the backup directory. Throws `usage` when there is one already. */
   async init(): Promise<InitReport> {
-    const { initProject } = await import('./work.js');
+    const { initProject } = await import('./points/init.js');
     return initProject(await locatePlace(this.options));
   }
 
@@ -97,7 +100,7 @@ export class RollbackManager {
 
   /** A pinned point is never removed by retention or clean-up. */
   async setPinned(selector: string, pinned: boolean): Promise<PointSummary> {
-    const { findPoint } = await import('./work.js');
+    const { findPoint } = await import('./points/find.js');
     return this.access.change(
       pinned ? 'pin' : 'unpin',
       ({ id }) => [id],
@@ -112,7 +115,7 @@ export class RollbackManager {
 
   /** One point, whole. Throws `no-such-point`, `damaged`. */
   async showRollbackPoint(selector: string): Promise<Point> {
-    const { findPoint } = await import('./work.js');
+    const { findPoint } = await import('./points/find.js');
     return this.access.read(async ({ store, project }) => {
       const { id } = await findPoint(store, project, selector);
       return store.read(id);
@@ -121,7 +124,11 @@ export class RollbackManager {
 
   /** What changed from a point to another one, or to the present. */
   async diff(selector: string, other?: string): Promise<Difference[]> {
-    const { differences, findTarget, observePresent, presentState } = await import('./work.js');
+    const [{ differences, presentState }, { findTarget }, { observePresent }] = await Promise.all([
+      import('./points/diff.js'),
+      import('./points/find.js'),
+      import('./session/workspace.js'),
+    ]);
     const open = (text: string) => this.access.read(({ store, project }) => findTarget(store, project, text));
     const from = await open(selector);
     if (other !== undefined) return differences(from, await open(other));
@@ -132,7 +139,7 @@ export class RollbackManager {
   }
 
   async status(): Promise<Status> {
-    const { readStatus } = await import('./work.js');
+    const { readStatus } = await import('./points/status.js');
     return this.access.ofPresent().look(readStatus);
   }
 
@@ -151,7 +158,10 @@ export class RollbackManager {
 
   /** What a rollback would do. Changes nothing; a plan with blockers is returned like any other. */
   async plan(selector: string, options: RollbackOptions = {}): Promise<Plan> {
-    const { findTarget, prepare } = await import('./work.js');
+    const [{ findTarget }, { prepare }] = await Promise.all([
+      import('./points/find.js'),
+      import('./runs/prepare.js'),
+    ]);
     return this.access.look(async (workspace) => {
       const target = await findTarget(workspace.store, workspace.project.name, selector);
       return (await prepare(workspace, target, { kind: 'rollback', ...scopeOf(options) })).plan;
@@ -160,7 +170,7 @@ export class RollbackManager {
 
   /** Brings the project to a point. Throws `blocked`, `stale`, `declined`, `returned`, `not-returned`, `interrupted`. */
   async rollback(selector: string, options: RollbackOptions = {}): Promise<RollbackOutcome> {
-    const { findTarget } = await import('./work.js');
+    const { findTarget } = await import('./points/find.js');
     return this.converge('rollback', options, ({ store, project }) =>
       findTarget(store, project.name, selector),
     );
@@ -172,25 +182,25 @@ export class RollbackManager {
     tag?: string,
     options: RollbackOptions = {},
   ): Promise<RollbackOutcome> {
-    const { serviceTarget } = await import('./work.js');
+    const { serviceTarget } = await import('./rollback/service.js');
     return this.converge('service', options, (workspace) => serviceTarget(workspace, service, tag));
   }
 
   /** Takes a run back: the named one, or the newest that changed something. Undoing an undo is redoing. A move goes back whole, or not at all. */
   async undo(run?: string, options: UndoOptions = {}): Promise<RollbackOutcome | MoveOutcome> {
-    const { undo } = await import('./work.js');
+    const { undo } = await import('./runs/undo.js');
     return undo(this.access, RUN_KINDS, run, options);
   }
 
   /** Finishes a run that was killed. Undefined when there is none. Throws as `rollback`. */
   async resume(): Promise<RollbackOutcome | MoveOutcome | undefined> {
-    const { resume } = await import('./work.js');
+    const { resume } = await import('./runs/recover.js');
     return resume(this.access, RUN_KINDS);
   }
 
   /** Brings the state before a killed run back. Undefined when there is none. Throws `not-returned`. */
   async abort(): Promise<RunSummary | undefined> {
-    const { abort } = await import('./work.js');
+    const { abort } = await import('./runs/recover.js');
     return abort(this.access, RUN_KINDS);
   }
 
@@ -199,7 +209,7 @@ export class RollbackManager {
     selectors: string | string[],
     { confirm, force = false }: { confirm?: ConfirmDeletion | undefined; force?: boolean | undefined } = {},
   ): Promise<PointSummary[]> {
-    const { assertUnpinned, findAll } = await import('./work.js');
+    const { assertUnpinned, findAll } = await import('./points/remove.js');
     return this.removal('delete', confirm, async (workspace) => {
       const points = await findAll(workspace, typeof selectors === 'string' ? [selectors] : selectors);
       if (!force) assertUnpinned(points);
@@ -211,20 +221,20 @@ export class RollbackManager {
   async cleanup(
     request: CleanupRequest & { dryRun?: boolean | undefined; confirm?: ConfirmDeletion | undefined },
   ): Promise<PointSummary[]> {
-    const { planCleanup } = await import('./work.js');
+    const { planCleanup } = await import('./points/remove.js');
     if (request.dryRun) return this.access.look((workspace) => planCleanup(workspace, request));
     return this.removal('cleanup', request.confirm, (workspace) => planCleanup(workspace, request));
   }
 
   /** Reads stored bytes again and compares them with what was recorded. Of one point, or of all, safety points included. */
   async verify(selector?: string): Promise<Verification[]> {
-    const { verifyPoints } = await import('./work.js');
+    const { verifyPoints } = await import('./points/verify.js');
     return this.access.read(({ store, project }) => verifyPoints(store, project, selector));
   }
 
   /** Restores a point into a project that exists for this alone, checks its services, and takes it away. The project is not touched. */
   async drill(selector: string): Promise<DrillReport> {
-    const { drillPoint } = await import('./work.js');
+    const { drillPoint } = await import('./points/drill.js');
     return this.access.look((workspace) => drillPoint(workspace, selector));
   }
 
@@ -242,7 +252,7 @@ export class RollbackManager {
     output: string | Writable,
     { force = false }: { force?: boolean | undefined } = {},
   ): Promise<ExportReport> {
-    const { exportPoint } = await import('./work.js');
+    const { exportPoint } = await import('./points/export.js');
     return this.access.read(async ({ store, project }) => {
       const report = await exportPoint(store, project, selector, output, force);
       if (await store.isSealed(report)) {
@@ -257,7 +267,7 @@ export class RollbackManager {
 
   /** Makes a point of an archive that `exportPoint` wrote. Nothing of it is there before all of it was checked. */
   async importPoint(input: string | Readable, request: ImportRequest = {}): Promise<ImportReport> {
-    const { importPoint, openArchive } = await import('./work.js');
+    const { importPoint, openArchive } = await import('./points/import.js');
     const archive = await openArchive(input);
     try {
       return await this.access.change(
@@ -292,7 +302,10 @@ export class RollbackManager {
    * instant, they are whole in one of the two. Throws `usage`, `locked`, `blocked` while a run is unfinished, `failed`.
    */
   async moveBackupDirectory(directory?: string): Promise<BackupDirMove> {
-    const { assertFinished, moveBackupPlace } = await import('./work.js');
+    const [{ assertFinished }, { moveBackupPlace }] = await Promise.all([
+      import('./runs/unfinished.js'),
+      import('./session/move-place.js'),
+    ]);
     return this.access.change(
       'backup-dir move',
       () => [],
@@ -320,7 +333,10 @@ export class RollbackManager {
     options: RollbackOptions,
     find: (workspace: Workspace) => Promise<Target>,
   ): Promise<RollbackOutcome> {
-    const { assertFinished, blockedByDamage, rollback } = await import('./work.js');
+    const [{ assertFinished }, { blockedByDamage, rollback }] = await Promise.all([
+      import('./runs/unfinished.js'),
+      import('./rollback/rollback.js'),
+    ]);
     const { dryRun = false, returnOnFailure = true, confirm, plan: expected, ...scope } = options;
     const act = async (workspace: Workspace) => {
       // Without the lock another process may be carrying a run out.
@@ -338,7 +354,7 @@ export class RollbackManager {
     confirm: ConfirmDeletion | undefined,
     select: (workspace: Workspace) => Promise<PointSummary[]>,
   ): Promise<PointSummary[]> {
-    const { assertNotNeeded, removePoint } = await import('./work.js');
+    const { assertNotNeeded, removePoint } = await import('./points/remove.js');
     return this.access.change(
       action,
       (points) => points.map(({ id }) => id),

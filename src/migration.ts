@@ -30,7 +30,10 @@ export class Migration {
 
   /** Records the project as a pinned point that `.docker-backup` leads to; or only tells what would be recorded, and whether the backup that is there is whole. */
   async backup(request: BackupRequest & { verifyOnly?: boolean | undefined } = {}): Promise<BackupReport> {
-    const { assertFinished, makeBackup, previewBackup } = await import('./work.js');
+    const [{ assertFinished }, { makeBackup, previewBackup }] = await Promise.all([
+      import('./runs/unfinished.js'),
+      import('./migrate/backup/backup.js'),
+    ]);
     if (request.verifyOnly) return this.access.look((workspace) => previewBackup(workspace, request));
     return this.access.change(
       'migrate backup',
@@ -45,7 +48,7 @@ export class Migration {
 
   /** Names what is wrong with the project, its engine or Podman, and logs it to `migration-recovery.log`. */
   async diagnose(): Promise<Diagnosis> {
-    const { diagnose, diagnoseAll } = await import('./work.js');
+    const { diagnose, diagnoseAll } = await import('./migrate/diagnose/diagnose.js');
     return diagnoseAll(
       this.options.env ?? process.env,
       () => this.access.look(diagnose),
@@ -58,7 +61,10 @@ export class Migration {
    * `declined` or `stale` with nothing touched.
    */
   async recover(scenario: Scenario, request: RecoverRequest = {}): Promise<Recovery> {
-    const { assertFinished, recoverPodman, recoverProject } = await import('./work.js');
+    const [{ assertFinished }, { recoverPodman, recoverProject }] = await Promise.all([
+      import('./runs/unfinished.js'),
+      import('./migrate/recover/scenarios.js'),
+    ]);
     if (scenario === 'permission-issues') {
       // Where it is needed nobody may answer for the project.
       const { directory } = await locatePlace(this.options);
@@ -80,7 +86,7 @@ export class Migration {
 
   /** What stands in the way of moving the project from Docker to Podman. Engines that do not answer are findings, and so are broken files. */
   async validate(request: ValidateRequest = {}): Promise<Readiness> {
-    const { validate } = await import('./work.js');
+    const { validate } = await import('./migrate/validate/validate.js');
     const env = withoutKeys(this.options.env ?? process.env);
     return validate(await this.source(), { env, user: userName() }, request);
   }
@@ -93,7 +99,10 @@ export class Migration {
   }
 
   private async units(request: QuadletRequest): Promise<PreparedQuadlet> {
-    const { openFiles, prepareQuadlet } = await import('./work.js');
+    const [{ openFiles }, { prepareQuadlet }] = await Promise.all([
+      import('./session/open.js'),
+      import('./migrate/quadlet/files.js'),
+    ]);
     const { project, reading } = await openFiles(this.options);
     return prepareQuadlet(project, reading, withoutKeys(this.options.env ?? process.env), request);
   }
@@ -107,7 +116,10 @@ export class Migration {
       });
     }
     const options: ManagerOptions = { ...this.options, engine: 'docker' };
-    const { openFiles, sourceOf, sourceOfFiles } = await import('./work.js');
+    const [{ openFiles }, { sourceOf, sourceOfFiles }] = await Promise.all([
+      import('./session/open.js'),
+      import('./migrate/source.js'),
+    ]);
     try {
       return await this.access.at(options).look(sourceOf);
     } catch (error) {
@@ -127,7 +139,11 @@ export class Migration {
     kind: MoveKind,
     { dryRun = false, targetHost, quadlet, confirm }: MoveOptions = {},
   ): Promise<MoveOutcome> {
-    const { assertFinished, move, subjectsOfMove } = await import('./work.js');
+    const [{ assertFinished }, { move }, { subjectsOf: subjectsOfMove }] = await Promise.all([
+      import('./runs/unfinished.js'),
+      import('./migrate/move/move.js'),
+      import('./migrate/move/work.js'),
+    ]);
     if (quadlet !== undefined && kind === 'to-docker')
       throw new RollbackError('usage', 'Docker takes no Quadlet units', { hint: 'leave quadlet out' });
     const units = quadlet === undefined ? undefined : await this.units({ output: quadlet });
@@ -151,7 +167,11 @@ export class Migration {
 
   /** Removes what the project left where it was before its last move. Throws `blocked`, `declined`, `no-such-run`. */
   async finalize(request: FinalizeRequest = {}): Promise<FinalizeReport> {
-    const { assertFinished, finalize, unpinMoves } = await import('./work.js');
+    const [{ assertFinished }, { finalize }, { unpinMoves }] = await Promise.all([
+      import('./runs/unfinished.js'),
+      import('./migrate/move/finalize.js'),
+      import('./migrate/move/last.js'),
+    ]);
     const { run, plan } = await this.lastMove();
     const act = async (sides: Sides) => {
       assertEngines(sides, plan);
@@ -177,7 +197,14 @@ export class Migration {
     targetHost,
     confirm,
   }: BackOptions = {}): Promise<MoveOutcome | RollbackOutcome> {
-    const { assertFinished, move, newestBackup, openTarget, subjectsOfMove } = await import('./work.js');
+    const [{ assertFinished }, { move }, { newestBackup }, { openTarget }, { subjectsOf: subjectsOfMove }] =
+      await Promise.all([
+        import('./runs/unfinished.js'),
+        import('./migrate/move/move.js'),
+        import('./migrate/move/last.js'),
+        import('./points/find.js'),
+        import('./migrate/move/work.js'),
+      ]);
     const ends = endsOfKind(this.options, 'to-docker', targetHost);
     const act = async (sides: Sides) => {
       if (!dryRun) await assertFinished(sides.source);
@@ -200,7 +227,7 @@ export class Migration {
   }
 
   private async findMove() {
-    const { lastMove } = await import('./work.js');
+    const { lastMove } = await import('./migrate/move/last.js');
     return await this.access.silent().read(({ store, project }) => lastMove(store, project));
   }
 

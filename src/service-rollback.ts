@@ -27,7 +27,7 @@ export function getServiceRollback(name: string, options: ManagerOptions = {}): 
       new RollbackManager(options).rollbackService(name, tag, rollbackOptions),
     postRollback: () => step(name, options, async (handler, context) => handler.settle?.(context)),
     verifyHealth: async () => {
-      const { verifyService } = await import('./work.js');
+      const { verifyService } = await import('./handlers/verify.js');
       return step(name, options, verifyService);
     },
   };
@@ -38,7 +38,7 @@ async function step(
   options: ManagerOptions,
   act: (handler: Handler, context: HandlerContext) => Promise<Verdict | undefined>,
 ): Promise<Verdict> {
-  const { handlerContext, observePresent, withLabels } = await import('./work.js');
+  const { handlerContext, observePresent, withLabels } = await import('./session/workspace.js');
   return new Access(options, RUN_KINDS).look(async (workspace) => {
     const { model, services } = await observePresent(workspace);
     if (!services[name]) return inconclusive(`the project has no service ${name}`);

@@ -257,16 +257,14 @@ describe('list', () => {
     const env = { LOADED_MODULES: file };
     await cli.run(['list'], { cwd: shop, env, nodeOptions: ['--import', hook] });
     const dist = new URL('../../dist/', import.meta.url);
-    const { outputs } = JSON.parse(await readFile(new URL('meta.json', dist), 'utf8'));
+    const files = JSON.parse(await readFile(new URL('meta.json', dist), 'utf8'));
     const loaded = (await readFile(file, 'utf8')).split('\n').filter((url) => url.startsWith(dist.href));
-    const bundled = loaded.flatMap((url) =>
-      Object.keys(outputs[`dist/${url.slice(dist.href.length)}`].inputs),
-    );
+    const bundled = loaded.flatMap((url): string[] => files[`dist/${url.slice(dist.href.length)}`]);
     expect(bundled).toContain('src/store/index-db.ts');
     const libraries = bundled.map((from) => /^node_modules\/([^/]+)/.exec(from)?.[1]);
     const names = [...new Set(libraries)].flatMap((name) => name ?? []).toSorted();
     expect(names).toEqual(['better-sqlite3', 'commander']);
-    expect(bundled).not.toContain('src/work.ts');
+    expect(bundled).not.toContain('src/session/open.ts');
   });
 
   it.skipIf(isMissing('script'))(

@@ -5,7 +5,8 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { build } from 'esbuild';
+import { rolldown } from 'rolldown';
+import { glob } from 'tinyglobby';
 import { onTestFinished } from 'vitest';
 import type { Point, PointSummary } from '../../src/model/point.js';
 import type { BeginRecord } from '../../src/model/run.js';
@@ -170,13 +171,13 @@ export async function compiledStore(): Promise<string> {
     // For children of other users too.
     await chmod(outdir, 0o755);
     await writeFile(join(outdir, 'package.json'), '{ "type": "module" }');
-    await build({
-      entryPoints: ['src/store/*.ts', 'src/model/*.ts'],
-      outbase: '.',
-      outdir,
-      format: 'esm',
-      target: 'node20.19',
+    const program = await rolldown({
+      input: await glob(['src/store/*.ts', 'src/model/*.ts']),
+      platform: 'node',
+      external: /^(?!@oxc-project\/)[^./\0]/, // all libraries but its own helpers
+      transform: { target: 'node20.19' },
     });
+    await program.write({ dir: outdir, preserveModules: true, preserveModulesRoot: '.' });
     return outdir;
   })();
   return compiled;
