@@ -6,7 +6,7 @@ import { type Json, OWN_NAME, parseMembership } from '../model/facts.js';
 export type Fields = Record<string, unknown>;
 
 /** The provider gives the name of the container and of its service as aliases by itself. */
-export function membership(value: Json, service: string): Fields | null {
+export function membership(value: unknown, service: string): Fields | null {
   const { aliases, ipv4, ipv6, mac, link_local, driver_options, gw_priority } = parseMembership(value);
   return dropUnset({
     aliases: optionalList(aliases.filter((alias) => alias !== OWN_NAME && alias !== service)),

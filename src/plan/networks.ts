@@ -4,7 +4,7 @@ import { type Facts, type Membership, parseMembership } from '../model/facts.js'
 import type { Operation, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { Decisions } from './decision.js';
-import { fields } from './definition-values.js';
+import { fields, membership } from './definition-values.js';
 import { compareNetwork, type FactDifference, withoutOwnName } from './facts.js';
 import type { Target } from './target.js';
 
@@ -76,15 +76,17 @@ function connections(network: string, others: Record<string, Membership>): Opera
   }));
 }
 
-/** Connections of made services that no file says: somebody made or cut them by hand. */
+/** Connections of made services that their definition does not give: somebody made or cut them by hand. */
 export function reconnectByHand(target: Target, decisions: Decisions, lostNetworks: string[]): Operation[] {
   return [...decisions].flatMap(([service, decision]) => {
     const containers = target.facts?.services[service] ?? [];
-    if (decision.action !== 'up' || decision.from === 'facts') return [];
+    if (decision.action !== 'up') return [];
+    const expected = (facts: Facts) =>
+      decision.from === 'facts' ? networksOfFacts(facts, service) : expectedNetworks(target, service);
     return containers.flatMap((facts, replica) =>
-      connectionsByHand(facts, expectedNetworks(target, service), lostNetworks).map(
-        ([network, membership]): Operation =>
-          membership === undefined
+      connectionsByHand(facts, expected(facts), lostNetworks).map(
+        ([network, recorded]): Operation =>
+          recorded === undefined
             ? {
                 kind: 'disconnect',
                 network,
@@ -98,7 +100,7 @@ export function reconnectByHand(target: Target, decisions: Decisions, lostNetwor
                 container: null,
                 service,
                 replica,
-                membership,
+                membership: recorded,
                 cause: 'it was connected by hand',
               },
       ),
@@ -114,18 +116,29 @@ function connectionsByHand(
 ): [string, Membership | undefined][] {
   // Shared namespaces have no connections of their own.
   if (facts['network_mode'] !== undefined) return [];
-  const actual = new Map(
-    Object.entries(facts).flatMap(([key, { value }]) =>
-      key.startsWith('network.') ? [[key.slice('network.'.length), parseMembership(value)] as const] : [],
-    ),
-  );
+  const actual = membershipsIn(facts);
   const made = [...actual].filter(
-    ([network, membership]) =>
+    ([network, recorded]) =>
       !lost.includes(network) &&
-      canonicalText(expected.get(network) ?? null) !== canonicalText(asDefined(membership)),
+      canonicalText(expected.get(network) ?? null) !== canonicalText(asDefined(recorded)),
   );
   const cut = [...expected.keys()].filter((network) => !actual.has(network));
   return [...made, ...cut.map((network): [string, undefined] => [network, undefined])];
+}
+
+function membershipsIn(facts: Facts): Map<string, Membership> {
+  const memberships = Object.entries(facts).flatMap(([key, { value }]) =>
+    key.startsWith('network.') ? [[key.slice('network.'.length), parseMembership(value)] as const] : [],
+  );
+  return new Map(memberships);
+}
+
+/** As compose makes them of the recorded facts: it adds the name of the service to the aliases, which a connection by hand may not have had. */
+function networksOfFacts(facts: Facts, service: string): ReadonlyMap<string, Membership> {
+  const entries = [...membershipsIn(facts)].map(
+    ([network, recorded]) => [network, membershipOf(membership(recorded, service), service)] as const,
+  );
+  return new Map(entries);
 }
 
 /** Links come from other keys of the definition. */

@@ -144,6 +144,16 @@ describe('a service that runs otherwise than recorded', () => {
     expect(plan.risks).toMatchObject([{ code: 'files-differ' }]);
   });
 
+  it('by its facts, with a connection by hand as it was: without the name of the service', () => {
+    const networks = {
+      'network.shop_default': fact({ aliases: ['api'] }),
+      'network.spare': fact({ aliases: ['friend'] }),
+    };
+    const plan = plannedFrom(services({}), services({ mem_limit: fact(1 << 30), ...networks }));
+    expect(outline(plan.operations)).toEqual(['stop api', 'up api', 'connect api', 'verify api']);
+    expect(plan.operations[2]).toMatchObject({ network: 'spare', membership: { aliases: ['friend'] } });
+  });
+
   it('is blocked where the provider takes files only', () => {
     const present = aPresent(STACK);
     const facts = { ...EMPTY, ...services({}) };

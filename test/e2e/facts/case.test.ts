@@ -160,6 +160,15 @@ test('settings that were changed by hand, and connections that were made by hand
   expect(await connected()).toContain('byhand');
   await expectNothingToDo(stack, point);
 
+  // What compose makes of a definition has the name of the service for an alias too.
+  await docker('update', '--memory', '100m', '--memory-swap', '200m', await web());
+  const limited = await create(stack);
+  await stack.compose('up', '-d', '--force-recreate', 'web');
+  await ok(stack, 'rollback', limited, '--yes');
+  expect(await inspect(stack, 'web', '{{.HostConfig.Memory}}')).toBe('104857600');
+  expect(await connected()).toContain('[byhand]');
+  await expectNothingToDo(stack, limited);
+
   await docker('network', 'disconnect', network, await web());
   await docker('network', 'rm', network);
   const plan = await json(stack, 'rollback', point, '--dry-run');
