@@ -4,7 +4,7 @@ import { type Facts, type Membership, parseMembership } from '../model/facts.js'
 import type { Operation, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { Decisions } from './decision.js';
-import { fields, membership } from './definition-values.js';
+import { fields, membership as definedMembership } from './definition-values.js';
 import { compareNetwork, type FactDifference, withoutOwnName } from './facts.js';
 import type { Target } from './target.js';
 
@@ -84,25 +84,24 @@ export function reconnectByHand(target: Target, decisions: Decisions, lostNetwor
     const expected = (facts: Facts) =>
       decision.from === 'facts' ? networksOfFacts(facts, service) : expectedNetworks(target, service);
     return containers.flatMap((facts, replica) =>
-      connectionsByHand(facts, expected(facts), lostNetworks).map(
-        ([network, recorded]): Operation =>
-          recorded === undefined
-            ? {
-                kind: 'disconnect',
-                network,
-                containers: [],
-                services: [service],
-                cause: 'it was not connected',
-              }
-            : {
-                kind: 'connect',
-                network,
-                container: null,
-                service,
-                replica,
-                membership: recorded,
-                cause: 'it was connected by hand',
-              },
+      connectionsByHand(facts, expected(facts), lostNetworks).map(([network, recorded]): Operation =>
+        recorded === undefined
+          ? {
+              kind: 'disconnect',
+              network,
+              containers: [],
+              services: [service],
+              cause: 'it was not connected',
+            }
+          : {
+              kind: 'connect',
+              network,
+              container: null,
+              service,
+              replica,
+              membership: recorded,
+              cause: 'it was connected by hand',
+            },
       ),
     );
   });
@@ -136,7 +135,7 @@ function membershipsIn(facts: Facts): Map<string, Membership> {
 /** As compose makes them of the recorded facts: it adds the name of the service to the aliases, which a connection by hand may not have had. */
 function networksOfFacts(facts: Facts, service: string): ReadonlyMap<string, Membership> {
   const entries = [...membershipsIn(facts)].map(
-    ([network, recorded]) => [network, membershipOf(membership(recorded, service), service)] as const,
+    ([network, recorded]) => [network, membershipOf(definedMembership(recorded, service), service)] as const,
   );
   return new Map(entries);
 }

@@ -108,8 +108,11 @@ function serviceChanges(before: State, after: State, name: string): string[] {
   } else if (image && newImage && image.tag_id !== newImage.tag_id) {
     changes.push(`the tag ${image.ref} points to another image, which does not run yet`);
   }
-  // What ran otherwise than its files has a hash that says nothing: its facts are compared.
-  const isByFacts = before.facts !== undefined && was.matches_files === false;
+  // The hash of a container that runs otherwise than its files say tells nothing about it: its facts are compared.
+  const isByFacts =
+    before.facts !== undefined &&
+    after.facts !== undefined &&
+    [was, is].some(({ matches_files }) => matches_files === false);
   if (!isByFacts && hasOtherDefinition(before, after, name)) changes.push('definition changed');
   if (was.replicas !== is.replicas) changes.push(`containers ${was.replicas} -> ${is.replicas}`);
   if (was.state !== is.state) changes.push(`${was.state} -> ${is.state}`);
