@@ -56,10 +56,12 @@ export function toSettings(document: ContainerDocument, isPodman: boolean): Sett
   const { Config: config } = document;
   const host = fields(document.HostConfig);
   const name = document.Name.replace(/^\//, '');
+  const isLent = String(host['NetworkMode']).startsWith('container:');
   const settings = {
     name,
     ...sharedSettings(config, isPodman),
-    hostname: document.Id.startsWith(config.Hostname ?? '') ? undefined : config.Hostname,
+    // In the network of another container, it is that one's.
+    hostname: isLent || document.Id.startsWith(config.Hostname ?? '') ? undefined : config.Hostname,
     domainname: config.Domainname,
     stop_grace_period: config.StopTimeout ?? undefined,
     tty: config.Tty,

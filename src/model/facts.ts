@@ -52,6 +52,8 @@ export const projectFactsSchema = z.object({
       others: z.record(z.string(), membershipSchema),
     }),
   ),
+  /** Networks of others that containers of the project are connected to: they are compared, and never made. */
+  external_networks: z.record(z.string(), factsSchema).default({}),
   volumes: z.record(z.string(), factsSchema),
 });
 

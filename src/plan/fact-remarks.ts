@@ -4,7 +4,7 @@ import type { Observation } from '../model/project.js';
 import { anonymousVolume, summarise } from './changes.js';
 import { madeAnew, type Decisions } from './decision.js';
 import { canReadModelOf, hasDrifted, isSameDefinition } from './definitions.js';
-import { compareVolume } from './facts.js';
+import { compareExternalNetworks, compareVolume, describeChange } from './facts.js';
 import type { FileChanges } from './files.js';
 import { impossibleFacts } from './override.js';
 import type { Target } from './target.js';
@@ -56,6 +56,16 @@ export function definitionRisks(
       hint: 'add --outside to restore it too',
     },
   ];
+}
+
+/** Networks of others are left as they are: whoever made them may have changed them on purpose. */
+export function externalNetworkRisks({ facts: present }: Observation, { facts: recorded }: Target): Remark[] {
+  if (!recorded) return [];
+  return compareExternalNetworks(recorded, present).differences.map((difference) => ({
+    code: 'network-differs',
+    message: `network ${difference.name} is not made by this project and stays as it is: ${describeChange(difference)}`,
+    hint: null,
+  }));
 }
 
 /** What the point's facts name and no new container can be given. */

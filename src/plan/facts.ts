@@ -120,6 +120,15 @@ export function compareNetwork(recorded: ProjectFacts, present: ProjectFacts, ne
   return then && now ? compareFacts('network', network, then.facts, now.facts) : NOTHING;
 }
 
+/** Networks that are not the project's. One that is gone is missed by what needs it. */
+export function compareExternalNetworks(recorded: ProjectFacts, present: ProjectFacts): Comparison {
+  const compared = Object.entries(recorded.external_networks).flatMap(([name, then]) => {
+    const now = present.external_networks[name];
+    return now ? [compareFacts('network', name, then, now)] : [];
+  });
+  return merge(compared);
+}
+
 export function compareVolume(recorded: ProjectFacts, present: ProjectFacts, volume: string): Comparison {
   const [then, now] = [recorded.volumes[volume], present.volumes[volume]];
   return then && now ? compareFacts('volume', volume, then, now) : NOTHING;
@@ -134,6 +143,7 @@ export function compareProject(
   return merge([
     ...services.map((name) => compareService(recorded, present, name)),
     ...Object.keys(recorded.networks).map((name) => compareNetwork(recorded, present, name)),
+    compareExternalNetworks(recorded, present),
     ...Object.keys(recorded.volumes).map((name) => compareVolume(recorded, present, name)),
   ]);
 }

@@ -7,6 +7,7 @@ import { recordsContainers } from './services.js';
 import { madeAnew, type Decision, type Decisions } from './decision.js';
 import {
   definitionRisks,
+  externalNetworkRisks,
   lostRisks,
   outsideBlockers,
   overrideBlockers,
@@ -184,6 +185,7 @@ export function risks(
   result.push(
     ...definitionRisks(observation, target, findings, files, decisions),
     ...networkRisks(networkChanges(observation, target)),
+    ...externalNetworkRisks(observation, target),
     ...lostRisks(target, findings, decisions),
   );
   if (!recordsContainers(point)) {

@@ -42,7 +42,7 @@ export interface FactsInput {
 export async function readFacts(input: FactsInput): Promise<ProjectFacts> {
   const containers = Object.values(input.services).flatMap((service) => service.containers);
   const names = await namesById(input, containers);
-  const [services, networks, volumes] = await Promise.all([
+  const [services, networks, external_networks, volumes] = await Promise.all([
     Promise.all(
       Object.values(input.services).map(async (service) => {
         const read = (container: Container) => containerFacts(input, service, container, names);
@@ -50,9 +50,10 @@ export async function readFacts(input: FactsInput): Promise<ProjectFacts> {
       }),
     ),
     readNetworks(input, containers),
+    readExternalNetworks(input, containers),
     readVolumes(input, containers),
   ]);
-  return { key: '', services: Object.fromEntries(services), networks, volumes };
+  return { key: '', services: Object.fromEntries(services), networks, external_networks, volumes };
 }
 
 /** What containers call each other by in the settings of others: `service:NAME`, or `container:NAME` for those of other projects. */
@@ -193,24 +194,18 @@ async function realOrSelf(path: string): Promise<string> {
   }
 }
 
-/** Networks of the containers and of the model. Those that are external belong to somebody else, who may change them. */
+/** Networks that the model defines. */
 async function readNetworks(
   { engine, identity, model, project }: FactsInput,
   containers: Container[],
 ): Promise<Record<string, NetworkFacts>> {
   const own = new Set(containers.map(({ id }) => id));
   const defined = definedBy(model?.networks, project.name);
-  const connected = containers.flatMap(({ settings }) =>
-    Object.keys(settings).flatMap((key) => (key.startsWith('network.') ? (splitKey(key)[1] ?? []) : [])),
-  );
-  const names = [...new Set([...defined.keys(), ...connected])].filter(
-    (name) => defined.get(name)?.['external'] === undefined || defined.get(name)?.['external'] === false,
-  );
+  const names = [...defined].flatMap(([name, definition]) => (isExternal(definition) ? [] : [name]));
   const found = await Promise.all(
     names.toSorted().map(async (name) => {
       const network = await engine.network(name);
-      // A network that no compose made is somebody else's.
-      if (!network || !defined.has(name)) return [];
+      if (!network) return [];
       const others = await Promise.all(
         network.members.filter((id) => !own.has(id)).map((id) => engine.container(id)),
       );
@@ -230,6 +225,30 @@ async function readNetworks(
   );
   return Object.fromEntries(found.flat());
 }
+
+/** Networks of others, who may change them: external ones of the model, and those that somebody connected by hand. */
+async function readExternalNetworks(
+  { engine, model, project }: FactsInput,
+  containers: Container[],
+): Promise<ProjectFacts['external_networks']> {
+  const defined = definedBy(model?.networks, project.name);
+  const connected = containers.flatMap(({ settings }) =>
+    Object.keys(settings).flatMap((key) => (key.startsWith('network.') ? (splitKey(key)[1] ?? []) : [])),
+  );
+  const names = [...new Set([...defined.keys(), ...connected])].filter((name) => {
+    const definition = defined.get(name);
+    return definition === undefined || isExternal(definition);
+  });
+  const found = await Promise.all(
+    names.toSorted().map(async (name) => {
+      const network = await engine.network(name);
+      return network ? [[name, networkFacts(network.settings, undefined)] as const] : [];
+    }),
+  );
+  return Object.fromEntries(found.flat());
+}
+
+const isExternal = ({ external }: Fields) => external !== undefined && external !== false;
 
 /** No hash tells whether a network is what the files say, so nothing is taken for a default that need not be one. */
 function networkFacts(settings: Settings, set: Fields | undefined): Facts {

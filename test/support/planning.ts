@@ -102,7 +102,7 @@ export function aPresent(stack: Stack = {}): Observation {
   const services = Object.entries(stack.services ?? {});
   return {
     takenAt: NOW,
-    facts: { key: '', services: {}, networks: {}, volumes: {} },
+    facts: { key: '', services: {}, networks: {}, external_networks: {}, volumes: {} },
     project: {
       name: 'shop',
       directory,

@@ -15,7 +15,7 @@ import { aPresent, outline, planned, type Circumstances, type Stack } from '../s
 
 const fact = (value: Json, origin: Origin = 'set'): Fact => ({ value, origin });
 
-const EMPTY: ProjectFacts = { key: '', services: {}, networks: {}, volumes: {} };
+const EMPTY: ProjectFacts = { key: '', services: {}, networks: {}, external_networks: {}, volumes: {} };
 
 const FILES = { 'compose.yaml': 'services: …' };
 const STACK: Stack = { services: { api: {}, db: {} }, files: FILES };
@@ -212,6 +212,21 @@ describe('a network', () => {
       expect.objectContaining({ kind: 'connect', container: 'x-1', membership: others['x-1'] }),
     );
     expect(plan.risks).toContainEqual(expect.objectContaining({ code: 'network-shared' }));
+  });
+
+  it('that the project does not make is left, and named', () => {
+    const external = (internal: boolean) => ({
+      external_networks: { proxy: internal ? { internal: fact(true) } : {} },
+    });
+    const plan = plannedFrom(external(true), external(false));
+    expect(plan.operations).toEqual([]);
+    expect(plan.risks).toMatchObject([
+      {
+        code: 'network-differs',
+        message:
+          'network proxy is not made by this project and stays as it is: internal was not set, is true',
+      },
+    ]);
   });
 
   it('is a blocker for chosen services, when another one is connected', () => {

@@ -41,6 +41,7 @@ it('facts are compared between engines of one kind alone', () => {
     key: 'k',
     services: { api: [{ user: { value, origin: 'set' as const } }] },
     networks: {},
+    external_networks: {},
     volumes: {},
   });
   const [was, is] = [

@@ -211,3 +211,40 @@ test('another home directory: cron and sudo have one of their own', async () => 
   expect(exitCode).toBe(0);
   expect(await source()).toBe(recorded);
 });
+
+test('a network of others that changed, and the name of a host that belongs to another service', async () => {
+  const files = (user: string) => (name: string) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web: { ${SLEEPER}, user: '${user}', networks: [proxy] }
+  side: { ${SLEEPER}, network_mode: 'service:web' }
+networks: { proxy: { external: true, name: ${name}_of_others } }
+`,
+  });
+  const stack = await aStack('e2e-facts-external', files('1'));
+  const network = `${stack.name}_of_others`;
+  await docker('network', 'create', network);
+  try {
+    await stack.compose('up', '-d');
+    const point = await create(stack);
+    await expectNothingToDo(stack, point);
+    await stack.compose('down', '-t', '1');
+    await docker('network', 'rm', network);
+    await docker('network', 'create', '--internal', network);
+    await stack.write(files('2')(stack.name));
+    await stack.compose('up', '-d');
+
+    const { exitCode, stdout } = await cli(stack, 'rollback', point, '--yes');
+    expect({ exitCode, stdout }).toMatchObject({
+      exitCode: 23,
+      stdout: expect.stringContaining(`Not equal: network ${network}: internal was not set, is true`),
+    });
+    expect(stdout).not.toContain('hostname');
+    expect(await inspect(stack, 'web', '{{.Config.User}}')).toBe('1');
+    expect(await docker('network', 'inspect', '--format', '{{.Internal}}', network)).toBe('true');
+  } finally {
+    await stack.compose('down', '-t', '1');
+    await docker('network', 'rm', network);
+  }
+});
