@@ -9,6 +9,7 @@ import type { RunScope } from '../model/scope.js';
 import { isWithinReach } from '../plan/changes.js';
 import { compareProject, describeDifference, type FactDifference } from '../plan/facts.js';
 import type { SwappedData } from '../operations/performers.js';
+import { findStateProblem } from '../plan/running.js';
 import { isUp } from '../plan/services.js';
 import { isImage, shortId, type Target } from '../plan/target.js';
 import { readContainers } from '../project/containers.js';
@@ -24,7 +25,7 @@ import { findLost } from './lost.js';
 /**
  * The recorded files against those on the disk, after they were written and before anything starts. Files that running services may write to are
  * left out: such a service writes when it likes.
- * @returns how many were compared
+ * @returns how many files, links and directories were compared
  * @throws RollbackError `failed` naming those that differ
  */
 export async function proveFiles(
@@ -53,7 +54,12 @@ export async function proveFiles(
       },
     );
   }
-  return recorded.length;
+  return recorded.filter(({ entry }) => isCompared(entry)).length;
+}
+
+/** Of a path that has to be absent, and of a file that is written all the time, no bytes are compared. */
+function isCompared(entry: PointEntry): boolean {
+  return entry.type !== 'absent' && !(entry.type === 'file' && entry.unsteady === true);
 }
 
 function isRecorded(entry: PointEntry, found: ConfigEntry): boolean {
@@ -186,7 +192,7 @@ async function observeContainers(workspace: Workspace, { point, model, facts }: 
 
 function containerProblems(
   { images, engine }: Present,
-  { point }: Target,
+  { point, model }: Target,
   service: string,
   containers: Container[],
 ): string[] {
@@ -199,7 +205,9 @@ function containerProblems(
   const wanted = point.images[service];
   const other =
     wanted && containers.find(({ imageId }) => !isImage({ images, engine }, point, imageId, wanted));
-  return wanted && other
-    ? [`${service} runs image ${shortId(other.imageId)}, the point has ${shortId(wanted.id)}`]
-    : [];
+  if (wanted && other) {
+    return [`${service} runs image ${shortId(other.imageId)}, the point has ${shortId(wanted.id)}`];
+  }
+  const problem = findStateProblem(service, recorded, containers, model);
+  return problem === undefined ? [] : [problem];
 }
