@@ -111,7 +111,8 @@ export async function proveFacts(
   target: Target,
   services: string[],
 ): Promise<Pick<Proof, 'facts' | 'differences' | 'defaults'>> {
-  const { facts: recorded, point } = target;
+  const { point } = target;
+  const recorded = target.facts ?? target.foreignFacts;
   const present = await observeContainers(workspace, target);
   const failures = services.flatMap((service) => {
     const own = present.services[service]?.containers ?? [];
@@ -123,7 +124,12 @@ export async function proveFacts(
   }
   const reach = await findLost(workspace, recorded);
   if (services.length === 0) return { facts: 0, differences: [], defaults: [] };
-  const comparison = compareProject(recorded, sealContents(present.facts, recorded.key), services);
+  const comparison = compareProject(
+    recorded,
+    sealContents(present.facts, recorded.key),
+    services,
+    target.facts ? 'same' : 'other',
+  );
   const differences = comparison.differences.filter((one) => isWithinReach(one, reach));
   const essential = differences.filter(({ isEssential }) => isEssential).map(describeDifference);
   if (failures.length + essential.length > 0) throw createFailure([...failures, ...essential]);
@@ -147,7 +153,8 @@ function createFailure([first = '', ...others]: string[]): RollbackError {
 type Present = Pick<Observation, 'services' | 'images' | 'engine' | 'facts'>;
 
 /** Containers and their facts alone; the compose files are not read. */
-async function observeContainers(workspace: Workspace, { point, model, facts }: Target): Promise<Present> {
+async function observeContainers(workspace: Workspace, target: Target): Promise<Present> {
+  const { point, model, facts = target.foreignFacts } = target;
   const { engine, project, identity } = workspace;
   const { replicas } = await readContainers(engine, project);
   const services: Record<string, ServiceObservation> = {};
