@@ -51,6 +51,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await emptyPodman(stack.name);
   await rm(stack.path('rollback.yaml'), { force: true });
+  if ((await running(DOCKER_HOST)).length < 2) await stack.compose('up', '--detach', '--force-recreate');
 });
 
 afterAll(() => clearPodman(stack.name));
