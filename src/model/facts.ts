@@ -162,7 +162,7 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   volume_driver: onlySet('volume_driver'),
   network: { ...onlySet('networks'), ...essential },
   network_mode: { ...onlySet('network_mode', 'networks'), ...essential },
-  port: onlySet('ports'),
+  port: { ...onlySet('ports'), ...translated('Podman writes out the address that stands for all') },
   publish_all_ports: onlySet('publish_all_ports'),
   dns: onlySet('dns'),
   dns_opt: onlySet('dns_opt'),
@@ -183,7 +183,7 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   shm_size: fromDaemon('shm_size'),
   ulimit: fromDaemon('ulimits'),
   logging: fromDaemon('logging.driver'),
-  logging_option: { ...fromDaemon('logging.options'), ...secret },
+  logging_option: { ...fromDaemon('logging.options'), ...secret, ...never('Podman does not tell them') },
   mem_limit: onlySet('mem_limit', 'deploy.resources.limits.memory'),
   mem_reservation: onlySet('mem_reservation', 'deploy.resources.reservations.memory'),
   memswap_limit: onlySet('memswap_limit'),
@@ -216,7 +216,11 @@ export const NETWORK_FACTS: Readonly<Record<string, FactRule>> = {
   ipam_option: onlySet('ipam.options'),
   // The engine chooses them when nobody declares them.
   subnets: { otherwise: 'generated', setBy: ['ipam.config'] },
-  option: { ...onlySet('driver_opts'), ...secret },
+  option: {
+    ...onlySet('driver_opts'),
+    ...secret,
+    ...translated('Podman calls options of drivers by the last parts of their names'),
+  },
   label: { ...onlySet('labels'), ...secret },
 };
 

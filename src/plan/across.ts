@@ -1,3 +1,4 @@
+import { canonicalText } from '../model/canonical.js';
 import type { Fact, Facts, Json } from '../model/facts.js';
 import { splitKey } from '../model/facts.js';
 
@@ -11,7 +12,7 @@ export function inCommonTerms(facts: Facts): Facts {
     const [kind] = splitKey(key);
     if (isPrivileged && PRIVILEGES.has(kind)) return [];
     const translate = Object.hasOwn(TRANSLATIONS, kind) ? TRANSLATIONS[kind] : undefined;
-    if (!translate) return [[key, fact]];
+    if (!translate) return [[key.replace(DRIVER_OPTION, 'option.'), fact]];
     const value = translate(fact.value);
     return value === undefined ? [] : [[key, { ...fact, value }]];
   });
@@ -20,6 +21,9 @@ export function inCommonTerms(facts: Facts): Facts {
 
 /** A privileged container has all of them, and each engine tells that in its own way. */
 const PRIVILEGES: ReadonlySet<string> = new Set(['cap_add', 'cap_drop', 'security_opt']);
+
+/** Podman calls an option of a network driver by its last part. */
+const DRIVER_OPTION = /^option\.com\.docker\.network\.driver\./;
 
 type Fields = { [key: string]: Json };
 
@@ -31,8 +35,10 @@ const TRANSLATIONS: Readonly<Record<string, (value: Json) => Json | undefined>> 
   // podman-compose joins the parts of a generated name with underscores.
   name: (value) => (typeof value === 'string' && /[-_]N$/.test(value) ? value.replaceAll('_', '-') : value),
   healthcheck: (value) => (isFields(value) ? commonHealthcheck(value) : value),
-  security_opt: (value) => listOf(value, (option) => option.replace(/^(no-new-privileges)[:=]true$/, '$1')),
+  security_opt: (value) => commonSecurity(value),
   devices: (value) => listOf(value, (device) => device.split(':').slice(0, 2).join(':')),
+  // Podman writes out that a port is published at every address.
+  port: (value) => sortedList(listOf(value, (binding) => binding.replace(/^:/, '0.0.0.0:'))),
   userns_mode: (value) => (value === 'host' ? undefined : value),
   mount: (value) => (isFields(value) ? commonMount(value) : value),
   content: (value) => (isFields(value) ? without(value, 'uid', 'gid') : value),
@@ -40,6 +46,19 @@ const TRANSLATIONS: Readonly<Record<string, (value: Json) => Json | undefined>> 
 
 function listOf(value: Json, change: (item: string) => string): Json {
   return Array.isArray(value) ? value.map((item) => (typeof item === 'string' ? change(item) : item)) : value;
+}
+
+/** Docker disables labels for a container in a namespace of the machine. */
+function commonSecurity(value: Json): Json | undefined {
+  const options = listOf(value, (option) => option.replace(/^(no-new-privileges)[:=]true$/, '$1'));
+  if (!Array.isArray(options)) return options;
+  const told = options.filter((option) => option !== 'label=disable');
+  return told.length > 0 ? told : undefined;
+}
+
+function sortedList(value: Json): Json {
+  if (!Array.isArray(value)) return value;
+  return value.toSorted((a, b) => (canonicalText(a) < canonicalText(b) ? -1 : 1));
 }
 
 function without(value: Fields, ...keys: string[]): Fields {
@@ -71,13 +90,18 @@ const TMPFS_DEFAULTS: ReadonlySet<string> = new Set([
   'rw',
 ]);
 
-function commonMount(mount: Fields): Fields {
-  const { options, ...rest } = mount;
+/** A volume without a name is another one on each engine. podman-compose puts the names of project and service before its digits. */
+const ANONYMOUS = /(?:^|_)[0-9a-f]{64}$/;
+
+function commonMount({ options, ...mount }: Fields): Fields {
+  const { volume } = mount;
+  const rest = typeof volume === 'string' && ANONYMOUS.test(volume) ? { ...mount, volume: '' } : mount;
   if (typeof options === 'string') {
     const asked = options.split(',').filter((one) => !TMPFS_DEFAULTS.has(one));
     return { ...rest, ...(asked.length > 0 ? { options: asked.toSorted().join(',') } : {}) };
   }
-  if (options === undefined || !isFields(options)) return mount;
+  if (options === undefined || !isFields(options))
+    return { ...rest, ...(options === undefined ? {} : { options }) };
   const told = without(options, 'volume', 'tmpfs');
   return { ...rest, ...(Object.keys(told).length > 0 ? { options: told } : {}) };
 }

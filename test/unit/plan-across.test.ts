@@ -52,6 +52,7 @@ describe('the same setting in the words of each engine', () => {
       { security_opt: ['no-new-privileges:true'] },
       { security_opt: ['no-new-privileges'] },
     ],
+    ['labels that Docker disables', { ipc: 'host', security_opt: ['label=disable'] }, { ipc: 'host' }],
     ['a capability that Podman does not give', { cap_drop: ['MKNOD'] }, {}],
     ['no capabilities', { cap_drop: ['ALL'] }, { cap_drop: MOST }],
     [
@@ -88,6 +89,17 @@ describe('the same setting in the words of each engine', () => {
       'options of a mounted volume',
       { 'mount./data': volume({ volume: { NoCopy: true } }) },
       { 'mount./data': volume() },
+    ],
+    [
+      'ports at every address',
+      { 'port.80/tcp': ['127.0.0.1:8080', ':'] },
+      { 'port.80/tcp': ['0.0.0.0:', '127.0.0.1:8080'] },
+    ],
+    ['options of a log', { 'logging_option.max-size': '1m' }, {}],
+    [
+      'a volume without a name',
+      { 'mount./cache': { type: 'volume', volume: 'a'.repeat(64) } },
+      { 'mount./cache': { type: 'volume', volume: `shop_web_${'b'.repeat(64)}` } },
     ],
     [
       'the owner of a copied file',
@@ -172,6 +184,12 @@ describe('each kind of fact', () => {
     const found = compareFacts('volume', 'v', { [key]: fact('one') }, { [key]: fact('other') }, 'other');
     expect(found.differences).toHaveLength(across?.how === 'never' ? 0 : 1);
   });
+});
+
+it('an option of a network driver', () => {
+  const option = (name: string) => ({ [`option.${name}`]: fact('1400') });
+  const [docker, podman] = [option('com.docker.network.driver.mtu'), option('mtu')];
+  expect(compareFacts('network', 'n', docker, podman, 'other')).toMatchObject({ equal: 1, differences: [] });
 });
 
 it('defaults of two engines say nothing', () => {

@@ -17,12 +17,13 @@ services:
   web:
     ${SLEEPER.replaceAll(', ', '\n    ').replace('[sleep\n    infinity]', '[sleep, infinity]')}
     restart: always
+    ports: ['80']
     user: '0:0'
     working_dir: /tmp
     hostname: web-host
     environment: { COLOUR: 'a b=c', EMPTY: '' }
     labels: { org.example.role: web }
-    volumes: ['data:/data', './conf:/conf:ro']
+    volumes: ['data:/data', './conf:/conf:ro', /cache]
     tmpfs: /scratch:size=1m
     networks: { back: { aliases: [store] } }
     mem_limit: 100m
@@ -32,11 +33,12 @@ services:
     security_opt: ['no-new-privileges:true']
     extra_hosts: ['elsewhere:192.0.2.1']
     ulimits: { nofile: 1000 }
+    logging: { driver: json-file, options: { max-size: 1m } }
     healthcheck: { test: [CMD, test, -d, /data], interval: 1s, timeout: 30s, retries: 3 }
   idle: { ${SLEEPER}, networks: [back] }
   job: { image: busybox:latest, command: ['true'], networks: [back] }
-networks: { back: { labels: { of: test } } }
-volumes: { data: {} }
+networks: { back: { labels: { of: test }, driver_opts: { com.docker.network.driver.mtu: '1400' } } }
+volumes: { data: { labels: { of: test } } }
 `;
 
 beforeAll(async () => {
