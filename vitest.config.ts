@@ -61,7 +61,7 @@ const ENGINE_BLIND = [
 /** These compare the whole engine before and after. */
 const ALONE = ['build-only', 'demo'].map(e2e);
 /** Moves between Docker and the Podman beside it. */
-const BETWEEN = ['built', 'move', 'scripts', 'space', 'to-units', 'validate'].map((part) =>
+const BETWEEN = ['built', 'move', 'proof', 'scripts', 'space', 'to-units', 'validate'].map((part) =>
   e2e(`migrate-${part}`),
 );
 /** Compose makes no container anew on Podman that others live in. */

@@ -105,6 +105,8 @@ export interface InfoDocument {
   ID: string;
   Name: string;
   Driver: string;
+  /** What the driver says of itself: names and values. */
+  DriverStatus?: Maybe<string[][]>;
   DockerRootDir: string;
   LoggingDriver?: Maybe<string>;
   DefaultRuntime?: Maybe<string>;
@@ -250,6 +252,9 @@ export function isPodman({ Components }: VersionDocument): boolean {
   return (Components ?? []).some(({ Name }) => Name === 'Podman Engine');
 }
 
+/** As the engine names the type of its image store (measured, 28.5). */
+const CONTAINERD_STORE = 'io.containerd.snapshotter.v1';
+
 export function toIdentity(info: InfoDocument, version: VersionDocument, host: string): EngineIdentity {
   const rootless = (info.SecurityOptions ?? []).some((option) => option.split(',').includes('name=rootless'));
   return {
@@ -264,6 +269,7 @@ export function toIdentity(info: InfoDocument, version: VersionDocument, host: s
     pauses: !rootless || info.CgroupVersion !== '1',
     changesRestart: true,
     storageDriver: info.Driver,
+    imageIdIsConfigDigest: !(info.DriverStatus ?? []).flat().includes(CONTAINERD_STORE),
     storageDirectory: info.DockerRootDir,
     defaults: { logging: info.LoggingDriver ?? 'json-file', runtime: info.DefaultRuntime ?? 'runc' },
   };

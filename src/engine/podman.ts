@@ -59,6 +59,7 @@ export class PodmanEngine extends DockerEngine {
       // Measured, 4.3.1: neither of its APIs has it.
       changesRestart: false,
       storageDriver: store.graphDriverName,
+      imageIdIsConfigDigest: true,
       storageDirectory: store.graphRoot,
       defaults: { logging: host.logDriver, runtime: host.ociRuntime.name },
     };

@@ -97,6 +97,22 @@ const removalSchema = z.object({
 
 const verdictSchema = z.object({ status: z.enum(['pass', 'fail', 'inconclusive']), reason: z.string() });
 
+/** What was compared at the end of a run. */
+const proofSchema = z.object({
+  facts: z.int().nullable(),
+  files: z.int(),
+  volumes: z.int(),
+  differences: z.array(
+    z.object({
+      what: z.enum(['service', 'network', 'volume']),
+      name: z.string(),
+      key: z.string(),
+      change: z.string(),
+    }),
+  ),
+  defaults: z.array(z.string()),
+});
+
 /** The end of a run: the last line of its output. */
 const resultSchema = z.object({
   type: z.literal('result'),
@@ -109,22 +125,7 @@ const resultSchema = z.object({
   warnings: z.array(z.string()),
   verdicts: z.record(z.string(), verdictSchema),
   /** Null when nothing was run. */
-  proof: z
-    .object({
-      facts: z.int().nullable(),
-      files: z.int(),
-      volumes: z.int(),
-      differences: z.array(
-        z.object({
-          what: z.enum(['service', 'network', 'volume']),
-          name: z.string(),
-          key: z.string(),
-          change: z.string(),
-        }),
-      ),
-      defaults: z.array(z.string()),
-    })
-    .nullable(),
+  proof: proofSchema.nullable(),
 });
 
 const step = { step: z.int(), total: z.int(), operation: z.union([operationSchema, moveOperationSchema]) };
@@ -199,6 +200,7 @@ const moveLineSchema = z.union([
     run: z.string().nullable(),
     point: z.string().nullable(),
     warnings: z.array(z.string()),
+    proof: proofSchema.nullable(),
     /** The units that were written with it. */
     quadlet: quadletSchema.nullable(),
     verdicts: z.record(z.string(), verdictSchema),

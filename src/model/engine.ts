@@ -22,6 +22,8 @@ export interface EngineIdentity {
   /** Can the restart policy of a container be changed? */
   changesRestart: boolean;
   storageDriver: string;
+  /** Is the id of an image the digest of its configuration? Docker's containerd store takes that of its manifest instead. */
+  imageIdIsConfigDigest: boolean;
   /** Where it keeps images and volumes, on its host. */
   storageDirectory: string;
   /** What containers get for which nothing else was asked. */

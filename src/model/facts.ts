@@ -78,6 +78,18 @@ export interface FactRule {
   essential?: true;
   /** Its value may hold a password. */
   secret?: true;
+  /** How it is compared with a fact of another kind of engine; by its value when absent. */
+  across?: Across;
+}
+
+/**
+ * `never`: one of the engines does not tell it. `when-asked`: only where the point says that somebody set it, because each engine has a default of its own.
+ * `translated`: in terms that both have, see `plan/across.ts`. Measured with Docker 28.5 and Podman 5.8.
+ */
+export interface Across {
+  how: 'never' | 'when-asked' | 'translated';
+  /** For the reader of this table. */
+  because: string;
 }
 
 const fromImage = (setBy: string, more: Pick<FactRule, 'secret'> = {}): FactRule => ({
@@ -85,28 +97,42 @@ const fromImage = (setBy: string, more: Pick<FactRule, 'secret'> = {}): FactRule
   setBy: [setBy],
   ...more,
 });
-const fromDaemon = (...setBy: string[]): FactRule => ({ otherwise: 'daemon', setBy });
+const OWN_DEFAULTS: Across = { how: 'when-asked', because: 'each engine has a default of its own' };
+const fromDaemon = (...setBy: string[]): FactRule => ({ otherwise: 'daemon', setBy, across: OWN_DEFAULTS });
 const onlySet = (...setBy: string[]): FactRule => ({ otherwise: 'none', setBy });
 const secret = { secret: true } as const;
 const essential = { essential: true } as const;
+const never = (because: string) => ({ across: { how: 'never', because } }) as const;
+const translated = (because: string) => ({ across: { how: 'translated', because } }) as const;
+
+const CAPABILITIES = 'Podman tells what a container may do in the end, and Docker what was asked for';
+const PROCESSORS = 'Podman tells a quota of processor time as a number of processors';
 
 /**
  * The table of all facts about containers. A key ends at its first dot: `environment` stands for `environment.TAG`. What is not here is not recorded.
  */
 export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
-  name: onlySet('container_name'),
+  name: {
+    ...onlySet('container_name'),
+    ...translated('providers join the parts of a generated name in two ways'),
+  },
   command: fromImage('command', secret),
   entrypoint: fromImage('entrypoint', secret),
   environment: fromImage('environment', secret),
   user: fromImage('user'),
   working_dir: fromImage('working_dir'),
   stop_signal: fromImage('stop_signal'),
-  healthcheck: fromImage('healthcheck', secret),
+  healthcheck: {
+    ...fromImage('healthcheck', secret),
+    ...translated(
+      'Podman fills in defaults, has no interval for the start, and podman-compose a shell for all',
+    ),
+  },
   expose: fromImage('expose'),
   label: fromImage('labels', secret),
   // The machine's own name where a container shares its network.
   hostname: fromDaemon('hostname'),
-  domainname: onlySet('domainname'),
+  domainname: { ...onlySet('domainname'), ...never('Podman has none') },
   stop_grace_period: fromDaemon('stop_grace_period'),
   tty: onlySet('tty'),
   stdin_open: onlySet('stdin_open'),
@@ -114,22 +140,31 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   restart: onlySet('restart', 'deploy.restart_policy'),
   privileged: onlySet('privileged'),
   read_only: onlySet('read_only'),
-  cap_add: onlySet('cap_add'),
-  cap_drop: onlySet('cap_drop'),
-  security_opt: onlySet('security_opt'),
+  cap_add: { ...onlySet('cap_add'), ...translated(CAPABILITIES) },
+  cap_drop: { ...onlySet('cap_drop'), ...translated(CAPABILITIES) },
+  security_opt: { ...onlySet('security_opt'), ...translated('Podman leaves out that an option is true') },
   group_add: onlySet('group_add'),
-  sysctl: onlySet('sysctls'),
-  devices: onlySet('devices'),
+  sysctl: { ...onlySet('sysctls'), ...never('Podman does not tell them') },
+  devices: { ...onlySet('devices'), ...translated('Podman does not tell what a container may do with them') },
   device_cgroup_rules: onlySet('device_cgroup_rules'),
   device_requests: onlySet('gpus', 'deploy.resources.reservations.devices'),
   annotation: onlySet('annotations'),
-  mount: { ...onlySet('volumes', 'tmpfs', 'configs', 'secrets'), ...essential },
-  content: { ...onlySet('configs', 'secrets'), ...essential, ...secret },
+  mount: {
+    ...onlySet('volumes', 'tmpfs', 'configs', 'secrets'),
+    ...essential,
+    ...translated('Podman does not tell options of volumes, and adds its own to a tmpfs'),
+  },
+  content: {
+    ...onlySet('configs', 'secrets'),
+    ...essential,
+    ...secret,
+    ...translated('Podman tells no owners of files'),
+  },
   volumes_from: onlySet('volumes_from'),
   volume_driver: onlySet('volume_driver'),
   network: { ...onlySet('networks'), ...essential },
   network_mode: { ...onlySet('network_mode', 'networks'), ...essential },
-  port: onlySet('ports'),
+  port: { ...onlySet('ports'), ...translated('Podman writes out the address that stands for all') },
   publish_all_ports: onlySet('publish_all_ports'),
   dns: onlySet('dns'),
   dns_opt: onlySet('dns_opt'),
@@ -138,7 +173,10 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   links: onlySet('links', 'external_links'),
   pid: onlySet('pid'),
   uts: onlySet('uts'),
-  userns_mode: onlySet('userns_mode'),
+  userns_mode: {
+    ...onlySet('userns_mode'),
+    ...translated('Podman does not tell the namespace of the machine'),
+  },
   ipc: fromDaemon('ipc'),
   cgroup: fromDaemon('cgroup'),
   cgroup_parent: fromDaemon('cgroup_parent'),
@@ -147,17 +185,17 @@ export const CONTAINER_FACTS: Readonly<Record<string, FactRule>> = {
   shm_size: fromDaemon('shm_size'),
   ulimit: fromDaemon('ulimits'),
   logging: fromDaemon('logging.driver'),
-  logging_option: { ...fromDaemon('logging.options'), ...secret },
+  logging_option: { ...fromDaemon('logging.options'), ...secret, ...never('Podman does not tell them') },
   mem_limit: onlySet('mem_limit', 'deploy.resources.limits.memory'),
   mem_reservation: onlySet('mem_reservation', 'deploy.resources.reservations.memory'),
   memswap_limit: onlySet('memswap_limit'),
   mem_swappiness: onlySet('mem_swappiness'),
   oom_kill_disable: onlySet('oom_kill_disable'),
   oom_score_adj: onlySet('oom_score_adj'),
-  cpus: onlySet('cpus', 'deploy.resources.limits.cpus'),
+  cpus: { ...onlySet('cpus', 'deploy.resources.limits.cpus'), ...translated(PROCESSORS) },
   cpu_shares: onlySet('cpu_shares'),
-  cpu_period: onlySet('cpu_period'),
-  cpu_quota: onlySet('cpu_quota'),
+  cpu_period: { ...onlySet('cpu_period'), ...translated(PROCESSORS) },
+  cpu_quota: { ...onlySet('cpu_quota'), ...translated(PROCESSORS) },
   cpu_rt_period: onlySet('cpu_rt_period'),
   cpu_rt_runtime: onlySet('cpu_rt_runtime'),
   cpu_count: onlySet('cpu_count'),
@@ -180,7 +218,11 @@ export const NETWORK_FACTS: Readonly<Record<string, FactRule>> = {
   ipam_option: onlySet('ipam.options'),
   // The engine chooses them when nobody declares them.
   subnets: { otherwise: 'generated', setBy: ['ipam.config'] },
-  option: { ...onlySet('driver_opts'), ...secret },
+  option: {
+    ...onlySet('driver_opts'),
+    ...secret,
+    ...translated('Podman calls options of drivers by the last parts of their names'),
+  },
   label: { ...onlySet('labels'), ...secret },
 };
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Container } from './engine.js';
-import { membershipSchema } from './facts.js';
+import { type Membership, membershipSchema } from './facts.js';
 import { POINT_KINDS } from './names.js';
 import { ownerSchema } from './point.js';
 import type { RunScope } from './scope.js';
@@ -209,6 +209,8 @@ export interface Findings {
   otherContents: string[];
   /** Recorded networks that the engine no longer has. */
   lostNetworks: string[];
+  /** How containers of others were connected to networks, by name, before an earlier process of the same run disconnected them. */
+  disconnected: Record<string, Record<string, Membership>>;
   /** Services that the point's files define otherwise today than when it was made: other variables, another user. */
   otherwiseDefined: string[];
   /** Host paths that the point's services mount, that are gone, and that no recorded file brings back. Inside the project relative. */

@@ -43,6 +43,8 @@ export const pointImageSchema = z.object({
   digests: z.array(z.string()),
   platform: z.string(),
   diff_ids: z.array(z.string()),
+  /** Digest of its configuration. Null in earlier points, and where the engine does not tell it or would save the image with another one. */
+  config_digest: z.string().nullable().default(null),
   /** The image that `ref` pointed to at that time; null when it pointed nowhere or is a digest. */
   tag_id: z.string().nullable(),
   /** The tag that keeps the image from a plain prune; null when the image was gone from the engine already. */

@@ -83,9 +83,9 @@ export interface RunPlan {
 export interface Proof {
   /** Facts of containers, networks and volumes, images included; null when the point recorded none. */
   facts: number | null;
-  /** Configuration files, links and directories. */
+  /** Configuration files, links and directories that were compared; paths that have to be absent are not among them. */
   files: number;
-  /** Volumes and directories whose data was restored. */
+  /** Volumes and directories whose data was restored, or copied from another engine. */
   volumes: number;
   /** What is not as recorded, and changes nothing of what services are: their essentials were compared before. */
   differences: { what: 'service' | 'network' | 'volume'; name: string; key: string; change: string }[];
@@ -102,7 +102,7 @@ export interface RunOutcome<P extends RunPlan = RunPlan> {
   /** Null when nothing was run. */
   run: string | null;
   warnings: string[];
-  /** Null when nothing was run, and for kinds of runs that prove in their operations. */
+  /** Null when nothing was run, and for kinds of runs that prove nothing at their end. */
   proof: Proof | null;
 }
 

@@ -20,6 +20,7 @@ import { siblingPath } from '../volumes/host-siblings.js';
 import { HostDriver } from '../volumes/host.js';
 import { readContainers, type ProjectIdentity } from '../project/containers.js';
 import type { Workspace } from '../session/workspace.js';
+import { fields, text } from '../plan/definition-values.js';
 
 /** The data of volumes and directories, for those who record and restore it. */
 
@@ -106,10 +107,10 @@ export async function makePlace(
   const known = await locateData(workspace, data);
   if (!known) {
     const volumes = Object.entries(model?.volumes ?? {});
-    const key = volumes.find(
-      ([name, volume]) => (volume?.name ?? `${project.name}_${name}`) === data.name,
-    )?.[0];
-    const labels = key === undefined ? {} : labelsFor(project.name, key);
+    const [key, definition] =
+      volumes.find(([name, volume]) => (volume?.name ?? `${project.name}_${name}`) === data.name) ?? [];
+    const labels =
+      key === undefined ? {} : { ...labelsOf(definition?.['labels']), ...labelsFor(project.name, key) };
     await engine.createVolume(data.name, labels);
     await mountOnce(workspace, model, data.name);
   }
@@ -159,6 +160,10 @@ async function imageOf(engine: Engine, model: ComposeModel | undefined): Promise
   }
   return undefined;
 }
+
+/** Those that the definition gives. */
+const labelsOf = (labels: unknown): Record<string, string> =>
+  Object.fromEntries(Object.entries(fields(labels)).map(([name, value]) => [name, text(value)]));
 
 const labelsFor = (project: string, key: string) => ({
   'com.docker.compose.project': project,

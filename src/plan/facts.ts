@@ -13,6 +13,7 @@ import {
   ruleOf,
   VOLUME_FACTS,
 } from '../model/facts.js';
+import { inCommonTerms } from './across.js';
 
 /** Recorded facts against present ones. Pure. */
 
@@ -38,19 +39,25 @@ export interface Comparison {
   defaults: FactDifference[];
 }
 
+/** Were both sides read from engines of the same kind? */
+export type Engines = 'same' | 'other';
+
 const TABLES = { service: CONTAINER_FACTS, network: NETWORK_FACTS, volume: VOLUME_FACTS } as const;
 
 const NOTHING: Comparison = { equal: 0, differences: [], defaults: [] };
 
 /**
  * Only what files, people and images set is compared. Values that the engine generated are of no interest, and its defaults are reported apart.
+ * @param engines between engines of two kinds, facts are compared as their `across` says; `same` when absent
  */
 export function compareFacts(
   what: FactDifference['what'],
   name: string,
   recorded: Facts,
   present: Facts,
+  engines: Engines = 'same',
 ): Comparison {
+  if (engines === 'other') return compareTranslated(what, name, recorded, present);
   const result: Comparison = { equal: 0, differences: [], defaults: [] };
   const keys = [...new Set([...Object.keys(recorded), ...Object.keys(present)])].toSorted();
   for (const key of keys) {
@@ -67,6 +74,23 @@ export function compareFacts(
     list.push(toDifference(what, name, key, rule, was, is));
   }
   return result;
+}
+
+/** By the facts that engines of both kinds tell. Defaults of two engines always differ, so that they say nothing. */
+function compareTranslated(
+  what: FactDifference['what'],
+  name: string,
+  recorded: Facts,
+  present: Facts,
+): Comparison {
+  const [then, now] = [inCommonTerms(recorded), inCommonTerms(present)];
+  const isTold = (key: string) => {
+    const how = ruleOf(TABLES[what], key)?.across?.how;
+    return how !== 'never' && (how !== 'when-asked' || then[key]?.origin === 'set');
+  };
+  const told = (facts: Facts): Facts =>
+    Object.fromEntries(Object.entries(facts).filter(([key]) => isTold(key)));
+  return { ...compareFacts(what, name, told(then), told(now)), defaults: [] };
 }
 
 function isEqual(key: string, was: Json, is: Json): boolean {
@@ -105,19 +129,29 @@ function toDifference(
 }
 
 /** The containers of a service. One more than there were is compared with the last of those. */
-export function compareService(recorded: ProjectFacts, present: ProjectFacts, service: string): Comparison {
+export function compareService(
+  recorded: ProjectFacts,
+  present: ProjectFacts,
+  service: string,
+  engines: Engines = 'same',
+): Comparison {
   const [then, now] = [recorded.services[service] ?? [], present.services[service] ?? []];
   const compared = now.flatMap((facts, index) => {
     const counterpart = then[index] ?? then.at(-1);
-    return counterpart ? [compareFacts('service', service, counterpart, facts)] : [];
+    return counterpart ? [compareFacts('service', service, counterpart, facts, engines)] : [];
   });
   return merge(compared);
 }
 
 /** A network or volume that is not there now is no difference: it is made when it is needed. */
-export function compareNetwork(recorded: ProjectFacts, present: ProjectFacts, network: string): Comparison {
+export function compareNetwork(
+  recorded: ProjectFacts,
+  present: ProjectFacts,
+  network: string,
+  engines: Engines = 'same',
+): Comparison {
   const [then, now] = [recorded.networks[network], present.networks[network]];
-  return then && now ? compareFacts('network', network, then.facts, now.facts) : NOTHING;
+  return then && now ? compareFacts('network', network, then.facts, now.facts, engines) : NOTHING;
 }
 
 /** Networks that are not the project's. One that is gone is missed by what needs it. */
@@ -129,9 +163,14 @@ export function compareExternalNetworks(recorded: ProjectFacts, present: Project
   return merge(compared);
 }
 
-export function compareVolume(recorded: ProjectFacts, present: ProjectFacts, volume: string): Comparison {
+export function compareVolume(
+  recorded: ProjectFacts,
+  present: ProjectFacts,
+  volume: string,
+  engines: Engines = 'same',
+): Comparison {
   const [then, now] = [recorded.volumes[volume], present.volumes[volume]];
-  return then && now ? compareFacts('volume', volume, then, now) : NOTHING;
+  return then && now ? compareFacts('volume', volume, then, now, engines) : NOTHING;
 }
 
 /** Everything of these services, and all networks and volumes. */
@@ -139,12 +178,14 @@ export function compareProject(
   recorded: ProjectFacts,
   present: ProjectFacts,
   services: string[],
+  engines: Engines = 'same',
 ): Comparison {
   return merge([
-    ...services.map((name) => compareService(recorded, present, name)),
-    ...Object.keys(recorded.networks).map((name) => compareNetwork(recorded, present, name)),
-    compareExternalNetworks(recorded, present),
-    ...Object.keys(recorded.volumes).map((name) => compareVolume(recorded, present, name)),
+    ...services.map((name) => compareService(recorded, present, name, engines)),
+    ...Object.keys(recorded.networks).map((name) => compareNetwork(recorded, present, name, engines)),
+    // Each engine has networks of others of its own.
+    engines === 'same' ? compareExternalNetworks(recorded, present) : NOTHING,
+    ...Object.keys(recorded.volumes).map((name) => compareVolume(recorded, present, name, engines)),
   ]);
 }
 

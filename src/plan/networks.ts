@@ -1,7 +1,7 @@
 import { canonicalText } from '../model/canonical.js';
 import type { ComposeModel } from '../model/compose.js';
 import { type Facts, type Membership, parseMembership } from '../model/facts.js';
-import type { Operation, Remark } from '../model/plan.js';
+import type { Findings, Operation, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { Decisions } from './decision.js';
 import { fields, membership as definedMembership } from './definition-values.js';
@@ -53,15 +53,25 @@ export function reconnectOthers(
   changes: NetworkChange[],
   { facts: present }: Observation,
   target: Target,
+  { disconnected }: Pick<Findings, 'disconnected'>,
 ): Operation[] {
   const removed = changes.flatMap(({ network, others }) => connections(network, others));
-  // What an earlier try of the same run disconnected, and the safety point knows.
-  const missing = Object.entries(target.facts?.networks ?? {}).flatMap(([network, { others }]) => {
+  const missing = Object.entries(disconnectedBefore(target, disconnected)).flatMap(([network, others]) => {
     const now = present.networks[network]?.others ?? {};
     const gone = Object.entries(others).filter(([name]) => now[name] === undefined);
-    return target.point.kind === 'safety' ? connections(network, Object.fromEntries(gone)) : [];
+    return connections(network, Object.fromEntries(gone));
   });
   return [...removed, ...missing];
+}
+
+/** Connections that an earlier try of the same run may have cut: all that a safety point knows, or those that the run says it cut. */
+function disconnectedBefore(
+  { point, facts }: Target,
+  cut: Findings['disconnected'],
+): Findings['disconnected'] {
+  if (point.kind !== 'safety') return cut;
+  const networks = Object.entries(facts?.networks ?? {});
+  return Object.fromEntries(networks.map(([network, { others }]) => [network, others]));
 }
 
 function connections(network: string, others: Record<string, Membership>): Operation[] {

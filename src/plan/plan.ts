@@ -270,7 +270,7 @@ class Sequence {
   private reconnections(): Operation[] {
     const { observation, target, findings, decisions } = this;
     return [
-      ...reconnectOthers(this.networks, observation, target),
+      ...reconnectOthers(this.networks, observation, target, findings),
       ...reconnectByHand(target, decisions, findings.lostNetworks),
     ];
   }

@@ -193,7 +193,9 @@ export function risks(
   }
   if (point.metadata.engine.id !== observation.engine.id) {
     const isUncompared = isOtherKindOfEngine(point, observation.engine.kind);
-    const compared = isUncompared ? ': settings of containers are compared by the compose files alone' : '';
+    const compared = isUncompared
+      ? ': the plan compares settings of containers by the compose files alone'
+      : '';
     remark('other-engine', `the point was made on another engine${compared}`);
   }
   if (point.project.directory !== observation.project.directory) {

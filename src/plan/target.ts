@@ -15,6 +15,8 @@ export interface Target {
   variables: InterpolationVariable[];
   /** Undefined for a point that was made before facts were recorded or on another kind of engine, and for a target made up. */
   facts: ProjectFacts | undefined;
+  /** Facts that were recorded on another kind of engine: plans do without them, and the proof compares what both kinds tell. */
+  foreignFacts?: ProjectFacts | undefined;
 }
 
 /** Everything the planner looks at about one service's handler; the generic one when nobody said. */
@@ -33,7 +35,16 @@ export function findImage(
   if (byId || isSameStore(observation, point)) return byId;
   const references = [wanted.kept_tag ?? wanted.id, wanted.ref, ...wanted.digests];
   const images = references.map((reference) => observation.images[reference] ?? undefined);
-  return images.find((image) => image && sameLayers(image.diffIds, wanted.diff_ids));
+  return images.find((image) => image && isSameImage(image, observation.engine, wanted));
+}
+
+/** Images that differ only in their settings have the same layers: where both stores tell the digest of the configuration, that decides. */
+function isSameImage(
+  { id, diffIds }: Image,
+  { imageIdIsConfigDigest }: Observation['engine'],
+  { config_digest: digest, diff_ids: layers }: PointImage,
+): boolean {
+  return digest !== null && imageIdIsConfigDigest ? id === digest : sameLayers(diffIds, layers);
 }
 
 /** Can a reference be pointed somewhere? Digests and bare ids cannot. */

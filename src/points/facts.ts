@@ -137,6 +137,11 @@ function referenceOf(observation: Observation, { name, containers }: ServiceObse
   return containers.at(-1)?.imageRef ?? model?.services[name]?.image ?? built;
 }
 
+/** Podman saves images in another format than its own, with another configuration. */
+function configDigestOf({ engine }: Observation, image: string): string | null {
+  return engine.kind === 'docker' && engine.imageIdIsConfigDigest ? image : null;
+}
+
 function imageFacts(observation: Observation, id: string, ref: string, imageId: string): PointImage {
   const image =
     observation.images[imageId] ?? Object.values(observation.images).find((known) => known?.id === imageId);
@@ -146,6 +151,7 @@ function imageFacts(observation: Observation, id: string, ref: string, imageId: 
     digests: image?.digests ?? [],
     platform: image?.platform ?? '',
     diff_ids: image?.diffIds ?? [],
+    config_digest: configDigestOf(observation, imageId),
     tag_id: ref.includes('@') ? null : (observation.images[ref]?.id ?? null),
     kept_tag: image ? keptTag(id, image.id) : null,
   };

@@ -53,3 +53,5 @@ const schemas = {
 
 /** @throws RollbackError `damaged`, `no-such-run` */
 export const readRollbackJournal = (store: Store, run: string) => readRunJournal(store, run, schemas);
+
+export type RollbackJournal = Awaited<ReturnType<typeof readRollbackJournal>>;

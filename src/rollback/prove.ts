@@ -17,7 +17,7 @@ export function proveRun(
   { workspace, plan, target, observation, swapped }: ProvenRun,
   scope: RunScope,
   perform: (operation: Operation) => Promise<Outcome>,
-): Pick<BegunRun<Plan>, 'perform' | 'prove'> {
+): Required<Pick<BegunRun<Plan>, 'perform' | 'prove'>> {
   let files: Promise<number> | undefined;
   const proveFilesOnce = () => (files ??= proveFiles(workspace, target, observation, scope));
   return {

@@ -1,5 +1,6 @@
 import { messageOf, RollbackError } from '../model/errors.js';
 import { ENGINE_NAMES } from '../model/names.js';
+import type { Findings } from '../model/plan.js';
 import type { RunSummary } from '../model/run.js';
 import type { RunScope } from '../model/scope.js';
 import { mendExchanges } from '../operations/data.js';
@@ -13,7 +14,7 @@ import { carryOut } from '../runs/perform.js';
 import { prepare } from '../runs/prepare.js';
 import { returnToSafetyPoint } from '../runs/return.js';
 import { withNameOf, type Workspace } from '../session/workspace.js';
-import { readRollbackJournal, scopeOfRequest } from './journal.js';
+import { readRollbackJournal, scopeOfRequest, type RollbackJournal } from './journal.js';
 import { createRollbackRun, PlanBlocked, createReturningRun, type RollbackOutcome } from './rollback.js';
 import { serviceAt } from './service.js';
 
@@ -38,7 +39,7 @@ export async function resumeRollback(workspace: Workspace, run: RunSummary): Pro
     withNameOf(workspace, safety.point),
     target,
     { kind, ...scope },
-    { run: run.id, restored: new Set(restored) },
+    { run: run.id, restored: new Set(restored), disconnected: findDisconnected(journal, safety) },
   );
   const { plan } = prepared;
   if (plan.blockers.length > 0) throw new PlanBlocked(plan);
@@ -46,6 +47,18 @@ export async function resumeRollback(workspace: Workspace, run: RunSummary): Pro
   const begun = createRollbackRun(prepared, { log, safety: safety.point, scope, returnOnFailure: true });
   const { warnings, proof } = await carryOut(begun);
   return { kind, plan, result: 'done', run: run.id, safety: safety.point.id, warnings, proof };
+}
+
+/** How containers of others were connected to the networks that its first process took them out of. */
+function findDisconnected(journal: RollbackJournal, { facts }: Target): Findings['disconnected'] {
+  const cut: Findings['disconnected'] = {};
+  for (const operation of forwardOperations(journal, 'doing')) {
+    if (operation.kind !== 'disconnect') continue;
+    const others = facts?.networks[operation.network]?.others ?? {};
+    const named = Object.entries(others).filter(([name]) => operation.containers.includes(name));
+    cut[operation.network] = { ...cut[operation.network], ...Object.fromEntries(named) };
+  }
+  return cut;
 }
 
 /**

@@ -75,7 +75,16 @@ async function toTag(
     });
   }
   const { id, digests, platform, diffIds } = found;
-  const image = { ref, id, digests, platform, diff_ids: diffIds, tag_id: id, kept_tag: null };
+  const image: PointImage = {
+    ref,
+    id,
+    digests,
+    platform,
+    diff_ids: diffIds,
+    config_digest: null,
+    tag_id: id,
+    kept_tag: null,
+  };
   const target = withImage(workspace, observation, service, image);
   return { ...target, point: { ...target.point, id: wanted, description: `${service} from ${wanted}` } };
 }

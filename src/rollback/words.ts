@@ -1,7 +1,7 @@
 import type { Plan } from '../model/plan.js';
-import type { Proof } from '../model/run.js';
 import { equalPart, notCoveredLines } from '../plan/coverage.js';
 import { renderPlan } from '../plan/render.js';
+import { renderProof } from '../plan/render-proof.js';
 import { plural, utc } from '../plan/text.js';
 import type { RunWords } from '../runs/kinds.js';
 import type { RollbackOutcome } from './rollback.js';
@@ -37,7 +37,7 @@ export const rollbackWords: RunWords<RollbackOutcome> = {
     return {
       title: `${RESULTS[kind]} ${labelOf(plan.target)}`,
       next: [
-        ...(proof ? describeProof(proof) : []),
+        ...(proof ? renderProof(proof) : []),
         ...plan.risks.flatMap(({ code, message }) => (code === 'files-differ' ? [message] : [])),
         ...left,
         ...(run === null ? [] : [`To take this ${what} back: compose-rollback undo ${run}`]),
@@ -49,20 +49,6 @@ export const rollbackWords: RunWords<RollbackOutcome> = {
     return { type: 'result', result, project, target, not_covered, run, safety, warnings, proof };
   },
 };
-
-/** `Proved: 31 facts, 4 files, 1 volume`, and what is not equal. */
-function describeProof({ facts, files, volumes, differences, defaults }: Proof): string[] {
-  const counts = [
-    facts === null ? 'facts not recorded' : plural(facts, 'fact'),
-    plural(files, 'file'),
-    ...(volumes === 0 ? [] : [plural(volumes, 'volume')]),
-  ];
-  return [
-    `Proved: ${counts.join(', ')}`,
-    ...differences.map(({ change }) => `Not equal: ${change}`),
-    ...defaults.map((change) => `Another default of the engine: ${change}`),
-  ];
-}
 
 /** `rb-a1b2c3d4e5f6 (Before v2.0 deployment)`. */
 const labelOf = ({ id, description }: Plan['target']): string =>

@@ -70,6 +70,7 @@ export async function collectFindings(
     modelError,
     otherwiseDefined,
     ...lost,
+    disconnected: resumed?.disconnected ?? {},
     otherContents: findContents(workspace, target),
     definitions,
     takenPorts,

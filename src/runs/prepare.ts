@@ -84,10 +84,12 @@ function asRecordedHere({ project, provider, identity }: Workspace, target: Targ
       built ? { ...image, ref: provider.defaultImage(point.project.name, service, model) } : image,
     ];
   });
+  const isForeign = isOtherKindOfEngine(point, identity.kind);
   return {
     ...target,
     model: model && relocateModel(model, point.project.directory, project.directory),
-    facts: isOtherKindOfEngine(point, identity.kind) ? undefined : target.facts,
+    facts: isForeign ? undefined : target.facts,
+    foreignFacts: isForeign ? target.facts : undefined,
     point: { ...point, images: Object.fromEntries(images) },
   };
 }

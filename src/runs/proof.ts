@@ -9,6 +9,7 @@ import type { RunScope } from '../model/scope.js';
 import { isWithinReach } from '../plan/changes.js';
 import { compareProject, describeDifference, type FactDifference } from '../plan/facts.js';
 import type { SwappedData } from '../operations/performers.js';
+import { findStateProblem } from '../plan/running.js';
 import { isUp } from '../plan/services.js';
 import { isImage, shortId, type Target } from '../plan/target.js';
 import { readContainers } from '../project/containers.js';
@@ -24,7 +25,7 @@ import { findLost } from './lost.js';
 /**
  * The recorded files against those on the disk, after they were written and before anything starts. Files that running services may write to are
  * left out: such a service writes when it likes.
- * @returns how many were compared
+ * @returns how many files, links and directories were compared
  * @throws RollbackError `failed` naming those that differ
  */
 export async function proveFiles(
@@ -53,7 +54,12 @@ export async function proveFiles(
       },
     );
   }
-  return recorded.length;
+  return recorded.filter(({ entry }) => isCompared(entry)).length;
+}
+
+/** Of a path that has to be absent, and of a file that is written all the time, no bytes are compared. */
+function isCompared(entry: PointEntry): boolean {
+  return entry.type !== 'absent' && !(entry.type === 'file' && entry.unsteady === true);
 }
 
 function isRecorded(entry: PointEntry, found: ConfigEntry): boolean {
@@ -105,7 +111,8 @@ export async function proveFacts(
   target: Target,
   services: string[],
 ): Promise<Pick<Proof, 'facts' | 'differences' | 'defaults'>> {
-  const { facts: recorded, point } = target;
+  const { point } = target;
+  const recorded = target.facts ?? target.foreignFacts;
   const present = await observeContainers(workspace, target);
   const failures = services.flatMap((service) => {
     const own = present.services[service]?.containers ?? [];
@@ -117,7 +124,12 @@ export async function proveFacts(
   }
   const reach = await findLost(workspace, recorded);
   if (services.length === 0) return { facts: 0, differences: [], defaults: [] };
-  const comparison = compareProject(recorded, sealContents(present.facts, recorded.key), services);
+  const comparison = compareProject(
+    recorded,
+    sealContents(present.facts, recorded.key),
+    services,
+    target.facts ? 'same' : 'other',
+  );
   const differences = comparison.differences.filter((one) => isWithinReach(one, reach));
   const essential = differences.filter(({ isEssential }) => isEssential).map(describeDifference);
   if (failures.length + essential.length > 0) throw createFailure([...failures, ...essential]);
@@ -141,7 +153,8 @@ function createFailure([first = '', ...others]: string[]): RollbackError {
 type Present = Pick<Observation, 'services' | 'images' | 'engine' | 'facts'>;
 
 /** Containers and their facts alone; the compose files are not read. */
-async function observeContainers(workspace: Workspace, { point, model, facts }: Target): Promise<Present> {
+async function observeContainers(workspace: Workspace, target: Target): Promise<Present> {
+  const { point, model, facts = target.foreignFacts } = target;
   const { engine, project, identity } = workspace;
   const { replicas } = await readContainers(engine, project);
   const services: Record<string, ServiceObservation> = {};
@@ -186,7 +199,7 @@ async function observeContainers(workspace: Workspace, { point, model, facts }: 
 
 function containerProblems(
   { images, engine }: Present,
-  { point }: Target,
+  { point, model }: Target,
   service: string,
   containers: Container[],
 ): string[] {
@@ -199,7 +212,9 @@ function containerProblems(
   const wanted = point.images[service];
   const other =
     wanted && containers.find(({ imageId }) => !isImage({ images, engine }, point, imageId, wanted));
-  return wanted && other
-    ? [`${service} runs image ${shortId(other.imageId)}, the point has ${shortId(wanted.id)}`]
-    : [];
+  if (wanted && other) {
+    return [`${service} runs image ${shortId(other.imageId)}, the point has ${shortId(wanted.id)}`];
+  }
+  const problem = findStateProblem(service, recorded, containers, model);
+  return problem === undefined ? [] : [problem];
 }

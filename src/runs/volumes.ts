@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { Container } from '../model/engine.js';
-import type { Plan, VolumeFinding } from '../model/plan.js';
+import type { Findings, Plan, VolumeFinding } from '../model/plan.js';
 import type { Point, ReplacedData } from '../model/point.js';
 import type { Target } from '../plan/target.js';
 import { isUp } from '../plan/services.js';
@@ -24,6 +24,8 @@ export interface Resumed {
   run: string;
   /** Volumes whose data it had exchanged already, by its journal. */
   restored: ReadonlySet<string>;
+  /** Connections of others that it had cut, by its journal and its safety point. */
+  disconnected: Findings['disconnected'];
 }
 
 /** Looks at every volume that the target holds data of, or whose data its run has put aside. */

@@ -260,6 +260,7 @@ test('what a target point holds is looked at too', async () => {
     digests: [],
     platform: '',
     diff_ids: [],
+    config_digest: null,
     tag_id: null,
   };
   const observation = await observed(

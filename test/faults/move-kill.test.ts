@@ -89,8 +89,8 @@ const WAYS: Record<string, Way> = {
     reset: async () => {
       if ((await containers(PODMAN)).length === 0) await ok(stack, ...toPodman);
       await at(PODMAN, 'start', ...(await containers(PODMAN)));
+      // What an earlier move held gets its policies back; a policy that somebody changed by hand would be a difference.
       await at(DOCKER, 'compose', 'create');
-      await at(DOCKER, 'update', '--restart', 'no', ...(await containers(DOCKER)));
       await at(DOCKER, 'stop', ...(await containers(DOCKER)));
       await write(PODMAN);
       await write(DOCKER);

@@ -12,6 +12,7 @@ export const noFindings: Findings = {
   missingBinds: [],
   lostVolumes: [],
   lostNetworks: [],
+  disconnected: {},
   otherContents: [],
   otherwiseDefined: [],
   volumes: {},

@@ -8,7 +8,7 @@ import { sample } from './random.js';
 
 /** The program killed at its durable steps, see kill.mjs. `KILLS=all` tries every step, `KILLS=journal` every write to a run's journal; else a sample, chosen by `KILL_SEED`. */
 
-const KILLER = fileURLToPath(new URL('kill.mjs', import.meta.url));
+export const KILLER = fileURLToPath(new URL('kill.mjs', import.meta.url));
 const CHOICE = process.env['KILLS'] ?? '1';
 export const ALL = CHOICE === 'all';
 const JOURNAL = CHOICE === 'journal';

@@ -87,6 +87,7 @@ function recordedImage(observation: Observation, service: string, container: Con
     digests: image?.digests ?? [],
     platform: 'linux/amd64',
     diff_ids: image?.diffIds ?? [],
+    config_digest: null,
     tag_id: ref.includes('@') ? null : (observation.images[ref]?.id ?? null),
     kept_tag: `compose-rollback/shop/${service}:kept`,
   };

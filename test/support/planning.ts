@@ -123,6 +123,7 @@ export function aPresent(stack: Stack = {}): Observation {
       pauses: true,
       changesRestart: true,
       storageDriver: 'overlay2',
+      imageIdIsConfigDigest: true,
       storageDirectory: '/var/lib/docker',
       defaults: { logging: 'json-file', runtime: 'runc' },
     },

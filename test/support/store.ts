@@ -34,6 +34,7 @@ export function makePoint(number: number, changes: Partial<Point> = {}): Point {
     digests: [],
     platform: 'linux/amd64',
     diff_ids: [],
+    config_digest: null,
     tag_id: null,
     kept_tag: '',
   };

@@ -303,9 +303,16 @@ describe('toIdentity', () => {
       pauses: true,
       changesRestart: true,
       storageDriver: 'overlay2',
+      imageIdIsConfigDigest: true,
       storageDirectory: '/var/lib/docker',
       defaults: { logging: 'json-file', runtime: 'runc' },
     });
+  });
+
+  it('ids of images are digests of configurations, but in the containerd store', () => {
+    const DriverStatus = [['driver-type', 'io.containerd.snapshotter.v1']];
+    const { imageIdIsConfigDigest } = toIdentity({ ...info, DriverStatus }, version, 'unix:///x.sock');
+    expect(imageIdIsConfigDigest).toBe(false);
   });
 
   it('pauses, but not without root where control groups are of version 1', () => {

@@ -184,11 +184,17 @@ describe('what is done', () => {
     ]);
   });
 
-  it('knows images by their layers: another engine has other ids', () => {
+  it.each([
+    ['by their layers: ids of the containerd store are other digests', false, []],
+    ['by the digests of their configurations, where both tell these', true, ['carry-image redis:1']],
+  ])('knows images %s', (_, imageIdIsConfigDigest, carried) => {
+    const source = aPresent({ services: { redis: {} } });
+    source.engine.imageIdIsConfigDigest = imageIdIsConfigDigest;
     const target = atPodman();
-    const same = aPresent({ services: { redis: {} } }).images['redis:1'];
+    const same = source.images['redis:1'];
     target.images['redis:1'] = same ? { ...same, id: imageId('elsewhere') } : null;
-    expect(outline({ services: { redis: {} } }, { target })).toEqual([
+    expect(outlineOf(aMove(source, { target }))).toEqual([
+      ...carried,
       'stop-source redis',
       'start-target redis',
     ]);

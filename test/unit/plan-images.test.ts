@@ -162,6 +162,21 @@ describe('an image of a point from another store, where it had another id', () =
     expect(planned(present, then).blockers).toMatchObject([{ code: 'image-missing' }]);
   });
 
+  it('is another one when the digest of its configuration differs, though its layers are the same', () => {
+    const elsewhere = aPoint({ services: { api: {} } });
+    const { metadata, images } = elsewhere.point;
+    metadata.engine.id = 'engine-2';
+    const image = images['api'];
+    if (image) image.config_digest = imageId('api-v1');
+    const present = aPresent({ services: { api: { image: 'rebuilt' } } });
+    const rebuilt = anImage('rebuilt', { diffIds: ['layer-api-v1'] });
+    const seen = { ...present, images: { [rebuilt.id]: rebuilt, 'api:1': rebuilt } };
+    expect(planned(seen, elsewhere).blockers).toMatchObject([{ code: 'image-missing' }]);
+    // A store whose ids are other digests cannot tell.
+    const engine = { ...present.engine, imageIdIsConfigDigest: false };
+    expect(planned({ ...seen, engine }, elsewhere).blockers).toEqual([]);
+  });
+
   it('never matches by having no layers', () => {
     const bare = aPoint({ services: { api: {} } });
     const image = bare.point.images.api;

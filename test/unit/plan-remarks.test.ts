@@ -269,7 +269,7 @@ describe('risks', () => {
       {
         code: 'other-engine',
         message:
-          'the point was made on another engine: settings of containers are compared by the compose files alone',
+          'the point was made on another engine: the plan compares settings of containers by the compose files alone',
         hint: null,
       },
     ]);

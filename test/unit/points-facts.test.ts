@@ -38,6 +38,7 @@ it('an image that the engine has lost is not kept, and a warning names its servi
     digests: [],
     platform: '',
     diff_ids: [],
+    config_digest: imageId('api-v1'),
     tag_id: imageId('api-v2'),
     kept_tag: null,
   });

@@ -23,6 +23,8 @@ export function define(command: Command, session: () => Session): void {
     .action((options: Options) => rollbackToDocker(session(), options));
 }
 
+const NOT_CLEANED = '! Podman was not cleaned up: what runs on Docker is not equal to the backup';
+
 async function rollbackToDocker(
   session: Session,
   { force = false, keepData, verifyOnly = false, cleanup, targetHost }: Options,
@@ -34,8 +36,11 @@ async function rollbackToDocker(
     start: async (library, run) => {
       const migration = session.migration(library);
       const outcome = await migration.rollbackToDocker({ keepData, targetHost, ...run });
-      if (cleanup && outcome.result === 'done' && outcome.kind === 'to-docker')
-        await cleanUp(session, migration);
+      if (cleanup && outcome.result === 'done' && outcome.kind === 'to-docker') {
+        // What it is taken back with stays until a person has seen the difference.
+        if (outcome.proof?.differences.length) session.output.note(NOT_CLEANED);
+        else await cleanUp(session, migration);
+      }
       return outcome;
     },
   });

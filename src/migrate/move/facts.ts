@@ -1,4 +1,4 @@
-import type { Container, EngineIdentity } from '../../model/engine.js';
+import type { Container, EngineIdentity, Image } from '../../model/engine.js';
 import type { MoveKind, MovePlan } from '../../model/move.js';
 import { ENGINE_NAMES } from '../../model/names.js';
 import type { Findings, Remark } from '../../model/plan.js';
@@ -80,9 +80,19 @@ export function imagesOf({ source, names }: MoveFacts): { image: string; ref: st
 export function imagesToCarry(facts: MoveFacts): { image: string; ref: string }[] {
   const { source, target, goal } = facts;
   if (goal) return [];
-  const missing = imagesOf(facts).filter(({ image, ref }) => {
-    const layers = source.images[image]?.diffIds.join();
-    return layers === undefined || target.images[ref]?.diffIds.join() !== layers;
-  });
+  const missing = imagesOf(facts).filter(
+    ({ image, ref }) => !isSameImage(source, source.images[image], target, target.images[ref]),
+  );
   return [...new Map(missing.map((one) => [`${one.image} ${one.ref}`, one])).values()];
+}
+
+type Side = Pick<Observation, 'engine'>;
+type Found = Image | null | undefined;
+
+/** By the digests of their configurations where both stores tell these, and Docker saves its images with them; else by their layers. */
+export function isSameImage(here: Side, image: Found, there: Side, other: Found): boolean {
+  if (!image || !other) return false;
+  const isTold = [here, there].every(({ engine }) => engine.imageIdIsConfigDigest);
+  if (isTold && here.engine.kind === 'docker') return image.id === other.id;
+  return image.diffIds.join() === other.diffIds.join();
 }

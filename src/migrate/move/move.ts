@@ -1,7 +1,7 @@
 import { RollbackError } from '../../model/errors.js';
 import type { MoveKind, MovePlan, MoveReturn } from '../../model/move.js';
 import type { Point } from '../../model/point.js';
-import type { RunOutcome } from '../../model/run.js';
+import type { Proof, RunOutcome } from '../../model/run.js';
 import { locateData } from '../../operations/data.js';
 import { recordPoint } from '../../points/record.js';
 import { RunLog } from '../../runs/log.js';
@@ -120,9 +120,19 @@ export function createMoveRun(begun: BegunMove): BegunRun<MovePlan> {
     abortable: true,
     returnHint: `fix what is named above, then compose-rollback abort; ${here} still has everything`,
     perform: movers(begun),
+    prove: () => proveMove(begun),
     planReturn: () => Promise.resolve(planMoveReturn(begun)),
     rescue: () => rescueServices(begun),
   };
+}
+
+/**
+ * The target against its goal. The data of volumes was compared when it was copied.
+ * @throws RollbackError `failed` when the move has to be taken back
+ */
+async function proveMove({ plan, progress }: BegunMove): Promise<Proof> {
+  if (!progress.prove) throw new RollbackError('failed', 'the target was not started, so nothing is proved');
+  return { ...(await progress.prove()), volumes: plan.volumes.length };
 }
 
 /** Where the target began to start, its data stays there; else it is as it was before. Not cancelled with the run. */

@@ -3,6 +3,7 @@ import { messageOf, RollbackError } from '../../model/errors.js';
 import type { EventSink } from '../../model/events.js';
 import type { MoveOperation, MoveOperationOf, MovePlan } from '../../model/move.js';
 import type { Point } from '../../model/point.js';
+import type { Proof } from '../../model/run.js';
 import { chooseCopier, keepReplaced, locateData } from '../../operations/data.js';
 import { DONE, execute, performing, type Outcome } from '../../operations/executor.js';
 import { performers } from '../../operations/performers.js';
@@ -13,6 +14,7 @@ import type { RunLog } from '../../runs/log.js';
 import { prepare } from '../../runs/prepare.js';
 import { carryOutReturn } from '../../runs/return.js';
 import { planWayBack } from '../../runs/way-back.js';
+import { proveRun } from '../../rollback/prove.js';
 import { Carrier, carryImage } from './carry.js';
 import { START_SCOPE } from './look.js';
 
@@ -29,7 +31,11 @@ export interface BegunMove extends Sides {
   safety: Point;
   log: RunLog;
   /** As the journal has it, which may be out of reach when it is needed: the target began to start, so its data may have been written since. */
-  progress: { started: boolean };
+  progress: {
+    started: boolean;
+    /** Compares the target with the goal. Undefined until this process has started the target. */
+    prove?: () => Promise<Proof>;
+  };
 }
 
 /** How each operation of a move, and of its way back, is done. Each can be repeated. */
@@ -122,7 +128,7 @@ function innerEvents(emit: EventSink): EventSink {
 }
 
 /** Makes and starts the services as a rollback to the goal would, and verifies them. */
-async function startTarget({ target, goal, safety, log }: BegunMove): Promise<Outcome> {
+async function startTarget({ target, goal, safety, log, progress }: BegunMove): Promise<Outcome> {
   const emit = innerEvents(target.emit);
   const prepared = await prepare({ ...target, emit }, await goal(), { kind: 'rollback', ...START_SCOPE });
   const { workspace, plan, observation, target: wanted } = prepared;
@@ -139,10 +145,16 @@ async function startTarget({ target, goal, safety, log }: BegunMove): Promise<Ou
     safety: safety.id,
     returning: false,
   };
+  const { perform, prove } = proveRun(
+    { ...prepared, swapped: new Map() },
+    START_SCOPE,
+    performing(performers(workspace, destination)),
+  );
+  progress.prove = prove;
   const warnings = await execute({
     operations: plan.operations,
     phase: 'target',
-    perform: performing(performers(workspace, destination)),
+    perform,
     journal: log.journal,
     emit,
     signal: workspace.signal,

@@ -8,6 +8,7 @@ import {
   engineName,
   imagesOf,
   imagesToCarry,
+  isSameImage,
   runningServices,
   type MoveFacts,
   type VolumeFacts,
@@ -92,8 +93,8 @@ function movedTags(facts: MoveFacts): Remark[] {
   const { source, target } = facts;
   const references = new Set<string>();
   for (const { image, ref } of imagesOf(facts)) {
-    const there = target.images[ref]?.diffIds.join();
-    if (there !== undefined && there !== source.images[image]?.diffIds.join()) references.add(ref);
+    const there = target.images[ref];
+    if (there && !isSameImage(source, source.images[image], target, there)) references.add(ref);
   }
   return [...references].map((reference) =>
     remark(
