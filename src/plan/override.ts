@@ -80,6 +80,15 @@ export function modelFromFacts(
   return result;
 }
 
+/** What a compose file would have to say of a service that runs with these facts, without its image. */
+export function definitionFromFacts(
+  name: string,
+  facts: Facts,
+  { model, project, directory }: { model: ComposeModel; project: string; directory: string },
+): ComposeService {
+  return new Definition(name, facts, model, project, directory).service(undefined);
+}
+
 /** One service, and the networks and volumes that it takes besides those of the model. */
 class Definition {
   readonly networks: ComposeModel['networks'] = {};
