@@ -52,6 +52,7 @@ export type { StoreUsage } from './store/usage.js';
 export type { ReindexReport } from './store/reindex.js';
 export { notCoveredBy, notCoveredLines } from './plan/coverage.js';
 export { describe } from './plan/render.js';
+export { describeReplacement } from './plan/replacement.js';
 export { renderPlan, renderResult, renderWarning, resultDocument } from './kinds.js';
 export { leftToDo, renderReadiness } from './migrate/validate/report.js';
 export { aged, ageOf, bytes, isInFuture, plural, utc } from './plan/text.js';

@@ -225,13 +225,12 @@ export function toImage(document: ImageDocument): Image {
   };
 }
 
-export function toNetwork(document: NetworkDocument, members: string[]): Network {
+export function describeNetwork(document: NetworkDocument): Omit<Network, 'members'> {
   return {
     id: document.Id,
     name: document.Name,
     settings: toNetworkSettings(document),
     labels: document.Labels ?? {},
-    members,
   };
 }
 

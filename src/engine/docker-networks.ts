@@ -2,7 +2,7 @@ import { RollbackError } from '../model/errors.js';
 import type { Network } from '../model/engine.js';
 import type { Membership } from '../model/facts.js';
 import { DockerApi } from './docker-api.js';
-import { toNetwork } from './docker-mapping.js';
+import { describeNetwork } from './docker-mapping.js';
 
 /** The networks of an engine by the Docker API. */
 export class DockerNetworks extends DockerApi {
@@ -10,6 +10,11 @@ export class DockerNetworks extends DockerApi {
     // The engine matches parts of names and ids too.
     const networks = await this.asked(() => this.docker.listNetworks({ filters: { name: [name] } }));
     return networks.some((network) => network.Name === name);
+  }
+
+  async networks(): Promise<Omit<Network, 'members'>[]> {
+    const documents = await this.asked(() => this.docker.listNetworks());
+    return documents.map(describeNetwork);
   }
 
   async network(name: string): Promise<Network | undefined> {
@@ -21,7 +26,7 @@ export class DockerNetworks extends DockerApi {
     ]);
     // The engine finds parts of ids too.
     if (document?.Name !== name) return undefined;
-    return toNetwork(document, members?.map(({ Id }) => Id) ?? []);
+    return { ...describeNetwork(document), members: members?.map(({ Id }) => Id) ?? [] };
   }
 
   async connect(network: string, container: string, membership: Membership): Promise<void> {

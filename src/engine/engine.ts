@@ -108,6 +108,8 @@ export interface Engine {
   /** Fetches an image by tag or digest from its registry. Throws `failed` with the registry's words. */
   pull(reference: string): Promise<void>;
   hasNetwork(name: string): Promise<boolean>;
+  /** All that there are, without their containers. */
+  networks(): Promise<Omit<Network, 'members'>[]>;
   /** By its name; undefined when there is none. */
   network(name: string): Promise<Network | undefined>;
   /** Connects a container, running or not; one that is connected already stays as it is. Throws `failed` when the network is not there. */

@@ -85,6 +85,12 @@ const statusSchema = z.object({
   points: z.int(),
   latest: pointSummarySchema.nullable(),
   changes: z.array(differenceSchema),
+  replaced: z.array(
+    z.object({
+      service: z.string(),
+      differences: z.array(z.object({ key: z.string(), change: z.string() })),
+    }),
+  ),
   unfinished: runSummarySchema.nullable(),
   warnings: z.array(z.string()),
 });

@@ -28,7 +28,14 @@ export const operationSchema = z.discriminatedUnion('kind', [
     ...base,
   }),
   /** Stash and check out the commit of the point. */
-  z.object({ kind: z.literal('checkout'), commit: z.string(), branch: z.string().nullable(), ...base }),
+  z.object({
+    kind: z.literal('checkout'),
+    commit: z.string(),
+    branch: z.string().nullable(),
+    /** Submodules by path, and the commits that they were at; null for that of the project's commit. */
+    submodules: z.record(z.string(), z.string().nullable()).optional(),
+    ...base,
+  }),
   /** An image that is missing comes from the point's archive, or from its registry by digest. Services run on meanwhile. */
   z.object({ kind: z.literal('load-image'), image: z.string(), ref: z.string(), bytes: z.int(), ...base }),
   z.object({ kind: z.literal('pull-image'), image: z.string(), digest: z.string(), ...base }),
@@ -199,6 +206,15 @@ export interface Findings {
   takenPorts: { service: string; port: string; holder: string }[];
   /** Names that containers of the point's services need and other containers have; the holder by its id. */
   takenNames: { service: string; name: string; holder: string; project: string | null }[];
+  /** Subnets and addresses in use, of which the target may need some. */
+  addressing: {
+    /** By name. */
+    networks: Record<string, { driver: string; ranges: AddressRange[] }>;
+    /** Of this machine's interfaces, where the engine refuses to make a network over them. */
+    machine: { name: string; subnet: string }[];
+    /** By running containers; the container by its id. */
+    held: { container: string; name: string; network: string; address: string }[];
+  };
   /** Networks and volumes the point's model calls external and the engine does not have. */
   missingExternal: { what: 'network' | 'volume'; name: string }[];
   /** Volumes the point's services use and the engine does not have: they would come up empty. */
@@ -211,8 +227,8 @@ export interface Findings {
   lostNetworks: string[];
   /** How containers of others were connected to networks, by name, before an earlier process of the same run disconnected them. */
   disconnected: Record<string, Record<string, Membership>>;
-  /** Services that the point's files define otherwise today than when it was made: other variables, another user. */
-  otherwiseDefined: string[];
+  /** Services that the point's files define otherwise today than when it was made (other variables, another user), and in what. */
+  otherwiseDefined: Record<string, Replacement[]>;
   /** Host paths that the point's services mount, that are gone, and that no recorded file brings back. Inside the project relative. */
   missingBinds: string[];
   /** Of each volume whose data the target holds, or whose data its run has put aside. */
@@ -225,6 +241,24 @@ export interface Findings {
   commitMissing: boolean;
   /** Bytes the safety point needs and the backup file system lacks; 0 when it fits. */
   missingBytes: number;
+}
+
+/** A subnet of a network. */
+export interface AddressRange {
+  /** `10.5.0.0/16`. */
+  subnet: string;
+  /** Null when the engine chooses it. */
+  gateway: string | null;
+  /** The engine gives addresses, that of the gateway too, from a part of the subnet only. */
+  isPartial: boolean;
+}
+
+/** One setting of a service that its files give otherwise: the reason for the next plain `up` to replace it. */
+export interface Replacement {
+  /** As a compose file has it: `restart`, `environment.TOKEN`, `volumes./data`. */
+  key: string;
+  /** `is always, the files say no`; without values that may be secret. */
+  change: string;
 }
 
 export type Neighbour = Pick<Container, 'name' | 'project' | 'service' | 'imageRef' | 'joins'>;

@@ -205,6 +205,8 @@ export const pointSchema = z.object({
     git_commit: z.string().nullable(),
     git_branch: z.string().nullable(),
     git_dirty: z.boolean().nullable(),
+    /** Commits of submodules that were not where the project's commit says, by path. */
+    git_submodules: z.record(z.string(), z.string()).optional(),
     hostname: z.string(),
     include_volumes: z.boolean(),
     engine: z.object({

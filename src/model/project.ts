@@ -118,6 +118,13 @@ export interface GitState {
   dirty: boolean;
   /** Absolute path of the work tree. */
   root: string;
+  /** Absent where all are at the commit that the project names and have no changes. */
+  submodules?: {
+    /** Those that are at another commit than the project names, and at which, by path. */
+    moved: Record<string, string>;
+    /** Paths of those with changes of tracked files. */
+    changed: string[];
+  };
 }
 
 export interface ServiceObservation {

@@ -102,8 +102,13 @@ export function performers(caller: Workspace, destination: Destination): Perform
       const asked: Hook = destination.returning ? { ...hook, on_failure: 'continue' } : hook;
       return judge(service, await runHook(asked, context, project.directory));
     },
-    checkout: async ({ commit, branch }) => {
-      const { stash } = await checkout(project.directory, { commit, branch, run: destination.run });
+    checkout: async ({ commit, branch, submodules }) => {
+      const { stash } = await checkout(project.directory, {
+        commit,
+        branch,
+        submodules,
+        run: destination.run,
+      });
       return {
         note: stash ? `changes are stashed: git stash apply ${stash.slice(0, 12)}` : null,
         warning: null,

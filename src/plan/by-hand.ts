@@ -16,7 +16,7 @@ export function changedByHand(facts: Facts, service: ComposeService | undefined)
 }
 
 /** By the keys of the facts; null for what is not set. */
-function expectedResources(service: ComposeService): Record<string, Json> {
+export function expectedResources(service: ComposeService): Record<string, Json> {
   const resources = fields(fields(service.deploy)['resources']);
   const [limits, reservations] = [fields(resources['limits']), fields(resources['reservations'])];
   const cpus = Number(service['cpus'] ?? limits['cpus'] ?? 0);

@@ -1,5 +1,5 @@
 import { splitKey } from '../model/facts.js';
-import type { Findings, Remark } from '../model/plan.js';
+import type { Findings, Remark, Replacement } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import { anonymousVolume, summarise } from './changes.js';
 import { madeAnew, type Decisions } from './decision.js';
@@ -7,6 +7,7 @@ import { canReadModelOf, hasDrifted, isSameDefinition } from './definitions.js';
 import { compareExternalNetworks, compareVolume, describeChange } from './facts.js';
 import type { FileChanges } from './files.js';
 import { impossibleFacts } from './override.js';
+import { findReplacements, listReplacements } from './replacement.js';
 import type { Target } from './target.js';
 
 /** What recorded facts, and files that are left alone, mean for a plan. */
@@ -26,7 +27,7 @@ export function definitionRisks(
       return [
         {
           code: 'files-differ',
-          message: `${service} is made as it ran; the next docker compose up replaces it, because its files say otherwise`,
+          message: `${service} is made as it ran; the next docker compose up replaces it, because its files say otherwise${listReplacements(recordedReplacements(target, service, observation.project.directory))}`,
           hint: 'edit the files to keep it as it is',
         },
       ];
@@ -35,11 +36,12 @@ export function definitionRisks(
       const message = `${service} ran with other settings at the point than its files give; it starts as the files say`;
       return [{ code: 'drifted', message, hint: null }];
     }
-    if (!findings.otherwiseDefined.includes(service)) return [];
+    const otherwise = findings.otherwiseDefined[service];
+    if (!otherwise) return [];
     return [
       {
         code: 'files-differ',
-        message: `${service} is made as the files said at the point; the next docker compose up replaces it, because they say otherwise here today`,
+        message: `${service} is made as the files said at the point; the next docker compose up replaces it, because they say otherwise here today${listReplacements(otherwise)}`,
         hint: 'compare the variables of your shell and your home directory with those of the point',
       },
     ];
@@ -66,6 +68,18 @@ export function externalNetworkRisks({ facts: present }: Observation, { facts: r
     message: `network ${difference.name} is not made by this project and stays as it is: ${describeChange(difference)}`,
     hint: null,
   }));
+}
+
+/** What the files of the point give otherwise than its container had it. */
+function recordedReplacements(
+  { facts, model, point }: Target,
+  service: string,
+  directory: string,
+): Replacement[] {
+  const own = facts?.services[service]?.at(-1);
+  if (!own || !model) return [];
+  const files = { model, project: point.project.name, directory };
+  return findReplacements(service, own, point.images[service]?.ref, files);
 }
 
 /** What the point's facts name and no new container can be given. */

@@ -92,7 +92,9 @@ export function reconnectByHand(target: Target, decisions: Decisions, lostNetwor
     const containers = target.facts?.services[service] ?? [];
     if (decision.action !== 'up') return [];
     const expected = (facts: Facts) =>
-      decision.from === 'facts' ? networksOfFacts(facts, service) : expectedNetworks(target, service);
+      decision.from === 'facts'
+        ? networksOfFacts(facts, service)
+        : expectedNetworks(target.model, target.point.project.name, service);
     return containers.flatMap((facts, replica) =>
       connectionsByHand(facts, expected(facts), lostNetworks).map(([network, recorded]): Operation =>
         recorded === undefined
@@ -118,7 +120,7 @@ export function reconnectByHand(target: Target, decisions: Decisions, lostNetwor
 }
 
 /** Undefined for a network of the definition that the container was not in. */
-function connectionsByHand(
+export function connectionsByHand(
   facts: Facts,
   expected: ReadonlyMap<string, Membership>,
   lost: string[],
@@ -157,11 +159,15 @@ const asDefined = (membership: Membership): Membership => {
 };
 
 /** By the names that the engine knows. */
-function expectedNetworks({ model, point }: Target, service: string): ReadonlyMap<string, Membership> {
+export function expectedNetworks(
+  model: ComposeModel | undefined,
+  project: string,
+  service: string,
+): ReadonlyMap<string, Membership> {
   const entries = Object.entries(model ? networksOf(model, service) : {});
   return new Map(
     entries.map(([key, settings]) => {
-      const name = model?.networks[key]?.name ?? `${point.project.name}_${key}`;
+      const name = model?.networks[key]?.name ?? `${project}_${key}`;
       return [name, membershipOf(settings, service)];
     }),
   );

@@ -80,6 +80,15 @@ export function modelFromFacts(
   return result;
 }
 
+/** What a compose file would have to say of a service that runs with these facts, without its image. */
+export function definitionFromFacts(
+  name: string,
+  facts: Facts,
+  { model, project, directory }: { model: ComposeModel; project: string; directory: string },
+): ComposeService {
+  return new Definition(name, facts, model, project, directory).service(undefined);
+}
+
 /** One service, and the networks and volumes that it takes besides those of the model. */
 class Definition {
   readonly networks: ComposeModel['networks'] = {};
@@ -326,7 +335,10 @@ class Definition {
     return name;
   }
 
-  /** Files that compose copies. The others are bind mounts, which facts tell. */
+  /**
+   * Files that compose copies. The others are bind mounts, which facts tell. An owner that is named at all gives way to the user of the container
+   * (measured, compose 2.26 and 2.40): root's files come from no name.
+   */
   private copied(kind: 'configs' | 'secrets'): unknown[] {
     const folder = kind === 'configs' ? '/' : '/run/secrets/';
     return (this.base.services[this.name]?.[kind] ?? []).flatMap((reference) => {
@@ -335,7 +347,7 @@ class Definition {
       if (content === undefined && environment === undefined) return [];
       const fact = fields(this.facts[`content.${target.startsWith('/') ? target : folder + target}`]?.value);
       const { mode, uid, gid } = fact;
-      return [{ ...reference, mode, uid: text(uid), gid: text(gid) }];
+      return [{ ...reference, mode, uid: ownerId(uid), gid: ownerId(gid) }];
     });
   }
 
@@ -354,3 +366,5 @@ class Definition {
     return Object.fromEntries(entries);
   }
 }
+
+const ownerId = (id: unknown) => (id === 0 ? undefined : text(id));

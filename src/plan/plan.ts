@@ -12,6 +12,7 @@ import { notCoveredByPlan } from './coverage.js';
 import type { Decision, Decisions } from './decision.js';
 import { countEqual } from './changes.js';
 import { allFiles, fileChanges, type FileOperation } from './files.js';
+import { checkout, submoduleBlockers } from './git.js';
 import { fetchImage, retagAfterwards, retagForStart, returnTags, Tags } from './images.js';
 import { containerDependencies, goesFirst, tiedTo } from './followers.js';
 import { affectedNeighbours } from './neighbours.js';
@@ -64,6 +65,7 @@ export function plan(
     ),
     blockers: [
       ...(options.configOnly ? [] : strangerBlockers(observation, findings, decisions)),
+      ...(options.git ? submoduleBlockers(observation.git, target) : []),
       ...blockers(observation, target, findings, files, decisions, volumes, options.kind === 'return'),
     ],
   };
@@ -104,16 +106,16 @@ class Sequence {
     // On the way back nothing is asked of services that are failing.
     const returning = options.kind === 'return';
     const retags = options.leaveTags && !returning ? returnTags : retagAfterwards;
-    const checkout = options.git ? this.checkout() : [];
+    const checkouts = options.git ? checkout(this.observation, this.target) : [];
     const changed = new Set(files.map((file) => file.path));
-    const again = checkout.length > 0 ? allFiles(this.target).filter((file) => !changed.has(file.path)) : [];
+    const again = checkouts.length > 0 ? allFiles(this.target).filter((file) => !changed.has(file.path)) : [];
     return [
       ...this.fetches(),
       ...staging(this.volumes),
       ...(returning ? [] : affected.flatMap((service) => this.prepare(service))),
       ...(returning ? [] : affected.flatMap((service) => this.hooks(service, 'before'))),
       ...this.stops(),
-      ...checkout,
+      ...checkouts,
       ...[...files, ...again].map((file) => this.inPlace(file)),
       ...exchange(this.volumes, returning),
       ...removeNetworks(this.networks),
@@ -227,22 +229,6 @@ class Sequence {
     const [first, ...others] = services;
     if (first !== undefined && others.length === 0) return this.cause(first);
     return services.map((service) => `${service}: ${this.cause(service)}`).join('; ');
-  }
-
-  private checkout(): Operation[] {
-    const { git_commit: commit, git_branch: branch } = this.target.point.metadata;
-    const now = this.observation.git;
-    // changes that were there at the point are part of it: stashing them would take them away
-    const changed = now?.dirty && !this.target.point.metadata.git_dirty;
-    if (!commit || !now || (now.commit === commit && !changed)) return [];
-    return [
-      {
-        kind: 'checkout',
-        commit,
-        branch,
-        cause: now.commit === commit ? 'it has changes' : `it is at ${now.commit.slice(0, 8)}`,
-      },
-    ];
   }
 
   /** A rename would leave a running container on the old inode of a file that is mounted by itself. */

@@ -1,5 +1,6 @@
 import type { Findings, PlanOptions, Remark } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
+import { addressBlockers } from './addresses.js';
 import { GONE, type FileChanges } from './files.js';
 import { imageBlockers, sharedTags } from './images.js';
 import { goesFirst, tiedTo } from './followers.js';
@@ -78,7 +79,12 @@ export function blockers(
     ...overrideBlockers(observation, target, findings, decisions),
     ...volumeSettingsBlockers(observation, target),
   );
-  if (!returning) result.push(...outsideBlockers(observation, target, files, decisions));
+  if (!returning) {
+    result.push(
+      ...addressBlockers(observation, target, findings, decisions),
+      ...outsideBlockers(observation, target, files, decisions),
+    );
+  }
   if (findings.commitMissing) {
     result.push({
       code: 'commit-missing',

@@ -86,6 +86,7 @@ export function pointOf(observation: Observation, id: string, details: PointDeta
       git_commit: git?.commit ?? null,
       git_branch: git?.branch ?? null,
       git_dirty: git?.dirty ?? null,
+      ...(git?.submodules ? { git_submodules: git.submodules.moved } : {}),
       hostname: hostname(),
       include_volumes: false,
       engine: {

@@ -1,8 +1,10 @@
 import type { EngineIdentity } from '../model/engine.js';
 import { LATEST_KINDS, LISTED_KINDS } from '../model/names.js';
 import type { PointSummary } from '../model/point.js';
+import type { Replacement } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
+import { findReplacements } from '../plan/replacement.js';
 import type { Target } from '../plan/target.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
@@ -21,6 +23,8 @@ export interface Status {
   /** The point that `latest` means, and what changed since. */
   latest: PointSummary | null;
   changes: Difference[];
+  /** Services that run otherwise than their files say, and in what: the next `up` replaces them. */
+  replaced: { service: string; differences: Replacement[] }[];
   /** A run that never ended: it was killed. */
   unfinished: RunSummary | null;
   warnings: string[];
@@ -44,6 +48,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     points: listed.length,
     latest: latest ?? null,
     changes: target ? differences(target, presentState(observation)) : [],
+    replaced: replacedServices(observation),
     unfinished: index?.runs({ project: project.name }).find((run) => run.ended === null) ?? null,
     warnings: [
       ...(latest && !target ? [`${latest.id} is encrypted: without its key nothing is compared`] : []),
@@ -57,6 +62,16 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
 async function openIfReadable(store: Store, id: string): Promise<Target | undefined> {
   if ((await store.isSealed({ id })) && !(await store.isKeyAtHand())) return undefined;
   return await openTarget(store, id);
+}
+
+function replacedServices({ services: observed, facts, model, project }: Observation): Status['replaced'] {
+  if (!model) return [];
+  return Object.values(observed).flatMap(({ name, containers, matchesFiles }) => {
+    const [newest, own] = [containers.at(-1), facts.services[name]?.at(-1)];
+    if (matchesFiles || !newest || !own || !model.services[name]) return [];
+    const files = { model, project: project.name, directory: project.directory };
+    return [{ service: name, differences: findReplacements(name, own, newest.imageRef, files) }];
+  });
 }
 
 function services({ services: observed, model }: Observation): Status['services'] {

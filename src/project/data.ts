@@ -1,8 +1,8 @@
 import { lstat } from 'node:fs/promises';
-import { relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { isMigrationBackup } from '../model/names.js';
 import type { Observation } from '../model/project.js';
-import { hasCode } from './paths.js';
+import { hasCode, realOrSelf } from './paths.js';
 
 /** A place where services of a project keep data, as points name it. */
 export interface DataSource {
@@ -24,6 +24,8 @@ interface Mount {
   kind: 'volume' | 'bind';
   /** Volume name, or absolute path. */
   source: string;
+  /** The path as the mount names it, which may lead through links. */
+  named: string;
   /** Where it is in the container. */
   target: string;
   readOnly: boolean;
@@ -42,10 +44,11 @@ const ANONYMOUS = /^[0-9a-f]{64}$/;
 
 /**
  * Named volumes, and bind-mounted directories that somebody may write to: inside the project, or listed. The project's root, the backup directory and
- * what holds it are none. By the containers as they run, and by the files for services without any.
+ * what holds it are none. By the containers as they run, and by the files for services without any. A directory behind a link is named by the place
+ * that the link leads to, which is the one that containers mount.
  */
 export async function dataSources(observation: Observation, options: Options): Promise<DataSources> {
-  const mounts = mountsOf(observation);
+  const mounts = await withRealSources(mountsOf(observation), observation);
   const skipped = new Map<string, string>();
   const sources: DataSource[] = [];
   for (const key of new Set(mounts.map(({ kind, source }) => `${kind}:${source}`))) {
@@ -66,7 +69,11 @@ export async function dataSources(observation: Observation, options: Options): P
       continue;
     }
     if (users.every(({ readOnly }) => readOnly)) continue;
-    const verdict = await judge(source, observation.project.directory, options);
+    const listed = [
+      ...options.listed,
+      ...users.flatMap(({ named: given }) => (options.listed.includes(given) ? [source] : [])),
+    ];
+    const verdict = await judge(source, observation.project.directory, { ...options, listed });
     if (verdict === 'data')
       sources.push({ kind, name: named(source, observation.project.directory), services });
     else if (verdict !== 'other') skipped.set(named(source, observation.project.directory), verdict);
@@ -77,11 +84,11 @@ export async function dataSources(observation: Observation, options: Options): P
   };
 }
 
-function mountsOf({ services, model, project }: Observation): Mount[] {
-  return Object.values(services).flatMap(({ name: service, containers }): Mount[] => {
+function mountsOf({ services, model, project }: Observation): Omit<Mount, 'named'>[] {
+  return Object.values(services).flatMap(({ name: service, containers }): Omit<Mount, 'named'>[] => {
     if (containers.length > 0) {
       return containers.flatMap(({ mounts }) =>
-        mounts.flatMap(({ type, name, source, target, readOnly }): Mount[] => {
+        mounts.flatMap(({ type, name, source, target, readOnly }): Omit<Mount, 'named'>[] => {
           if (type === 'volume' && name !== undefined)
             return [{ service, kind: type, source: name, target, readOnly }];
           return type === 'bind' ? [{ service, kind: type, source, target, readOnly }] : [];
@@ -89,7 +96,7 @@ function mountsOf({ services, model, project }: Observation): Mount[] {
       );
     }
     return (model?.services[service]?.volumes ?? []).flatMap(
-      ({ type, source, target, read_only: readOnly = false }): Mount[] => {
+      ({ type, source, target, read_only: readOnly = false }): Omit<Mount, 'named'>[] => {
         if (source === undefined) return [];
         if (type === 'bind')
           return [{ service, kind: type, source: resolve(project.directory, source), target, readOnly }];
@@ -99,6 +106,23 @@ function mountsOf({ services, model, project }: Observation): Mount[] {
       },
     );
   });
+}
+
+/** Paths of the project begin with its directory as it is called. Links of another machine nobody can follow. */
+async function withRealSources(
+  mounts: Omit<Mount, 'named'>[],
+  { engine, project: { directory } }: Observation,
+): Promise<Mount[]> {
+  const root = await realOrSelf(directory);
+  return await Promise.all(
+    mounts.map(async (mount) => {
+      const { kind, source } = mount;
+      if (kind === 'volume' || !engine.local) return { ...mount, named: source };
+      const real = await realOrSelf(source);
+      const place = holds(root, real) ? join(directory, relative(root, real)) : real;
+      return { ...mount, source: place, named: source };
+    }),
+  );
 }
 
 /** `data`; `other` for what is none by its nature; else why it is left out. */

@@ -1,4 +1,3 @@
-import { realpath } from 'node:fs/promises';
 import type { Engine } from '../engine/engine.js';
 import { canonicalText } from '../model/canonical.js';
 import type { ComposeModel, ComposeService } from '../model/compose.js';
@@ -22,7 +21,7 @@ import {
 import type { Project, ServiceObservation } from '../model/project.js';
 import { readContents, type ContentTargets } from './contents.js';
 import { anonymousVolume, isAnonymous } from '../plan/changes.js';
-import { isDenied, isMissing, relativeTo } from './paths.js';
+import { realOrSelf, relativeTo } from './paths.js';
 import { PODMAN_DEFAULTS, withAskedGateways, withAskedValues } from './podman-facts.js';
 
 /** The runtime facts of a project: settings that the engine tells, each with its origin. */
@@ -183,15 +182,6 @@ function placeIn(directory: string, path: string): string {
   const inside = relativeTo(directory, path);
   if (inside === undefined) return path;
   return inside === '.' ? '.' : `./${inside}`;
-}
-
-async function realOrSelf(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (isMissing(error) || isDenied(error)) return path;
-    throw error;
-  }
 }
 
 /** Networks that the model defines. */

@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { RollbackError, messageOf } from '../model/errors.js';
 import type { GitState } from '../model/project.js';
 import { withoutKeys } from '../model/secrets.js';
-import { hasCode, look } from './paths.js';
+import { hasCode, isSafePath, look } from './paths.js';
 
 /** The project's git work tree, read with one process: simple-git takes three and 30 ms to load. */
 
@@ -17,13 +17,13 @@ export interface GitOptions {
 
 const OPTIONS = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
 
-/** Undefined without a repository, a commit, or a git program. Submodules do not count: no point holds what is in them. */
+/** Undefined without a repository, a commit, or a git program. Submodules do not make the project dirty: no point holds what is in them. */
 export async function readGit(directory: string, options: GitOptions = {}): Promise<GitState | undefined> {
   const root = await findRoot(directory);
   if (root === undefined) return undefined;
   const result = await execa(
     'git',
-    [...OPTIONS, '-C', root, 'status', '--porcelain=v2', '--branch', '--ignore-submodules=all'],
+    [...OPTIONS, '-C', root, 'status', '--porcelain=v2', '--branch', '--ignore-submodules=untracked'],
     {
       env: environmentWithout(OF_A_HOOK),
       extendEnv: false,
@@ -37,7 +37,44 @@ export async function readGit(directory: string, options: GitOptions = {}): Prom
     if (!hasCode(result.cause, 'ENOENT')) options.warn?.(problemOf(result.stderr, root));
     return undefined;
   }
-  return parseStatus(result.stdout, root);
+  const state = parseStatus(result.stdout, root);
+  return state && { ...state, ...(await readSubmodules(result.stdout, root)) };
+}
+
+/** A changed submodule in `git status`: `1 .M SC..`, C for another commit, M for changes; the path is the last of nine fields. */
+const SUBMODULE = /^1 \S+ S([C.])([M.])\S (?:\S+ ){5}(.+)$/;
+
+async function readSubmodules(status: string, root: string): Promise<Pick<GitState, 'submodules'>> {
+  const found = status.split('\n').flatMap((line) => {
+    const [, commit, changes, path] = SUBMODULE.exec(line) ?? [];
+    // Names that git quotes are left alone.
+    return path === undefined || path.startsWith('"')
+      ? []
+      : [{ path, moved: commit === 'C', changed: changes === 'M' }];
+  });
+  if (found.length === 0) return {};
+  const heads = await Promise.all(
+    found
+      .filter(({ moved }) => moved)
+      .map(async ({ path }) => [path, await headOf(join(root, path))] as const),
+  );
+  const moved = heads.flatMap(([path, head]) => (head === undefined ? [] : [[path, head] as const]));
+  return {
+    submodules: {
+      moved: Object.fromEntries(moved),
+      changed: found.filter(({ changed }) => changed).map(({ path }) => path),
+    },
+  };
+}
+
+async function headOf(directory: string): Promise<string | undefined> {
+  const { stdout, failed } = await execa('git', ['-C', directory, 'rev-parse', '--verify', 'HEAD'], {
+    env: environmentWithout(OF_A_HOOK),
+    extendEnv: false,
+    reject: false,
+    stdin: 'ignore',
+  });
+  return failed ? undefined : stdout.trim();
 }
 
 /** The nearest folder upwards with a `.git`, which is a file in work trees and submodules. */
@@ -75,7 +112,7 @@ function parseStatus(text: string, root: string): GitState | undefined {
   return {
     commit,
     branch: branch === '(detached)' ? undefined : branch,
-    dirty: lines.some((line) => !line.startsWith('# ')),
+    dirty: lines.some((line) => !line.startsWith('# ') && !SUBMODULE.test(line)),
     root,
   };
 }
@@ -91,6 +128,8 @@ export interface CheckoutOptions {
   commit: string;
   /** Checked out instead of the commit when it points there. */
   branch: string | null;
+  /** Submodules that go to a commit of their own, by path; null for the commit that the project names. */
+  submodules?: Record<string, string | null> | undefined;
   /** Names the run in the stash's message. */
   run: string;
 }
@@ -121,6 +160,12 @@ export async function checkout(directory: string, options: CheckoutOptions): Pro
       );
     }
     await updateSubmodules(before.root);
+    for (const [path, commit] of Object.entries(options.submodules ?? {})) {
+      if (commit === null) continue;
+      if (!COMMIT.test(commit) || !isSafePath(path))
+        throw new Error(`the recorded commit of ${path} is no commit`);
+      await git.raw(['-C', path, 'checkout', '--detach', commit, '--']);
+    }
     return { stash, from: { commit: before.commit, branch: before.branch } };
   } catch (error) {
     throw new RollbackError(

@@ -168,3 +168,14 @@ export function temporaryName(name: string): string {
 export function isTemporary(path: string): boolean {
   return /^\.compose-rollback-[0-9a-f]{12}\.tmp$/.test(basename(path));
 }
+
+/** Where the links of a path lead; the path itself where nothing is there, this user may not follow, or a mount is dead. */
+export async function realOrSelf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (isMissing(error) || isDenied(error)) return path;
+    if (hasCode(error, 'ELOOP', 'EIO', 'ESTALE', 'ENOTCONN')) return path;
+    throw error;
+  }
+}

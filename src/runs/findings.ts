@@ -6,6 +6,7 @@ import type { RunScope } from '../model/scope.js';
 import { isSameRelease } from '../model/versions.js';
 import { canReadModelOf, isSameDefinition, recordedFilesHash, recordedHash } from '../plan/definitions.js';
 import { lendersOf } from '../plan/followers.js';
+import { definitionChanges } from '../plan/replacement.js';
 import type { Target } from '../plan/target.js';
 import { bindMounts } from '../project/binds.js';
 import { findOtherContents } from '../project/contents.js';
@@ -15,6 +16,7 @@ import { projectOf } from '../points/facts.js';
 import { composeRequest, type Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
 import { sortContainers } from '../project/containers.js';
+import { findAddressing } from './addresses.js';
 import { findLost } from './lost.js';
 import { findTakenNames } from './names.js';
 import { findNeighbours } from './neighbours.js';
@@ -38,6 +40,7 @@ export async function collectFindings(
     definitions,
     takenPorts,
     takenNames,
+    addressing,
     missingExternal,
     missingVolumes,
     missingBinds,
@@ -53,6 +56,7 @@ export async function collectFindings(
     hashDefinitions(workspace, target),
     findTakenPorts(workspace, model, () => containers),
     findTakenNames(workspace, target),
+    findAddressing(workspace, containers),
     findMissingExternal(workspace, model),
     findMissingVolumes(workspace, model),
     findMissingBinds(workspace, target),
@@ -75,6 +79,7 @@ export async function collectFindings(
     definitions,
     takenPorts,
     takenNames,
+    addressing,
     missingExternal,
     missingVolumes,
     missingBinds,
@@ -106,9 +111,9 @@ async function resolveModel(
   { point, stored, model, variables }: Target,
 ): Promise<Pick<Findings, 'modelError' | 'otherwiseDefined'>> {
   if (!model) {
-    return { modelError: 'they did not resolve when the point was made', otherwiseDefined: [] };
+    return { modelError: 'they did not resolve when the point was made', otherwiseDefined: {} };
   }
-  const unknown = { modelError: undefined, otherwiseDefined: [] };
+  const unknown = { modelError: undefined, otherwiseDefined: {} };
   const elsewhere = point.outside.length > 0 || point.entries.some((entry) => entry.type === 'symlink');
   if (elsewhere || !stored || point.kind === 'safety') return unknown;
   // What is encrypted never touches the disk as it is.
@@ -119,13 +124,16 @@ async function resolveModel(
     const resolved = await workspace.provider.config(request, { allProfiles: true });
     if (!isSameRelease(point.metadata.provider.version, await workspace.provider.version())) return unknown;
     const found = relocateModel(resolved, stage, workspace.project.directory);
-    const names = Object.keys(found.services).filter(
-      (name) => !isSameDefinition(found.services[name], model.services[name]),
-    );
-    return { modelError: undefined, otherwiseDefined: names };
+    const otherwise = Object.entries(found.services).flatMap(([name, today]) => {
+      const then = model.services[name];
+      return isSameDefinition(today, then)
+        ? []
+        : [[name, then ? definitionChanges(then, today) : []] as const];
+    });
+    return { modelError: undefined, otherwiseDefined: Object.fromEntries(otherwise) };
   } catch (error) {
     if (!(error instanceof RollbackError) || error.code !== 'provider-failed') throw error;
-    return { modelError: error.details.at(-1) ?? error.message, otherwiseDefined: [] };
+    return { modelError: error.details.at(-1) ?? error.message, otherwiseDefined: {} };
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../operations/data.js';
 import { readAccess } from '../project/access.js';
 import { sortContainers } from '../project/containers.js';
+import { isInside, realOrSelf } from '../project/paths.js';
 import type { Workspace } from '../session/workspace.js';
 import { spaceIn } from '../store/space.js';
 import type { Place } from '../volumes/driver.js';
@@ -57,7 +58,7 @@ async function findVolume(
   // A volume or directory that is made anew before its data comes back.
   if (!place) return { ...(await fitOfMissing(workspace)), ...missing, users: [] };
   if (await isDeletedDirectory(workspace, place)) {
-    return { ...(await fitOfDeleted(place)), ...missing, users: usersOf(place, containers) };
+    return { ...(await fitOfDeleted(place)), ...missing, users: await usersOf(place, containers) };
   }
   const copier = await chooseCopier(workspace, place);
   const recorded = point.volume_data.find(({ name }) => name === data.name);
@@ -67,7 +68,7 @@ async function findVolume(
   return {
     driver: copier.driver,
     problem: await problemOf(copier),
-    users: usersOf(place, containers),
+    users: await usersOf(place, containers),
     aside: has('parked'),
     // By what lies beside it when the kill came between the exchange and the journal.
     restored: resumed !== undefined && (resumed.restored.has(data.name) || (has('parked') && !has('staged'))),
@@ -104,29 +105,36 @@ interface PossibleUser {
   container: Container;
   /** It is a replica of the project, and gives way. */
   isOwn: boolean;
+  /** What it mounts of the host, as it names it and where links lead now. */
+  paths: string[];
 }
 
-async function findUsers({ project }: Workspace, all: Container[]): Promise<PossibleUser[]> {
+async function findUsers({ project, identity }: Workspace, all: Container[]): Promise<PossibleUser[]> {
   const { replicas } = await sortContainers(project, all);
   const own = new Map(replicas.map((container) => [container.id, container]));
-  return all.map((container) => ({
-    container: own.get(container.id) ?? container,
-    isOwn: own.has(container.id),
-  }));
+  return await Promise.all(
+    all.map(async (listed) => {
+      const container = own.get(listed.id) ?? listed;
+      const sources = container.mounts.flatMap(({ type, source }) => (type === 'bind' ? [source] : []));
+      const real = identity.local ? await Promise.all(sources.map(realOrSelf)) : [];
+      return { container, isOwn: own.has(listed.id), paths: [...new Set([...sources, ...real])] };
+    }),
+  );
 }
 
 /** Running containers that have the place mounted, or something inside it, or what holds it. */
-function usersOf(place: Place, containers: PossibleUser[]): VolumeFinding['users'] {
+async function usersOf(place: Place, containers: PossibleUser[]): Promise<VolumeFinding['users']> {
+  const places = [place.path, await realOrSelf(place.path)];
   const overlaps = (source: string) =>
-    source === place.path || source.startsWith(`${place.path}/`) || place.path.startsWith(`${source}/`);
+    places.some((path) => isInside(source, path) || isInside(path, source));
   return containers
     .filter(({ container }) => isUp(container))
-    .filter(({ container }) =>
-      container.mounts.some(({ type, name, source }) =>
-        type === 'volume'
-          ? place.kind === 'volume' && name === place.name
-          : type === 'bind' && overlaps(source),
-      ),
+    .filter(
+      ({ container, paths }) =>
+        paths.some(overlaps) ||
+        container.mounts.some(
+          ({ type, name }) => type === 'volume' && place.kind === 'volume' && name === place.name,
+        ),
     )
     .map(({ container: { id, name, project, service }, isOwn }) => ({
       id,

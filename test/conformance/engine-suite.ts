@@ -146,6 +146,9 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
       it('knows networks and volumes by their whole names', async () => {
         expect(await engine.hasNetwork(`${project.name}_default`)).toBe(true);
         expect(await engine.hasNetwork(`${project.name}_defaul`)).toBe(false);
+        const { members: _, ...network } = { ...(await engine.network(`${project.name}_default`)) };
+        expect(network.settings?.['subnets']).toHaveLength(1);
+        expect(await engine.networks()).toContainEqual(network);
         expect(await engine.hasVolume(`${project.name}_data`)).toBe(true);
         expect(await engine.hasVolume(`${project.name}_dat`)).toBe(false);
       });

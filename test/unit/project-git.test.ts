@@ -158,6 +158,28 @@ describe('submodules', () => {
     expect(await readGit(folder.path)).toMatchObject({ dirty: false });
   });
 
+  test('that moved while the project stayed are told, and brought back', async () => {
+    const { folder, sub } = await withSubmodule();
+    const [commit, named] = [await git(folder, 'rev-parse', 'HEAD'), await git(sub, 'rev-parse', 'HEAD')];
+    expect((await readGit(folder.path))?.submodules).toBeUndefined();
+    const other = await git(sub, 'rev-parse', 'HEAD~1');
+    await git(sub, 'checkout', '--quiet', other);
+    await writeFile(folder.at('lib/compose.yaml'), 'edited');
+    expect(await readGit(folder.path)).toMatchObject({
+      dirty: false,
+      submodules: { moved: { lib: other }, changed: ['lib'] },
+    });
+    await git(sub, 'checkout', '--quiet', 'compose.yaml');
+    const back = { commit, branch: null, run: 'run-1' };
+    await checkout(folder.path, { ...back, submodules: { lib: null } });
+    expect(await git(sub, 'rev-parse', 'HEAD')).toBe(named);
+    // And to a commit of its own, where it was at the point.
+    await checkout(folder.path, { ...back, submodules: { lib: other } });
+    expect(await git(sub, 'rev-parse', 'HEAD')).toBe(other);
+    const outside = checkout(folder.path, { ...back, submodules: { '../lib': other } });
+    await expect(outside).rejects.toMatchObject({ code: 'failed' });
+  });
+
   test('are fetched by https and ssh alone', async () => {
     const { lib, folder, sub } = await withSubmodule();
     await lib.write({ 'compose.yaml': 'three' });

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { aged, plural, type Status } from '../../index.js';
+import { aged, describeReplacement, plural, type Status } from '../../index.js';
 import { differenceLines } from '../differences.js';
 import { pointLabel } from '../points.js';
 import type { Session } from '../session.js';
@@ -27,6 +27,11 @@ async function status(session: Session): Promise<void> {
       `! ${report.unfinished.id} never ended: its process was killed; compose-rollback resume finishes it, abort takes it back`,
     );
   }
+  output.note(
+    ...report.replaced.map(
+      ({ service, differences }) => `! ${printable(describeReplacement(service, differences))}`,
+    ),
+  );
   output.note(...report.warnings.map((warning) => `! ${printable(warning)}`));
 }
 

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   aStack,
   containersOf,
   create,
+  docker,
   filesOf,
+  json,
   ok,
   snapshot,
   type ContainerFacts,
@@ -159,4 +161,39 @@ services:
     expect(now.files).toEqual({ ...before.files, 'notes.txt': `file 644 ${notes}` });
     expect(Object.keys(now.backups)).toEqual(expect.arrayContaining(Object.keys(before.backups)));
   });
+});
+
+test('data behind a link is named by its real place, and comes back where its container mounts it', async () => {
+  const stack = await aStack('e2e-binds-release', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web:
+    ${IDLE}
+    volumes: ['./current/data:/data']
+`,
+    'releases/1/data/value': 'one',
+    'releases/2/data/value': 'two',
+  }));
+  const [current, one, two] = ['current', 'releases/1/data/value', 'releases/2/data/value'].map((path) =>
+    stack.path(path),
+  );
+  if (!current || !one || !two) throw new Error('a path is missing');
+  await symlink('releases/1', current);
+  await stack.compose('up', '-d');
+  const point = await create(stack, '--include-volumes');
+  expect(await json(stack, 'show', point)).toMatchObject({ volumes: ['releases/1/data'] });
+  await writeFile(one, 'changed');
+  await rm(current);
+  await symlink('releases/2', current);
+  await stack.compose('up', '-d', '--force-recreate');
+
+  await ok(stack, 'rollback', point, '--yes');
+  expect(await readFile(one, 'utf8')).toBe('one');
+  expect(await readFile(two, 'utf8')).toBe('two');
+  const [container] = Object.values(await containersOf(stack));
+  expect(await docker('exec', container?.id ?? '', 'cat', '/data/value')).toBe('one');
+  await ok(stack, 'undo', '--yes');
+  expect(await readFile(one, 'utf8')).toBe('changed');
+  expect(await readFile(two, 'utf8')).toBe('two');
 });

@@ -130,9 +130,34 @@ services:
 
   const { stdout } = await ok(stack, 'rollback', 'latest', '--yes');
   expect(await facts()).toBe(recorded);
+  const keys = ['environment.MODE', 'environment.SECRET', 'labels.role', 'mem_limit', 'ulimits'];
+  const what = 'mem_limit is 67108864, the files say not set';
   expect(stdout).toContain('the next docker compose up replaces it');
+  expect(stdout).toContain(what);
   expect(stdout).not.toContain('value-one');
+  const status = await json(stack, 'status');
+  expect(status).toMatchObject({
+    replaced: [
+      {
+        service: 'web',
+        differences: expect.arrayContaining(keys.map((key) => expect.objectContaining({ key }))),
+      },
+    ],
+  });
+  expect(JSON.stringify(status)).not.toMatch(/value-(?:one|two)/);
+  const shown = await ok(stack, 'status');
+  expect(shown.stderr).toContain(
+    'the next docker compose up replaces web, because its files say otherwise: ',
+  );
+  expect(shown.stderr).toContain('environment.MODE differs;');
+  expect(shown.stderr).toContain(what);
   await expectNothingToDo(stack, 'latest');
+  // In the plan too, before anything is done.
+  await ok(stack, 'undo', '--yes');
+  expect(await json(stack, 'status')).toMatchObject({ replaced: [] });
+  const planned = await ok(stack, 'rollback', 'latest', '--dry-run');
+  expect(planned.stdout).toContain(what);
+  await ok(stack, 'rollback', 'latest', '--yes');
   // A container that was made from standing input is found and recorded like any other.
   await create(stack);
   await stack.compose('up', '-d');
@@ -246,5 +271,53 @@ networks: { proxy: { external: true, name: ${name}_of_others } }
   } finally {
     await stack.compose('down', '-t', '1');
     await docker('network', 'rm', network);
+  }
+});
+
+test('a subnet that somebody else took, and an address that is not free: known before anything stops', async () => {
+  const [subnet, address] = ['10.219.7.0/24', '10.219.7.9'];
+  const files = (name: string, more: string) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  web: { ${SLEEPER}${more} }
+networks:
+  back: { ipam: { config: [{ subnet: ${subnet} }] } }
+`,
+  });
+  const inBack = `, networks: { back: { ipv4_address: ${address} } }`;
+  const stack = await aStack('e2e-facts-subnet', (name) => files(name, inBack));
+  const [network, other] = [`${stack.name}_back`, `${stack.name}-other`];
+  await stack.compose('up', '-d');
+  await create(stack);
+  await stack.write(files(stack.name, ''));
+  await stack.compose('up', '-d');
+  const before = await containerOf(stack, 'web');
+  const blockersOf = async () => {
+    const refused = await cli(stack, 'rollback', 'latest', '--yes');
+    expect(refused.exitCode).toBe(3);
+    expect(await containerOf(stack, 'web')).toEqual(before);
+    return refused.stderr;
+  };
+  const image = await inspect(stack, 'web', '{{.Config.Image}}');
+  try {
+    await docker('run', '-d', '--name', other, '--network', network, '--ip', address, image, 'sleep', '600');
+    expect(await blockersOf()).toContain(
+      `web needs the address ${address} in network ${network}, which container ${other} has`,
+    );
+    await docker('rm', '-f', other);
+    await docker('network', 'rm', network);
+    await docker('network', 'create', '--subnet', '10.219.7.128/25', other);
+    expect(await blockersOf()).toContain(
+      `network ${network} has to be made with ${subnet}, which overlaps 10.219.7.128/25 of network ${other}`,
+    );
+    await docker('network', 'rm', other);
+    await ok(stack, 'rollback', 'latest', '--yes');
+    expect(await inspect(stack, 'web', `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`)).toBe(
+      address,
+    );
+  } finally {
+    await docker('rm', '-f', other);
+    await docker('network', 'rm', '-f', other);
   }
 });

@@ -309,3 +309,53 @@ test('a data directory that was deleted is made again with its data', async () =
     risks: expect.arrayContaining([expect.objectContaining({ code: 'directory-missing' })]),
   });
 });
+
+test('a submodule that moved comes back with --git, with undo too, and its changes block', async () => {
+  const stack = await aStack('e2e-files-git', (name) => ({
+    'compose.yaml': `name: ${name}\nservices: { web: { ${IDLE} } }\n`,
+    '.gitignore': 'rollback/\n',
+  }));
+  const settings = ['user.name=Test', 'user.email=test@localhost', 'protocol.file.allow=always'];
+  const git = async (path: string, ...argv: string[]) => {
+    const given = settings.flatMap((one) => ['-c', one]);
+    return (await execa('git', ['-C', stack.path(path), ...given, ...argv])).stdout;
+  };
+  const library = await mkdtemp(join(tmpdir(), 'e2e-files-git-'));
+  onTestFinished(() => rm(library, { recursive: true }));
+  await execa('git', ['init', '--quiet', library]);
+  for (const content of ['one', 'two']) {
+    await writeFile(join(library, 'file'), content);
+    await execa('git', ['-C', library, 'add', '--all']);
+    await execa('git', [
+      '-C',
+      library,
+      '-c',
+      'user.name=T',
+      '-c',
+      'user.email=t@localhost',
+      'commit',
+      '-qm',
+      content,
+    ]);
+  }
+  await git('.', 'init', '--quiet');
+  await git('.', 'submodule', '--quiet', 'add', library, 'lib');
+  await git('.', 'add', '--all');
+  await git('.', 'commit', '--quiet', '--message', 'project');
+  const named = await git('lib', 'rev-parse', 'HEAD');
+  await stack.compose('up', '-d');
+  const point = await create(stack);
+  expect(await json(stack, 'rollback', point, '--git', '--dry-run')).toMatchObject({ operations: [] });
+  await git('lib', 'checkout', '--quiet', 'HEAD~1');
+  const moved = await git('lib', 'rev-parse', 'HEAD');
+  await writeFile(stack.path('lib/file'), 'edited');
+  const refused = await cli(stack, 'rollback', point, '--git', '--yes');
+  expect(refused.exitCode).toBe(3);
+  expect(refused.stderr).toContain('submodule lib has changes that are not committed');
+  await git('lib', 'checkout', '--quiet', 'file');
+
+  await ok(stack, 'rollback', point, '--git', '--yes');
+  expect(await git('lib', 'rev-parse', 'HEAD')).toBe(named);
+  await ok(stack, 'undo', '--yes');
+  expect(await git('lib', 'rev-parse', 'HEAD')).toBe(moved);
+});
