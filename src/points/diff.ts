@@ -1,6 +1,7 @@
 import type { Point, PointEntry, PointImage } from '../model/point.js';
 import type { Observation } from '../model/project.js';
 import { compareHashes, hasDrifted, isSameDefinition, recordedHash } from '../plan/definitions.js';
+import { lendersOf } from '../plan/followers.js';
 import { compareProject, describeChange, type FactDifference } from '../plan/facts.js';
 import { isOtherKindOfEngine, shortId, type Target } from '../plan/target.js';
 import { sealContents } from '../project/contents.js';
@@ -119,16 +120,22 @@ function serviceChanges(before: State, after: State, name: string): string[] {
   return changes;
 }
 
-/** Hashes of two releases of compose tell nothing: then the files do, as far as the containers ran as these say. */
+/**
+ * Hashes of two releases of compose tell nothing, nor do those of a service that lives in another's namespaces, whose id is in them: then the files tell, as far
+ * as the containers ran as these say.
+ */
 function hasOtherDefinition(before: State, after: State, name: string): boolean {
   const [was, is] = [recordedHash(before.point, name), recordedHash(after.point, name)];
   if (!was || !is) return was !== is;
   const comparison = compareHashes(is, [was]);
-  if (comparison !== 'unknown') return comparison === 'other';
+  if (comparison === 'same') return false;
+  const service = before.model?.services[name];
+  const borrows = service !== undefined && lendersOf(service).length > 0;
+  if (comparison === 'other' && !borrows) return true;
   return (
     hasDrifted(before.point, name) ||
     hasDrifted(after.point, name) ||
-    !isSameDefinition(before.model?.services[name], after.model?.services[name])
+    !isSameDefinition(service, after.model?.services[name])
   );
 }
 

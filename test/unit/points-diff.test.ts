@@ -20,6 +20,13 @@ it('hashes of one release differ where the definition does', () => {
   expect(changes(OLD, recorded('2.40.3', { hash: 'b', madeBy: '2.26.1' }))).toEqual(CHANGED);
 });
 
+it('the models decide for a service that lives in another one, whose id is hashed', () => {
+  const living = (hash: string, user = 'www') =>
+    recorded('2.26.1', { hash, more: { network_mode: 'service:db', user } });
+  expect(changes(living('a'), living('b'))).toEqual([]);
+  expect(changes(living('a'), living('b', 'root'))).toEqual(CHANGED);
+});
+
 it('after an upgrade of compose the models decide', () => {
   expect(changes(OLD, recorded('2.40.3', { hash: 'b' }))).toEqual([]);
   expect(changes(OLD, recorded('2.40.3', { hash: 'b', more: { user: 'root' } }))).toEqual(CHANGED);
