@@ -52,10 +52,9 @@ export type { StoreUsage } from './store/usage.js';
 export type { ReindexReport } from './store/reindex.js';
 export { notCoveredBy, notCoveredLines } from './plan/coverage.js';
 export { describe } from './plan/render.js';
-export { describeReplacement } from './plan/replacement.js';
 export { renderPlan, renderResult, renderWarning, resultDocument } from './kinds.js';
 export { leftToDo, renderReadiness } from './migrate/validate/report.js';
-export { aged, ageOf, bytes, isInFuture, plural, utc } from './plan/text.js';
+export { aged, ageOf, bytes, describeReplacement, isInFuture, plural, utc } from './plan/text.js';
 
 /** Names and JSON Schemas of the documents that the command line prints. Loaded when asked for: schemas cost start-up time. */
 export const loadDocuments = (): Promise<Documents> => import('./model/documents.js');

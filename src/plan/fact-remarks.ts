@@ -7,8 +7,9 @@ import { canReadModelOf, hasDrifted, isSameDefinition } from './definitions.js';
 import { compareExternalNetworks, compareVolume, describeChange } from './facts.js';
 import type { FileChanges } from './files.js';
 import { impossibleFacts } from './override.js';
-import { findReplacements, listReplacements } from './replacement.js';
+import { findReplacements } from './replacement.js';
 import type { Target } from './target.js';
+import { listReplacements } from './text.js';
 
 /** What recorded facts, and files that are left alone, mean for a plan. */
 

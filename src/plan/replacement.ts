@@ -17,7 +17,6 @@ export interface Files {
   directory: string;
 }
 
-const MAX_SHOWN = 8;
 /** Kinds of facts that are compared one by one; the others as the key of a compose file that they come from. */
 const COMPARED_APART: ReadonlySet<string> = new Set([
   'image',
@@ -90,19 +89,6 @@ export function findReplacements(
   return [...new Map(found.map((one) => [one.key, one])).values()].toSorted((a, b) =>
     a.key < b.key ? -1 : 1,
   );
-}
-
-/** `the next docker compose up replaces web, because its files say otherwise: restart is always, the files say no`. */
-export function describeReplacement(service: string, replacements: readonly Replacement[]): string {
-  return `the next docker compose up replaces ${service}, because its files say otherwise${listReplacements(replacements)}`;
-}
-
-/** Begins with a colon; empty when nothing is known. */
-export function listReplacements(replacements: readonly Replacement[]): string {
-  const shown = replacements.slice(0, MAX_SHOWN).map(({ key, change }) => `${key} ${change}`.trim());
-  const more = replacements.length - shown.length;
-  if (shown.length === 0) return '';
-  return `: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }
 
 function replacement(key: string, has: unknown, wanted: unknown, isSecret: boolean): Replacement {

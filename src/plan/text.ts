@@ -1,3 +1,5 @@
+import type { Replacement } from '../model/plan.js';
+
 /** Words for plans: the one place where times and sizes become text. */
 
 const UNITS = [
@@ -55,4 +57,19 @@ export function utc(timestamp: string): string {
   const time = new Date(timestamp);
   if (Number.isNaN(time.getTime())) return timestamp;
   return `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+const MAX_SHOWN = 8;
+
+/** `the next docker compose up replaces web, because its files say otherwise: restart is always, the files say no`. */
+export function describeReplacement(service: string, replacements: readonly Replacement[]): string {
+  return `the next docker compose up replaces ${service}, because its files say otherwise${listReplacements(replacements)}`;
+}
+
+/** Begins with a colon; empty when nothing is known. */
+export function listReplacements(replacements: readonly Replacement[]): string {
+  const shown = replacements.slice(0, MAX_SHOWN).map(({ key, change }) => `${key} ${change}`.trim());
+  const more = replacements.length - shown.length;
+  if (shown.length === 0) return '';
+  return `: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { ComposeModel } from '../../src/model/compose.js';
 import { parseComposeService } from '../../src/model/compose.js';
 import type { Facts, Json, Origin } from '../../src/model/facts.js';
-import { definitionChanges, describeReplacement, findReplacements } from '../../src/plan/replacement.js';
+import { definitionChanges, findReplacements } from '../../src/plan/replacement.js';
+import { describeReplacement } from '../../src/plan/text.js';
 import { PROJECT } from '../support/planning.js';
 
 function factsOf(values: Record<string, Json>, origin: Origin = 'set'): Facts {
