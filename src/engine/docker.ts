@@ -132,7 +132,8 @@ export class DockerEngine extends DockerNetworks implements Engine {
   }
 
   async stop(id: string): Promise<void> {
-    await this.ask(this.containerAt(id).stop(), 304, 404);
+    // Stopped twice is once.
+    await this.asked(() => this.containerAt(id).stop(), 304, 404);
   }
 
   async start(id: string): Promise<void> {

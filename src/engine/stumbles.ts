@@ -25,6 +25,8 @@ const STUMBLED = [
   /locating item named "manifest"/,
   /\/storage\/overlay\S*: no such file or directory/,
   /content digest sha256:[0-9a-f]+: not found/,
+  // Docker 20.10, where a container that is restarted by itself ends for good while it is stopped: its lender stopped just before (measured).
+  /cannot stop container: .* is not running/,
 ];
 
 /** By the engine's own words, or by those that a program passes on. */

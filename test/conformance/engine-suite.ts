@@ -292,6 +292,23 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
         expect(await state('stubborn')).toBe('exited');
       });
 
+      it('stops one that is restarted by itself right after the one whose processes it shares', async () => {
+        const run = async (...options: string[]) =>
+          await docker('run', '--detach', '--init', ...options, 'busybox:latest', 'sleep', '1000');
+        // Docker 20.10 needs a few to get into its own way.
+        for (let round = 0; round < 6; round += 1) {
+          const lender = await run();
+          const borrower = await run('--restart', 'always', '--pid', `container:${lender}`);
+          onTestFinished(async () => {
+            await docker('rm', '--force', borrower);
+            await docker('rm', '--force', lender);
+          });
+          await engine.stop(lender);
+          await engine.stop(borrower);
+          expect((await engine.container(borrower))?.state).toBe('exited');
+        }
+      });
+
       it('has nothing to stop where there is nothing, and nothing it could start', async () => {
         await engine.stop(MISSING);
         await expect(engine.start(MISSING)).rejects.toMatchObject({ code: 'failed' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FakeEngine, type Answers } from '../support/fake-engine.js';
+import { FakeEngine, Refusal, type Answers } from '../support/fake-engine.js';
 
 /** Literal answers in which API versions from 1.41 to 1.56 differ, as far as we read them. */
 
@@ -146,4 +146,20 @@ it('images are found by the manifest that a container runs, and never by an atte
   });
   const digest = (await engine.container(container.Id))?.imageManifest ?? expect.fail('no manifest');
   expect(await engine.imagesWithManifest(digest)).toEqual(['sha256:new']);
+});
+
+it('a container that ends by itself while it is stopped is stopped once more', async () => {
+  let asked = 0;
+  const engine = await FakeEngine.start({
+    ...DOCKER,
+    get 'POST /v1.51/containers/web/stop'() {
+      asked += 1;
+      // As Docker 20.10 says it of one that is restarted by itself.
+      return asked === 1
+        ? new Refusal(500, 'cannot stop container: web: Container 8fd is not running')
+        : new Refusal(304, '');
+    },
+  });
+  await (await engine.connect()).stop('web');
+  expect(asked).toBe(2);
 });

@@ -24,12 +24,13 @@ async function failing(times: number, words: string) {
   return { up, calls };
 }
 
-/** As Podman 4.3.1, Podman 5.4.2 and Docker 26 with containerd's image store said while somebody removed images. */
+/** As Podman 4.3.1, Podman 5.4.2 and Docker 26 with containerd's image store said while somebody removed images, and Docker 20.10 of a container that ended. */
 const STUMBLES = [
   'failed to convert ImageData to ImageInspect: locating image with ID "e7c": image not known',
   'checking if image "e7c" is dangling: locating item named "manifest" for image with ID "e7c" (consider removing the image to resolve the issue): file does not exist',
   'chdir /srv/podman/storage/overlay/e7c/merged: no such file or directory',
   'failed to get rootfs of image docker.io/library/web:v1: rpc error: code = NotFound desc = content digest sha256:e7c: not found',
+  'cannot stop container: e7c: Container e7c is not running',
 ].map((words) => `Error response from daemon: ${words}`);
 
 test.each(STUMBLES)(
