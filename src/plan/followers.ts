@@ -120,5 +120,24 @@ export function following(
   );
   if (action !== 'keep' && action !== 'reload') return undefined;
   const leader = [...lenders, ...restarting].find(started);
-  return leader === undefined ? undefined : { action: 'restart', cause: `it follows ${leader}` };
+  if (leader !== undefined) return { action: 'restart', cause: `it follows ${leader}` };
+  const renewed = renewedLenderOf(observation, name);
+  if (renewed === undefined) return undefined;
+  return { action: 'restart', cause: `${renewed} was started after it and has new namespaces` };
+}
+
+/**
+ * The service that lends this one a namespace and was started after it, by itself or by hand. Each start gives a container new namespaces, and this
+ * one keeps what is left of the earlier ones: it has no network, for example.
+ */
+function renewedLenderOf({ services }: Observation, name: string): string | undefined {
+  const running = (service: string) =>
+    (services[service]?.containers ?? []).filter(({ state }) => state === 'running');
+  const isRenewed = (lender: Container) =>
+    running(name).some(
+      ({ joins, startedAt }) =>
+        joins.some((reference) => isReferenceTo(lender, reference)) &&
+        Date.parse(lender.startedAt) > Date.parse(startedAt),
+    );
+  return Object.keys(services).find((other) => other !== name && running(other).some(isRenewed));
 }

@@ -102,6 +102,32 @@ describe('a service in the network of another', () => {
   });
 });
 
+describe('a service in a namespace of a container that was started after it', () => {
+  const services = { app: { lender: 'vpn' }, vpn: {}, web: {} };
+  const id = 'b75a44c0cb7f5438e8fb652aa516702da77300fc5fbcc68c3a1b9a8739e27411';
+  const times = { early: '2026-01-01T00:00:00.6Z', late: '2026-01-01T00:00:00.65+00:00' };
+
+  /** `joins` is what the engine says about app, whatever the files say. */
+  function restarted(joins: string[], app: string, vpn: string) {
+    const present = aPresent({ services });
+    Object.assign(present.services['app']?.containers[0] ?? {}, { joins, startedAt: app });
+    Object.assign(present.services['vpn']?.containers[0] ?? {}, { id, startedAt: vpn });
+    return planned(present, aPoint({ services })).operations;
+  }
+
+  it.each([id, 'shop-vpn-1'])('is restarted: its namespace is gone (%s)', (reference) => {
+    const plan = restarted([reference], times.early, times.late);
+    expect(outline(plan)).toEqual(['stop app', 'start app', 'verify app']);
+    expect(plan[0]?.cause).toBe('vpn was started after it and has new namespaces');
+  });
+
+  it('stays when it was started last, or lives in none of its containers', () => {
+    expect(outline(restarted([id], times.late, times.early))).toEqual([]);
+    expect(outline(restarted([id], times.early, times.early))).toEqual([]);
+    expect(outline(restarted(['shop-web-1'], times.early, times.late))).toEqual([]);
+  });
+});
+
 describe('a service that asked to be restarted with another', () => {
   const services = { redis: {}, api: { follows: ['redis'] }, web: { follows: ['api'] } };
 
