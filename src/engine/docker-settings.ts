@@ -38,6 +38,8 @@ const OWN_LABEL =
 const POD_CGROUP = /libpod_(?:parent\/|pod_)[0-9a-f]{64}/;
 /** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
 const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;
+/** Compose 1 asks Swarm to place a container that it makes anew where the old one with this id was. */
+const PLACEMENT = /^affinity:container=/;
 
 /** Annotations that Podman adds to every container, and to one of a pod, by the pod's id (measured, 5.8.6). */
 const ADDED_ANNOTATION =
@@ -77,7 +79,9 @@ export function toSettings(document: ContainerDocument, isPodman: boolean): Sett
 }
 
 function sharedSettings(config: ConfigDocument, isPodman = false): Record<string, unknown> {
-  const environment = (config.Env ?? []).filter((entry) => !isPodman || !ADDED_ENVIRONMENT.test(entry));
+  const environment = (config.Env ?? []).filter(
+    (entry) => !PLACEMENT.test(entry) && !(isPodman && ADDED_ENVIRONMENT.test(entry)),
+  );
   return {
     command: config.Cmd ?? undefined,
     entrypoint: typeof config.Entrypoint === 'string' ? [config.Entrypoint] : config.Entrypoint,
@@ -276,9 +280,16 @@ function mountSettings({ Mounts, HostConfig }: ContainerDocument): Record<string
     ] as const;
   });
   const temporary = Object.entries(fields(host['Tmpfs'])).map(
-    ([target, options]) => [target, dropDefaults({ type: 'tmpfs', options })] as const,
+    ([target, options]) =>
+      [target, dropDefaults({ type: 'tmpfs', options: temporaryOptions(text(options)) })] as const,
   );
   return prefixed('mount', Object.fromEntries([...mounts, ...temporary]));
+}
+
+/** Podman up to 5.4 says `rw` where nothing else was asked for, later ones do not (measured, 5.4.2 and 5.8.6). */
+function temporaryOptions(options: string): string {
+  const words = options.split(',').filter((word) => word !== 'rw');
+  return words.join(',');
 }
 
 /** Whether a missing directory is made is no longer of interest once it is there. */

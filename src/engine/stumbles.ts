@@ -25,6 +25,8 @@ const STUMBLED = [
   /locating item named "manifest"/,
   /\/storage\/overlay\S*: no such file or directory/,
   /content digest sha256:[0-9a-f]+: not found/,
+  // Podman 4.3, where a container ends while networks are asked about (measured).
+  /\/proc\/\d+\/cgroup: no such process/,
   // Docker 20.10, where a container that is restarted by itself ends for good while it is stopped: its lender stopped just before (measured).
   /cannot stop container: .* is not running/,
 ];

@@ -30,6 +30,7 @@ const STUMBLES = [
   'checking if image "e7c" is dangling: locating item named "manifest" for image with ID "e7c" (consider removing the image to resolve the issue): file does not exist',
   'chdir /srv/podman/storage/overlay/e7c/merged: no such file or directory',
   'failed to get rootfs of image docker.io/library/web:v1: rpc error: code = NotFound desc = content digest sha256:e7c: not found',
+  'read /proc/3147/cgroup: no such process',
   'cannot stop container: e7c: Container e7c is not running',
 ].map((words) => `Error response from daemon: ${words}`);
 

@@ -331,6 +331,22 @@ describe('toIdentity', () => {
     expect(toIdentity(info, version, host).local).toBe(local);
   });
 
+  it('leaves out of the settings what compose 1 and Podman add', () => {
+    const more = {
+      Config: { ...running.Config, Env: ['A=1', 'affinity:container==8fd0'] },
+      HostConfig: { Tmpfs: { '/a': 'rw,nosuid', '/b': 'nosuid', '/c': 'rw' } },
+    };
+    const { settings } = toContainer({ ...running, ...more });
+    expect(Object.entries(settings).filter(([key]) => key.startsWith('environment'))).toEqual([
+      ['environment.A', '1'],
+    ]);
+    expect(settings).toMatchObject({
+      'mount./a': { type: 'tmpfs', options: 'nosuid' },
+      'mount./b': { type: 'tmpfs', options: 'nosuid' },
+      'mount./c': { type: 'tmpfs' },
+    });
+  });
+
   it('knows Podman by its components', () => {
     const podman = { ...version, Components: [{ Name: 'Podman Engine' }, { Name: 'Conmon' }] };
     expect([isPodman(podman), isPodman(version)]).toEqual([true, false]);
