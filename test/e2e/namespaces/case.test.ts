@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { aStack, docker, type Stack } from '../../support/e2e.js';
-import { composeAs, containerOf, roundTrip, SLEEPER } from '../../support/round-trip.js';
+import { composeAs, containerOf, okAs, roundTrip, SLEEPER, starts } from '../../support/round-trip.js';
 import { PODMAN } from '../../support/engine.js';
 
 /** Services that live in others or wait for them: whoever is made anew takes its followers along, in order. */
@@ -52,6 +52,33 @@ test('followers follow, the others are left alone, and afterwards nothing is lef
     up: {},
   });
   await inOrder();
+});
+
+test('a service whose lender was started again is not what was recorded: its network is gone', async () => {
+  const stack = await aStack('e2e-renewed', (name) => ({
+    'compose.yaml': `
+name: ${name}
+services:
+  vpn: { ${SLEEPER} }
+  tenant: { ${SLEEPER}, network_mode: 'service:vpn' }
+  other: { ${SLEEPER} }
+`,
+  }));
+  const address = async () => {
+    const id = (await containerOf(stack, 'tenant')).id;
+    return await docker('exec', id, 'ip', 'address', 'show', 'dev', 'eth0');
+  };
+  await composeAs(stack, {}, 'up', '--detach');
+  await okAs(stack, {}, 'create');
+  expect(await address()).toContain('eth0');
+
+  await docker('restart', '--time', '0', (await containerOf(stack, 'vpn')).id);
+  await expect(address()).rejects.toThrow("can't find device");
+  await starts(stack, ['tenant'], () => okAs(stack, {}, 'rollback', 'latest', '--yes'));
+  expect(await address()).toContain('eth0');
+  await starts(stack, [], async () => {
+    expect((await okAs(stack, {}, 'rollback', 'latest', '--yes')).stdout).toContain('Nothing to do');
+  });
 });
 
 async function startOf(stack: Stack, service: string): Promise<number> {
