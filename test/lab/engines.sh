@@ -5,7 +5,7 @@
 #   test/lab/engines.sh env NAME            print what to eval to use it; nothing when it does not run
 #   test/lab/engines.sh run NAME COMMAND... run a command on it, as its user and in its network
 #   test/lab/engines.sh version NAME        print the engine and its version
-#   test/lab/engines.sh down                remove their containers and end them
+#   test/lab/engines.sh down [NAME...]      remove the containers of these, or of all, and end them
 #
 #   podman, podman-rootless      the newest Podman, with podman-compose
 #   docker-20                    Docker 20.10 with compose 2.26: the oldest supported
@@ -47,13 +47,14 @@ main() {
       run "$@"
       ;;
     down)
-      for name in "${NAMES[@]}"; do
+      if ((!$#)); then set -- "${NAMES[@]}"; fi
+      for name in "$@"; do
         choose "$name"
         down
       done
       ;;
     *)
-      say "usage: test/lab/engines.sh up NAME... | env NAME | run NAME COMMAND... | version NAME | down"
+      say "usage: test/lab/engines.sh up NAME... | env NAME | run NAME COMMAND... | version NAME | down [NAME...]"
       exit 2
       ;;
   esac
