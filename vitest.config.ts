@@ -101,6 +101,7 @@ const CORE = [
     'image-moved',
     'images',
     'missing-image',
+    'nothing-to-do',
     'variables',
     'volumes',
   ].map(e2e),
@@ -184,7 +185,7 @@ export default defineConfig({
         order: 2,
       }),
       onEngine('alone', { include: ALONE, order: 3, serial: true }),
-      onEngine('docker-v1', { include: SAMPLE, env: composeV1 }),
+      onEngine('docker-v1', { include: [...SAMPLE, e2e('nothing-to-do')], env: composeV1 }),
       onEngine('docker-20', { include: [...CORE, ...COMPOSE_V1] }),
       ...['docker-26', 'docker-26-classic'].map((name) => onEngine(name, { include: CORE })),
       onPodman('podman', {

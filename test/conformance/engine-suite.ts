@@ -294,10 +294,10 @@ export function engineSuite(name: string, make: () => Promise<Engine>): void {
 
       it('stops one that is restarted by itself right after the one whose processes it shares', async () => {
         const run = async (...options: string[]) =>
-          await docker('run', '--detach', '--init', ...options, 'busybox:latest', 'sleep', '1000');
+          await docker('run', '--detach', ...options, 'busybox:latest', 'sleep', '1000');
         // Docker 20.10 needs a few to get into its own way.
         for (let round = 0; round < 6; round += 1) {
-          const lender = await run();
+          const lender = await run('--init');
           const borrower = await run('--restart', 'always', '--pid', `container:${lender}`);
           onTestFinished(async () => {
             await docker('rm', '--force', borrower);

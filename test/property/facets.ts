@@ -40,6 +40,41 @@ export const ONLY_NEWEST_DOCKER: Readonly<Record<string, string>> = {
   'volumes subpath': 'Docker 26 has subpaths first',
 };
 
+/** Facets with keys that compose 2.26 refuses; compose 2.40 has all of them. */
+export const ONLY_NEWER_COMPOSE: Readonly<Record<string, string>> = {
+  'build settings': 'provenance',
+  develop: 'include',
+  env_file: 'format',
+  'volumes volume': 'labels of a mount',
+};
+
+/** Facets with keys that compose 1.29 refuses, besides those of the lists above. */
+export const ONLY_COMPOSE_2: Readonly<Record<string, string>> = {
+  attach: 'unknown',
+  cgroup: 'unknown',
+  'configs in words': 'content',
+  'configs of content': 'content',
+  'configs of the environment': 'environment',
+  'deploy limits': 'pids',
+  devices: 'the long form',
+  'env_file required': 'the long form',
+  label_file: 'unknown',
+  ports: 'host_ip in the long form',
+  'ports in words': 'app_protocol',
+  post_start: 'unknown',
+  pre_stop: 'unknown',
+  'secrets of the environment': 'environment',
+  uts: 'unknown',
+  'volumes bind': 'create_host_path',
+  'volumes tmpfs': 'mode',
+};
+
+/** Facets that today's Podman has, and why containers of Podman 4.3 cannot have them. */
+export const NOT_ON_PODMAN_4: Readonly<Record<string, string>> = {
+  ulimits: 'it leaves out its own limits then, and takes some that are higher than it may set',
+  'volume definition': 'it takes the size of a file system in memory for a quota',
+};
+
 /** Facets that are on all of Docker's engines, and why Podman cannot have them. */
 export const NOT_ON_PODMAN: Readonly<Record<string, string>> = {
   'build settings': 'BuildKit has them, and Podman another builder',

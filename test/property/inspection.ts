@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { docker } from '../support/engine.js';
+import { docker, PODMAN } from '../support/engine.js';
 
 /**
  * How a project is, by docker's own inspection and without any code of the product. What the engine made up (ids, times, addresses, names of
@@ -17,6 +17,9 @@ export interface Inspection {
 
 /** Hardware addresses that generated projects ask for start with this; all others are the engine's. */
 const OWN_MAC = '02:00:5e:';
+
+/** Compose 1 says which container one replaces; Podman 4.3 adds HOME with the second start. */
+const ADDED_ENVIRONMENT = PODMAN === undefined ? /^affinity:container=/ : /^HOME=/;
 
 /** What the engine reports of a container and decides by itself, or what stands in other fields. */
 const GENERATED = [
@@ -77,16 +80,22 @@ async function inspectAll(kind: 'containers' | 'networks', labels: string[]): Pr
 
 const filter = (label: string) => encodeURIComponent(JSON.stringify({ label: [label] }));
 
-/** What the engine answers to `GET`: four inspections a case by the command line take longer than the case. */
-async function request(path: string): Promise<Value> {
+/** What the engine answers to `GET`, asked again where it fails: Podman 4.3 does when a container ends meanwhile. */
+async function request(path: string, left = 5): Promise<Value> {
+  const { status, answer } = await requestOnce(path);
+  return status >= 500 && left > 0 ? await request(path, left - 1) : answer;
+}
+
+/** Four inspections a case by the command line take longer than the case. */
+async function requestOnce(path: string): Promise<{ status: number; answer: Value }> {
   const socketPath = (process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock').replace('unix://', '');
   const chunks: Buffer[] = [];
-  return await new Promise<Value>((resolve, reject) => {
-    const end = () => {
-      const answer: Value = JSON.parse(Buffer.concat(chunks).toString());
-      resolve(answer);
-    };
+  return await new Promise((resolve, reject) => {
     get({ socketPath, path, agent: false }, (response) => {
+      const end = () => {
+        const answer: Value = JSON.parse(Buffer.concat(chunks).toString());
+        resolve({ status: response.statusCode ?? 0, answer });
+      };
       response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', end);
     }).on('error', reject);
   });
@@ -147,7 +156,11 @@ async function describeContainer(raw: Fields, context: Context): Promise<[string
       ...withoutComposeLabels(config),
       hostname: host === id.slice(0, 12) ? undefined : host,
       // Podman has it in the environment, too.
-      Env: sorted(items(config['Env']).filter((entry) => entry !== `HOSTNAME=${id.slice(0, 12)}`)),
+      Env: sorted(
+        items(config['Env']).filter(
+          (entry) => entry !== `HOSTNAME=${id.slice(0, 12)}` && !ADDED_ENVIRONMENT.test(text(entry)),
+        ),
+      ),
     },
     host: describeHostConfig(fields(raw['HostConfig']), context),
     mounts: sorted(items(raw['Mounts']).map((mount) => describeMount(fields(mount), context))),

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { execa } from 'execa';
-import { aStack, docker, freePort, type Stack } from '../support/e2e.js';
+import { aStack, docker, environmentOf, freePort, type Stack } from '../support/e2e.js';
 import { compose } from '../support/engine.js';
 import type { Project } from './model.js';
 
@@ -71,7 +71,7 @@ export async function up(
   variables: Record<string, string>,
   ...flags: string[]
 ): Promise<void> {
-  const env = { ...environment, ...variables };
+  const env = { ...environmentOf(stack), ...environment, ...variables };
   try {
     await compose(['up', '--detach', ...flags], { cwd: stack.directory, env });
   } catch (error) {

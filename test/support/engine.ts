@@ -42,6 +42,14 @@ export async function runToEnd(...argv: string[]): Promise<string> {
   return said;
 }
 
+/** Whether the engine under test is a Podman of an earlier release than `major.minor`. */
+export async function isPodmanBefore(major: number, minor: number): Promise<boolean> {
+  if (PODMAN === undefined) return false;
+  const version = await docker('version', '--format', '{{.Server.Version}}');
+  const [own = 0, ownMinor = 0] = version.split('.').map(Number);
+  return own < major || (own === major && ownMinor < minor);
+}
+
 /** The podman-compose that stands for compose where that is what is tested. */
 export const PODMAN_COMPOSE = process.env['TEST_PODMAN_COMPOSE'];
 

@@ -1,11 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FACETS, NOT_ON_PODMAN, ONLY_NEWEST_DOCKER } from '../../property/facets.js';
+import {
+  FACETS,
+  NOT_ON_PODMAN,
+  NOT_ON_PODMAN_4,
+  ONLY_COMPOSE_2,
+  ONLY_NEWER_COMPOSE,
+  ONLY_NEWEST_DOCKER,
+} from '../../property/facets.js';
 import { buildImages } from '../../property/images.js';
 import { inspectProject } from '../../property/inspection.js';
 import { bundle } from '../../property/model.js';
 import { closeStage, openStage, runDocker, up, writeProject, type Stage } from '../../property/stage.js';
 import { cliWith } from '../../support/e2e.js';
-import { docker, PODMAN } from '../../support/engine.js';
+import { COMPOSE_V1, docker, isPodmanBefore, PODMAN } from '../../support/engine.js';
 
 /**
  * No false differences: a project with every key of compose in use is recorded, and nothing is left to do; neither right away, nor after the engine started its
@@ -19,8 +26,17 @@ afterAll(async () => {
   for (const stage of stages) await closeStage(stage);
 });
 
-const isNewest = PODMAN === undefined && (await docker('version', '--format', '{{.Server.Version}}')) >= '28';
-const missing = { ...(isNewest ? {} : ONLY_NEWEST_DOCKER), ...(PODMAN === undefined ? {} : NOT_ON_PODMAN) };
+const isNewestDocker =
+  PODMAN === undefined && (await docker('version', '--format', '{{.Server.Version}}')) >= '28';
+const isNewerCompose =
+  COMPOSE_V1 === undefined && (await docker('compose', 'version', '--short')).replace('v', '') >= '2.40';
+const missing = {
+  ...(isNewestDocker ? {} : ONLY_NEWEST_DOCKER),
+  ...(isNewerCompose ? {} : ONLY_NEWER_COMPOSE),
+  ...(COMPOSE_V1 === undefined ? {} : ONLY_COMPOSE_2),
+  ...(PODMAN === undefined ? {} : NOT_ON_PODMAN),
+  ...((await isPodmanBefore(5, 0)) ? NOT_ON_PODMAN_4 : {}),
+};
 const facets = FACETS.filter(({ name, alone }) => !alone && !(name in missing));
 const bundles = bundle(facets).map(({ facets: together, project }, index) => ({
   title: together.map(({ name }) => name).join(', '),
