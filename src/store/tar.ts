@@ -83,7 +83,9 @@ async function decodeHeader(bytes: Bytes, extended?: Extended): Promise<Decoded 
     throw bytes.damaged('a header does not make sense');
   }
   const { mode = 0, uid = 0, gid = 0 } = header;
-  return { kind: type, path, size, mode, uid, gid, target: extended?.linkpath ?? header.linkpath ?? '' };
+  const target = extended?.linkpath ?? header.linkpath ?? '';
+  // Docker 20.10 adds the bits of the file's type to those of its permissions (measured).
+  return { kind: type, path, size, mode: mode & 0o7777, uid, gid, target };
 }
 
 function decoded<T>(decode: () => T, bytes: Bytes): T {

@@ -10,6 +10,8 @@ export interface RawEntry {
   content?: Buffer;
   /** What the header claims. */
   size?: number;
+  /** 0644 when absent. */
+  mode?: number;
 }
 
 const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
@@ -20,12 +22,13 @@ export function rawEntry({
   linkpath,
   content = Buffer.alloc(0),
   size,
+  mode = 0o644,
 }: RawEntry): Buffer {
   const facts = {
     path,
     type,
     size: size ?? content.length,
-    mode: 0o644,
+    mode,
     ...(linkpath === undefined ? {} : { linkpath }),
   };
   const block = Buffer.alloc(512);

@@ -47,6 +47,16 @@ const PATHS = [
   `${'x'.repeat(99)}/${'y'.repeat(140)}`,
 ];
 
+test('permissions are told without the type of the file, which Docker 20.10 writes beside them', async () => {
+  const tar = rawTar([
+    { path: 'a', mode: 0o100640 },
+    { path: 'b', mode: 0o104755 },
+  ]);
+  const modes: number[] = [];
+  for await (const { mode } of readTar(pieces(tar), 'the tar')) modes.push(mode);
+  expect(modes).toEqual([0o640, 0o4755]);
+});
+
 test.skipIf(isMissing('tar'))('what is written is what GNU tar reads, whatever the names', async () => {
   const directory = await temporaryDirectory();
   const texts = PATHS.map((path, index) => file(path, `${index}`.repeat(index * 300)));
