@@ -40,6 +40,11 @@ export const ONLY_NEWEST_DOCKER: Readonly<Record<string, string>> = {
   'volumes subpath': 'Docker 26 has subpaths first',
 };
 
+/** Facets that later engines have, and why containers of Docker 20.10 cannot have them. */
+export const NOT_ON_DOCKER_20: Readonly<Record<string, string>> = {
+  pid: 'compose now and then fails to stop a container that ends with the one whose processes it shares',
+};
+
 /** Facets with keys that compose 2.26 refuses; compose 2.40 has all of them. */
 export const ONLY_NEWER_COMPOSE: Readonly<Record<string, string>> = {
   'build settings': 'provenance',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   FACETS,
+  NOT_ON_DOCKER_20,
   NOT_ON_PODMAN,
   NOT_ON_PODMAN_4,
   ONLY_COMPOSE_2,
@@ -26,12 +27,14 @@ afterAll(async () => {
   for (const stage of stages) await closeStage(stage);
 });
 
-const isNewestDocker =
-  PODMAN === undefined && (await docker('version', '--format', '{{.Server.Version}}')) >= '28';
+/** Of Docker; 0 on Podman. */
+const major =
+  PODMAN === undefined ? parseInt(await docker('version', '--format', '{{.Server.Version}}'), 10) : 0;
 const isNewerCompose =
   COMPOSE_V1 === undefined && (await docker('compose', 'version', '--short')).replace('v', '') >= '2.40';
 const missing = {
-  ...(isNewestDocker ? {} : ONLY_NEWEST_DOCKER),
+  ...(major >= 28 ? {} : ONLY_NEWEST_DOCKER),
+  ...(major === 20 ? NOT_ON_DOCKER_20 : {}),
   ...(isNewerCompose ? {} : ONLY_NEWER_COMPOSE),
   ...(COMPOSE_V1 === undefined ? {} : ONLY_COMPOSE_2),
   ...(PODMAN === undefined ? {} : NOT_ON_PODMAN),
