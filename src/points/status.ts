@@ -4,8 +4,9 @@ import type { PointSummary } from '../model/point.js';
 import type { Replacement } from '../model/plan.js';
 import type { Observation } from '../model/project.js';
 import type { RunSummary } from '../model/run.js';
-import { findReplacements } from '../plan/replacement.js';
+import { definitionChanges, findReplacements } from '../plan/replacement.js';
 import type { Target } from '../plan/target.js';
+import { readModel } from '../project/reading.js';
 import { observePresent, type Workspace } from '../session/workspace.js';
 import type { Store } from '../store/store.js';
 import { differences, presentState, type Difference } from './diff.js';
@@ -48,7 +49,7 @@ export async function readStatus(workspace: Workspace): Promise<Status> {
     points: listed.length,
     latest: latest ?? null,
     changes: target ? differences(target, presentState(observation)) : [],
-    replaced: replacedServices(observation),
+    replaced: [...replacedServices(observation), ...(await replacedByVariables(workspace, observation))],
     unfinished: index?.runs({ project: project.name }).find((run) => run.ended === null) ?? null,
     warnings: [
       ...(latest && !target ? [`${latest.id} is encrypted: without its key nothing is compared`] : []),
@@ -71,6 +72,21 @@ function replacedServices({ services: observed, facts, model, project }: Observa
     if (matchesFiles || !newest || !own || !model.services[name]) return [];
     const files = { model, project: project.name, directory: project.directory };
     return [{ service: name, differences: findReplacements(name, own, newest.imageRef, files) }];
+  });
+}
+
+/** Services that run with values of a shell that is gone, which a plain `up` would not have. */
+async function replacedByVariables(
+  { provider, env, signal }: Workspace,
+  { model, services: observed, variables, project }: Observation,
+): Promise<Status['replaced']> {
+  if (!model || variables.every(({ source }) => source !== 'container')) return [];
+  const plain = await readModel(provider, project, env, signal);
+  return Object.values(observed).flatMap(({ name, containers }) => {
+    const [runs, says] = [model.services[name], plain.model?.services[name]];
+    if (containers.length === 0 || !runs || !says) return [];
+    const differences = definitionChanges(runs, says);
+    return differences.length === 0 ? [] : [{ service: name, differences }];
   });
 }
 

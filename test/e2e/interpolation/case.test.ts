@@ -79,6 +79,13 @@ const asFirst = async () => {
 
 test('values that were in the shell when the point was made', async () => {
   await asFirst();
+  const elsewhere = { env: { REQUIRED: 's3cr3t-two', PLACE: 'town' } };
+  const status = await okAs(stack, elsewhere, 'status', '--json');
+  expect(JSON.parse(status.stdout)).toMatchObject({
+    replaced: [
+      { service: 'web', differences: [{ key: 'environment.NESTED' }, { key: 'environment.REQUIRED' }] },
+    ],
+  });
   const { stdout, stderr } = await roundTrip(stack, {
     change,
     createCall: first,
