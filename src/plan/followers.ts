@@ -58,7 +58,7 @@ export function tiedTo({ services }: Observation, name: string): string[] {
     .map((other) => other.name);
 }
 
-/** Whether its containers go before others are made: the provider cannot replace them, or the engine ties them to others. */
+/** Whether its containers go before others are made: the provider cannot replace them, the engine ties them to others, or they have names that others get. */
 export function goesFirst(
   observation: Observation,
   target: Target,
@@ -72,8 +72,20 @@ export function goesFirst(
   return (
     !provider.replaces ||
     otherNameOf(service, observation, target) !== undefined ||
+    holdsNameOfOther(service, observation, target) ||
     Object.keys(services).some((other) => ties(service, other) || ties(other, service))
   );
+}
+
+/** Whether one of its containers has the name that a container of another service gets: compose replaces them one by one, and would find it taken. */
+function holdsNameOfOther(service: string, { services }: Observation, { model, facts }: Target): boolean {
+  const others = [...new Set([...Object.keys(model?.services ?? {}), ...Object.keys(facts?.services ?? {})])];
+  const wanted = others.flatMap((other) => {
+    if (other === service) return [];
+    const recorded = (facts?.services[other] ?? []).map((own) => own['name']?.value);
+    return [model?.services[other]?.container_name, ...recorded];
+  });
+  return (services[service]?.containers ?? []).some(({ name }) => wanted.includes(name));
 }
 
 /**

@@ -203,3 +203,25 @@ it('a provider that replaces nothing finds nothing in its way', () => {
   const { operations: found } = planned(present, aPoint({ services }));
   expect(outline(found)).toEqual(['remove api', 'up api', 'verify api']);
 });
+
+describe('names of containers that were exchanged between services', () => {
+  const called = (container_name: string): ServiceSpec => ({ more: { container_name } });
+
+  it('those that have them go before the others are made', () => {
+    const services = { blue: called('live'), green: called('spare') };
+    const present = aPresent({
+      services: { blue: { ...services.blue, ...changed }, green: { ...services.green, ...changed } },
+    });
+    const [blue, green] = ['blue', 'green'].map((name) => present.services[name]?.containers[0]);
+    Object.assign(blue ?? {}, { name: 'spare' });
+    Object.assign(green ?? {}, { name: 'live' });
+    const plan = planned(present, aPoint({ services })).operations;
+    expect(outline(plan).slice(0, 2)).toEqual(['remove blue green', 'up blue green']);
+  });
+
+  it('one that keeps its own is replaced by the provider', () => {
+    const services = { blue: called('live'), green: called('spare') };
+    const plan = operations(services, { blue: changed });
+    expect(outline(plan)).toEqual(['stop blue', 'up blue', 'verify blue']);
+  });
+});

@@ -328,3 +328,38 @@ networks:
     await docker('network', 'rm', '-f', other);
   }
 });
+
+test('two services that exchanged the names and addresses of their containers', async () => {
+  const files = (blue: [string, number], green: [string, number]) => (name: string) => {
+    const service = ([color, last]: [string, number]) =>
+      `{ ${SLEEPER}, container_name: ${name}-${color}, networks: { back: { ipv4_address: 10.219.9.${last} } } }`;
+    return {
+      'compose.yaml': `
+name: ${name}
+services:
+  blue: ${service(blue)}
+  green: ${service(green)}
+networks: { back: { ipam: { config: [{ subnet: 10.219.9.0/24 }] } } }
+`,
+    };
+  };
+  const stack = await aStack('e2e-facts-exchanged', files(['live', 11], ['spare', 12]));
+  await stack.compose('up', '-d');
+  const point = await create(stack);
+  await stack.compose('down', '-t', '1');
+  await stack.write(files(['spare', 12], ['live', 11])(stack.name));
+  await stack.compose('up', '-d');
+  const live = async () =>
+    await docker(
+      'inspect',
+      '--format',
+      `{{index .Config.Labels "com.docker.compose.service"}} {{(index .NetworkSettings.Networks "${stack.name}_back").IPAddress}}`,
+      `${stack.name}-live`,
+    );
+  expect(await live()).toBe('green 10.219.9.11');
+  await ok(stack, 'rollback', point, '--yes');
+  expect(await live()).toBe('blue 10.219.9.11');
+  await expectNothingToDo(stack, point);
+  await ok(stack, 'undo', '--yes');
+  expect(await live()).toBe('green 10.219.9.11');
+});
