@@ -85,8 +85,8 @@ async function replacedByVariables(
   return Object.values(observed).flatMap(({ name, containers }) => {
     const [runs, says] = [model.services[name], plain.model?.services[name]];
     if (containers.length === 0 || !runs || !says) return [];
-    const differences = definitionChanges(runs, says);
-    return differences.length === 0 ? [] : [{ service: name, differences }];
+    const changed = definitionChanges(runs, says);
+    return changed.length === 0 ? [] : [{ service: name, differences: changed }];
   });
 }
 
