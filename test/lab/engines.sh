@@ -189,19 +189,24 @@ start_podman() {
   write_podman_compose "$suite" || return 1
   if [[ $APART == yes ]]; then link_plugins "$HOME_DIR/config" "$MIDDLE" || return 1; fi
   if [[ -n $OWNER ]]; then prepare_user; fi
-  if [[ $APART == no ]]; then remove_stale_dns_records; fi
+  if [[ $APART == no && -z $OWNER ]]; then remove_dns_records; fi
   launch "$PROGRAM" system service --time=0 "unix://$SOCKET" || return 1
   load_into_podman
   if [[ $APART == no ]]; then accept_podman_bridges "$tree"; fi
   if [[ $APART == no ]]; then warn_if_older Podman "$(podman version --format '{{.Client.Version}}')" "$NEWEST_PODMAN"; fi
 }
 
-# Containers that were killed together with Podman leave their records, and the DNS server then ends at once: it cannot listen at
-# the address of a bridge that is gone.
-remove_stale_dns_records() {
-  local pid
+# Containers that were killed together with Podman leave their records, and a DNS server that reads them: the next one ends at once,
+# because it cannot listen at the address of a bridge that is gone. A server of a Podman that is not the lab's is left alone.
+remove_dns_records() {
+  local pid program
   pid=$(cat "$DNS_RECORDS/aardvark.pid" 2>/dev/null) || pid=none
-  if [[ $(cat "/proc/$pid/comm" 2>/dev/null) != aardvark-dns ]]; then rm -rf "$DNS_RECORDS"; fi
+  program=$(readlink "/proc/$pid/exe" 2>/dev/null) || program=
+  case $program in
+    "$LAB"/*) kill "$pid" || true ;;
+    */aardvark-dns*) return 0 ;;
+  esac
+  rm -rf "$DNS_RECORDS"
 }
 
 # Docker 28 drops what goes over bridges that it does not know, also from container to container of one network, and nothing in netavark's
@@ -377,7 +382,10 @@ down() {
   if answers; then remove_containers; fi
   end_processes own_pids || die "$NAME does not end"
   if [[ -n $OWNER ]]; then remove_user; fi
-  if [[ $NAME == podman ]]; then remove_rules; fi
+  if [[ $NAME == podman ]]; then
+    remove_rules
+    remove_dns_records
+  fi
   umount "$HOME_DIR/storage/overlay" 2>/dev/null || true
   rm -rf "$RUN_DIR"
 }
