@@ -105,7 +105,7 @@ export interface InfoDocument {
   ID: string;
   Name: string;
   Driver: string;
-  /** What the driver says of itself: names and values. */
+  /** Names and values that the storage driver reports. */
   DriverStatus?: Maybe<string[][]>;
   DockerRootDir: string;
   LoggingDriver?: Maybe<string>;

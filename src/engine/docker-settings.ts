@@ -34,7 +34,7 @@ export interface ConfigDocument {
 /** Labels by which providers and engines find their own containers. */
 const OWN_LABEL =
   /^(?:com\.docker\.compose\.|io\.podman\.compose\.|io\.podman\.annotations\.|io\.kubernetes\.cri-o\.|PODMAN_SYSTEMD_UNIT$|desktop\.docker\.io\/)/;
-/** Of a pod, with its id: podman-compose makes a new one for each `up` (measured, Podman 5.8.6). */
+/** The control group of a pod. It contains the id of the pod, and podman-compose creates a new pod for each `up` (measured, Podman 5.8.6). */
 const POD_CGROUP = /libpod_(?:parent\/|pod_)[0-9a-f]{64}/;
 /** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
 const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;

@@ -103,7 +103,7 @@ const removalSchema = z.object({
 
 const verdictSchema = z.object({ status: z.enum(['pass', 'fail', 'inconclusive']), reason: z.string() });
 
-/** What was compared at the end of a run. */
+/** The result of the comparison at the end of a run. */
 const proofSchema = z.object({
   facts: z.int().nullable(),
   files: z.int(),

@@ -80,7 +80,7 @@ function commonHealthcheck(check: Fields): Fields {
   return { ...times, Test: isCommand ? words.join(' ') : test };
 }
 
-/** What Podman adds to every tmpfs. */
+/** Podman adds these options to every tmpfs. */
 const TMPFS_DEFAULTS: ReadonlySet<string> = new Set([
   'rprivate',
   'nosuid',
@@ -111,7 +111,7 @@ const COMMON_CAPABILITIES =
   'CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(
     ' ',
   );
-/** A container of Docker has them by itself, and Podman tells of one that asks for them that it was given them. */
+/** Docker gives these to every container, and does not list them. Podman lists them for a container that asks for them. */
 const DOCKER_CAPABILITIES: ReadonlySet<string> = new Set(['AUDIT_WRITE', 'MKNOD', 'NET_RAW']);
 /** So many stand for all of them: Podman lists those that the machine knows. */
 const MANY_CAPABILITIES = 20;

@@ -112,7 +112,7 @@ function misfit({ who, network, address }: Wanted, { driver, ranges }: Addressed
   return isGateway ? unusable('where it is that of the gateway') : undefined;
 }
 
-/** Who has the address, and will have it when the container starts. */
+/** Blocks when another container has the address and still has it when this one starts. */
 function holder(
   { who, service, network, address }: Wanted,
   { services }: Observation,
@@ -163,7 +163,7 @@ function fixedAddresses(service: string, containers: Facts[]): Wanted[] {
   );
 }
 
-/** Containers of others that are connected again to a network that is made anew. Podman gives them another address where theirs is taken. */
+/** Fixed addresses of containers of other projects that this rollback reconnects. Podman gives a container another address when its own is taken. */
 function addressesOfOthers({ engine }: Observation, removed: ReturnType<typeof networkChanges>): Wanted[] {
   if (engine.kind === 'podman') return [];
   return removed.flatMap(({ network, others }) =>
@@ -182,7 +182,7 @@ function networksOf({ facts, model, point }: Target, service: string): string[] 
   return [...new Set([...connected, ...expectedNetworks(model, point.project.name, service).keys()])];
 }
 
-/** What the network will be made with; no ranges where the engine, or another driver, chooses them. */
+/** The driver and ranges that the network is created with. It has no ranges when the engine, or another driver, chooses them. */
 function declaredNetwork({ facts, model, point }: Target, name: string): AddressedNetwork {
   const recorded = facts?.networks[name]?.facts;
   if (recorded) {

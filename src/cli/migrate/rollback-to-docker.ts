@@ -37,7 +37,7 @@ async function rollbackToDocker(
       const migration = session.migration(library);
       const outcome = await migration.rollbackToDocker({ keepData, targetHost, ...run });
       if (cleanup && outcome.result === 'done' && outcome.kind === 'to-docker') {
-        // What it is taken back with stays until a person has seen the difference.
+        // Undo needs what is on Podman, so it stays until a person has seen the difference.
         if (outcome.proof?.differences.length) session.output.note(NOT_CLEANED);
         else await cleanUp(session, migration);
       }
