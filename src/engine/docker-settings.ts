@@ -38,7 +38,7 @@ const OWN_LABEL =
 const POD_CGROUP = /libpod_(?:parent\/|pod_)[0-9a-f]{64}/;
 /** Environment that Podman adds to every container, and to one with a terminal (measured, 4.3.1 and 5.8.6). */
 const ADDED_ENVIRONMENT = /^(?:HOSTNAME|HOME|container)=|^TERM=xterm$/;
-/** Compose 1 asks Swarm to place a container that it makes anew where the old one with this id was. */
+/** Compose 1 adds this variable when it recreates a container: it asks Swarm for the node of the old one. */
 const PLACEMENT = /^affinity:container=/;
 
 /** Annotations that Podman adds to every container, and to one of a pod, by the pod's id (measured, 5.8.6). */

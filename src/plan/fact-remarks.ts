@@ -71,7 +71,7 @@ export function externalNetworkRisks({ facts: present }: Observation, { facts: r
   }));
 }
 
-/** What the files of the point give otherwise than its container had it. */
+/** The settings in which the files of the point differ from its container. */
 function recordedReplacements(
   { facts, model, point }: Target,
   service: string,
@@ -83,7 +83,7 @@ function recordedReplacements(
   return findReplacements(service, own, point.images[service]?.ref, files);
 }
 
-/** What the point's facts name and no new container can be given. */
+/** Recorded networks and volumes that are gone: no new container can get them. */
 export function lostRisks({ facts }: Target, findings: Findings, decisions: Decisions): Remark[] {
   return madeAnew(decisions).flatMap((service) => {
     const own = Object.entries(facts?.services[service]?.at(-1) ?? {});

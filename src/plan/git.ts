@@ -2,7 +2,7 @@ import type { Operation, Remark } from '../model/plan.js';
 import type { GitState, Observation } from '../model/project.js';
 import type { Target } from './target.js';
 
-/** What `--git` does: the commit of the point, and the submodules of the project's repository. Pure. */
+/** Plans `--git`: it checks out the commit of the point, and the submodules of the project's repository. Pure. */
 
 /** Where submodules have to go that are not where they were, by path; null for the commit that the project's commit names. */
 function movedSubmodules(

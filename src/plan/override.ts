@@ -80,7 +80,7 @@ export function modelFromFacts(
   return result;
 }
 
-/** What a compose file would have to say of a service that runs with these facts, without its image. */
+/** The definition that a compose file needs for a service to run with these facts. It leaves the image out. */
 export function definitionFromFacts(
   name: string,
   facts: Facts,

@@ -10,7 +10,7 @@ import { definitionFromFacts } from './override.js';
 
 /** Which settings of a container its compose files give otherwise: why the next plain `up` replaces it. Pure. */
 
-/** What the files say of the project. */
+/** The resolved files of a project. */
 export interface Files {
   model: ComposeModel;
   project: string;
@@ -64,7 +64,7 @@ const GIVEN_BY_DAEMONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What the files give otherwise than a container has it, sorted by key.
+ * The settings in which the files differ from a container, sorted by key.
  *
  * @param image the reference that the container was made with
  */
@@ -160,7 +160,7 @@ function mountChanges(service: string, facts: Facts, files: Files): Replacement[
       if (file !== undefined) wanted.set(place, { type: 'bind', source: file, readOnly: true });
     }
   }
-  // `volumes_from` and tmpfs are told by other keys.
+  // Other keys cover `volumes_from` and tmpfs.
   const inherits = definition?.['volumes_from'] !== undefined;
   const has = new Map(made.volumes.map((volume) => [volume.target, read(volume)]));
   const targets = [...new Set([...has.keys(), ...wanted.keys()])];

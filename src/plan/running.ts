@@ -6,7 +6,7 @@ import { isUp } from './services.js';
 /** Whether services run as they ran when the point was made. Pure. */
 
 /**
- * What is wrong with the state of a service's containers, for a person. Undefined when as many run as were running, for a service that did not run or was
+ * Says what is wrong with the state of a service's containers. Undefined when as many run as were running, for a service that did not run or was
  * crashing then, and for a job that came to its good end.
  */
 export function findStateProblem(

@@ -67,13 +67,20 @@ async function readSubmodules(status: string, root: string): Promise<Pick<GitSta
   };
 }
 
+const HEAD_TIMEOUT_MS = 10_000;
+
 async function headOf(directory: string): Promise<string | undefined> {
-  const { stdout, failed } = await execa('git', ['-C', directory, 'rev-parse', '--verify', 'HEAD'], {
-    env: environmentWithout(OF_A_HOOK),
-    extendEnv: false,
-    reject: false,
-    stdin: 'ignore',
-  });
+  const { stdout, failed } = await execa(
+    'git',
+    [...OPTIONS, '-C', directory, 'rev-parse', '--verify', 'HEAD'],
+    {
+      env: environmentWithout(OF_A_HOOK),
+      extendEnv: false,
+      reject: false,
+      stdin: 'ignore',
+      timeout: HEAD_TIMEOUT_MS,
+    },
+  );
   return failed ? undefined : stdout.trim();
 }
 
